@@ -1,0 +1,113 @@
+"""What every test gets: three back ends, and a check that it left nothing behind.
+
+An async test is marked `pytest.mark.anyio` and runs once on asyncio, on uvloop and on trio. Async fixtures are
+function-scoped: a loop kept open between tests would keep its worker threads too, and the leak check would say so.
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import anyio
+import pytest
+
+Backend = tuple[str, dict[str, Any]]
+
+BACKENDS: dict[str, Backend] = {
+    "asyncio": ("asyncio", {"use_uvloop": False}),
+    "uvloop": ("asyncio", {"use_uvloop": True}),
+    "trio": ("trio", {}),
+}
+
+# Threads of pools that keep idle ones by design: daemons, between two jobs (a busy one carries its job's name).
+IDLE_THREADS = ("actwright-idle", "Trio thread ")
+
+SETTLE_SECONDS = 2.0
+"""How long what a test closed may take to be gone: a thread on its last bytecodes, a child not yet reaped."""
+
+
+@pytest.fixture(scope="module", params=BACKENDS.values(), ids=BACKENDS.keys())
+def anyio_backend(request: pytest.FixtureRequest) -> Backend:
+    """The back end that anyio's pytest plugin runs a test on."""
+    backend: Backend = request.param
+    return backend
+
+
+@pytest.fixture(scope="session", autouse=True)
+def warm_back_ends() -> None:
+    """Open each loop once: what a loop opens for the life of its process (libuv's signal pipe) is no test's leak."""
+    for name, options in BACKENDS.values():
+        anyio.run(anyio.to_thread.run_sync, time.monotonic, backend=name, backend_options=options)
+
+
+@pytest.fixture(autouse=True)
+def leaves_nothing_behind(warm_back_ends: None) -> Iterator[None]:
+    """Fail a test after which a thread, a child process or a file descriptor is there that was not there before."""
+    before = _resources()
+    yield
+    if _resources() <= before:
+        return
+    gc.collect()  # what only a cycle keeps open is closed here, and its ResourceWarning fails the test
+    left = _wait_until_empty(lambda: _resources() - before)
+    assert not left, (
+        f"the test left behind: {', '.join(sorted(left))}. Close, join or wait for it before the test ends."
+    )
+
+
+def _wait_until_empty(remaining: Callable[[], set[str]]) -> set[str]:
+    deadline = time.monotonic() + SETTLE_SECONDS
+    while (left := remaining()) and time.monotonic() < deadline:
+        time.sleep(0.005)
+    return left
+
+
+def _resources() -> set[str]:
+    return _threads() | _child_processes() | _descriptors()
+
+
+def _threads() -> set[str]:
+    return {
+        f"thread {thread.name!r} ({thread.ident})"
+        for thread in threading.enumerate()
+        if not (thread.daemon and thread.name.startswith(IDLE_THREADS))
+    }
+
+
+def _child_processes() -> set[str]:
+    """The children of this process, those that ended and were not waited for among them."""
+    try:
+        os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+    except ChildProcessError:  # the kernel's word for "none", and the usual case: nothing to list
+        return set()
+    return {f"child process {pid}" for pid in _pids_of_children()} or {"a child process"}
+
+
+def _pids_of_children() -> set[int]:
+    """Linux lists them by thread; elsewhere there is no cheap list, and they go unnamed."""
+    tasks = Path("/proc/self/task")
+    if not tasks.exists():
+        return set()
+    return {int(pid) for children in tasks.glob("*/children") for pid in children.read_text().split()}
+
+
+def _descriptors() -> set[str]:
+    folder = "/proc/self/fd" if Path("/proc/self/fd").exists() else "/dev/fd"
+    return {f"file descriptor {number} ({target})" for number in os.listdir(folder) if (target := _target(number))}
+
+
+def _target(number: str) -> str | None:
+    """What a descriptor leads to; None when it is closed by now, as the one that read the listing is."""
+    try:
+        status = os.fstat(int(number))
+    except OSError:
+        return None
+    try:
+        return str(Path(f"/proc/self/fd/{number}").readlink())
+    except OSError:  # no /proc here: the inode tells two files apart as well
+        return f"device {status.st_dev}, inode {status.st_ino}"
