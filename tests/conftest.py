@@ -32,7 +32,7 @@ SETTLE_SECONDS = 2.0
 """How long what a test closed may take to be gone: a thread on its last bytecodes, a child not yet reaped."""
 
 
-@pytest.fixture(scope="module", params=BACKENDS.values(), ids=BACKENDS.keys())
+@pytest.fixture(scope="module", params=BACKENDS.values(), ids=list(BACKENDS))
 def anyio_backend(request: pytest.FixtureRequest) -> Backend:
     """The back end that anyio's pytest plugin runs a test on."""
     backend: Backend = request.param
@@ -97,17 +97,17 @@ def _pids_of_children() -> set[int]:
 
 
 def _descriptors() -> set[str]:
-    folder = "/proc/self/fd" if Path("/proc/self/fd").exists() else "/dev/fd"
-    return {f"file descriptor {number} ({target})" for number in os.listdir(folder) if (target := _target(number))}
+    folder = next(folder for folder in (Path("/proc/self/fd"), Path("/dev/fd")) if folder.exists())
+    return {f"file descriptor {link.name} ({target})" for link in folder.iterdir() if (target := _target(link))}
 
 
-def _target(number: str) -> str | None:
+def _target(link: Path) -> str | None:
     """What a descriptor leads to; None when it is closed by now, as the one that read the listing is."""
     try:
-        status = os.fstat(int(number))
+        status = os.fstat(int(link.name))
     except OSError:
         return None
     try:
-        return str(Path(f"/proc/self/fd/{number}").readlink())
-    except OSError:  # no /proc here: the inode tells two files apart as well
+        return str(link.readlink())
+    except OSError:  # only Linux makes links of them; the inode tells two files apart as well
         return f"device {status.st_dev}, inode {status.st_ino}"
