@@ -1,0 +1,26 @@
+# The five verbs. People, README and .ci/run use the same ones.
+.PHONY: install format lint test bench
+
+VENV ?= .venv
+BIN := $(VENV)/bin
+PYTHON ?= python3
+
+install:  ## an environment with the library, editable, and every tool
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install -q -e '.[dev]'
+
+format:  ## rewrite the sources as the style has them
+	$(BIN)/ruff check --fix-only -q .
+	$(BIN)/ruff format .
+
+lint:  ## style, then types, twice: mypy and pyright find different mistakes
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/pyright --pythonpath $(BIN)/python
+
+test:  ## every test, on asyncio, uvloop and trio
+	$(BIN)/pytest
+
+bench:  ## every benchmark, one after another: they disturb each other
+	set -e; for program in benchmarks/*.py; do $(BIN)/python "$$program"; done
