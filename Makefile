@@ -1,5 +1,6 @@
 # The five verbs. People, README and .ci/run use the same ones.
-.PHONY: install format lint test bench
+
+.PHONY: install format lint test bench ruff mypy pyright
 
 VENV ?= .venv
 BIN := $(VENV)/bin
@@ -13,10 +14,17 @@ format:  ## rewrite the sources as the style has them
 	$(BIN)/ruff check --fix-only -q .
 	$(BIN)/ruff format .
 
-lint:  ## style, then types, twice: mypy and pyright find different mistakes
-	$(BIN)/ruff format --check .
+lint: ruff mypy pyright  ## style, then types, twice: mypy and pyright find different mistakes
+
+# Parts of `lint`, so that `make -k lint` shows all that fails.
+ruff:
 	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+mypy:
 	$(BIN)/mypy
+
+pyright:
 	$(BIN)/pyright --pythonpath $(BIN)/python
 
 test:  ## every test, on asyncio, uvloop and trio
