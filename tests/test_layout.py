@@ -5,8 +5,9 @@ from __future__ import annotations
 import ast
 import importlib
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
+from importlib.util import resolve_name
 from pathlib import Path
 
 import pytest
@@ -66,19 +67,23 @@ class Module:
     def is_public(self) -> bool:
         return not any(part.startswith("_") for part in self.name.split("."))
 
-    def imports(self) -> Iterator[tuple[str, str | None]]:
-        """Each import in the file, wherever it stands: (module, name), or (module, None) for the module itself."""
-        return imports_among(ast.walk(self.tree))
+    def imports(self, *, at_import: bool = False) -> Iterator[tuple[str, str | None]]:
+        """The file's imports: (module, name), or (module, None) for the module itself.
 
+        `at_import` leaves out those that stand inside something, and so run later or never.
+        """
+        for node in self.tree.body if at_import else ast.walk(self.tree):
+            if isinstance(node, ast.Import):
+                yield from ((alias.name, None) for alias in node.names)
+            elif isinstance(node, ast.ImportFrom):
+                yield from ((self.absolute(node), alias.name) for alias in node.names)
+            elif isinstance(node, ast.Call) and ast.unparse(node.func).endswith("import_module"):
+                yield ast.unparse(node.args[0]).strip("'\""), None
 
-def imports_among(nodes: Iterable[ast.AST]) -> Iterator[tuple[str, str | None]]:
-    for node in nodes:
-        if isinstance(node, ast.Import):
-            yield from ((alias.name, None) for alias in node.names)
-        elif isinstance(node, ast.ImportFrom):
-            yield from ((node.module or ".", alias.name) for alias in node.names)
-        elif isinstance(node, ast.Call) and ast.unparse(node.func).endswith("import_module"):
-            yield ast.unparse(node.args[0]).strip("'\""), None
+    def absolute(self, node: ast.ImportFrom) -> str:
+        """The module that a `from … import` names, also when it names it by dots."""
+        package = self.name if self.path.name == "__init__.py" else self.name.rpartition(".")[0]
+        return resolve_name("." * node.level + (node.module or ""), package)
 
 
 def top_level(name: str) -> str:
@@ -108,7 +113,7 @@ def test_the_actor_library_needs_the_standard_library_and_anyio_alone(module: Mo
 
 def test_the_adapter_loads_no_event_loop_before_it_is_asked_to() -> None:
     adapter = next(module for module in LIBRARY if module.name == ADAPTER)
-    assert [name for name, _ in imports_among(adapter.tree.body) if top_level(name) in EVENT_LOOPS] == []
+    assert [name for name, _ in adapter.imports(at_import=True) if top_level(name) in EVENT_LOOPS] == []
 
 
 @each_module
