@@ -15,7 +15,12 @@ from pathlib import Path
 from typing import Any
 
 import anyio
+import hypothesis
 import pytest
+
+# On a busy machine a deadline measures the machine; the session's watchdog is what ends a test that hangs.
+hypothesis.settings.register_profile("actwright", deadline=None, print_blob=True)
+hypothesis.settings.load_profile("actwright")
 
 Backend = tuple[str, dict[str, Any]]
 
@@ -37,6 +42,15 @@ def anyio_backend(request: pytest.FixtureRequest) -> Backend:
     """The back end that anyio's pytest plugin runs a test on."""
     backend: Backend = request.param
     return backend
+
+
+@pytest.fixture(scope="session", autouse=True)
+def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Where Actwright keeps what it keeps, for the tests and for every process that they start; never the user's own."""
+    with pytest.MonkeyPatch.context() as patch:
+        folder = tmp_path_factory.mktemp("home")
+        patch.setenv("ACTWRIGHT_HOME", str(folder))
+        yield folder
 
 
 @pytest.fixture(scope="session", autouse=True)
