@@ -45,8 +45,8 @@ def anyio_backend(request: pytest.FixtureRequest) -> Backend:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """Where Actwright keeps what it keeps, for the tests and for every process that they start; never the user's own."""
+def actwright_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Where Actwright keeps things, for the tests and for each process that they start: never the user's own home."""
     with pytest.MonkeyPatch.context() as patch:
         folder = tmp_path_factory.mktemp("home")
         patch.setenv("ACTWRIGHT_HOME", str(folder))
