@@ -1,0 +1,26 @@
+"""Checks that several options share. Each returns the value in its normal form, or says what was expected."""
+
+from __future__ import annotations
+
+import math
+
+__all__ = ["seconds", "whole_number"]
+
+
+def whole_number(option: str, value: object, *, least: int = 0) -> int:
+    """`value` as an int of at least `least`. A bool is refused: `retries=True` is a slip."""
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise TypeError(f"{option} must be an integer of at least {least}; got {value!r}.")
+    if value < least:
+        raise ValueError(f"{option} must be an integer of at least {least}; got {value}.")
+    return value
+
+
+def seconds(option: str, value: object, *, above_zero: bool = False) -> float:
+    """`value` as a finite float of seconds, at least 0, or above 0."""
+    expected = "a number above 0" if above_zero else "a number of at least 0"
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise TypeError(f"{option} must be {expected}; got {value!r}.")
+    if not math.isfinite(value) or value < 0 or (above_zero and value == 0):
+        raise ValueError(f"{option} must be {expected}, and finite; got {value!r}.")
+    return float(value)

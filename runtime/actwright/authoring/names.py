@@ -1,0 +1,96 @@
+"""The names of runs: generated, from a template, or from a function."""
+
+from __future__ import annotations
+
+import re
+import string
+from collections.abc import Callable, Collection, Iterator, Mapping
+from typing import TYPE_CHECKING, Any, Literal, cast
+from uuid import UUID
+
+if TYPE_CHECKING:
+    from actwright.authoring.runnable import Runnable
+
+__all__ = ["check_run_name", "generate_name", "run_name"]
+
+_FIELDS: dict[str, frozenset[str]] = {
+    "flow": frozenset({"flow.name", "flow_run.id"}),
+    "task": frozenset({"task.name", "task_run.id"}),
+}
+"""What a template may name besides the parameters; a parameter called `flow` hides `flow.name`."""
+
+
+def run_name(subject: Runnable[..., Any], run_id: UUID, parameters: Mapping[str, Any]) -> str:
+    """The name of a new run: what `flow_run_name` or `task_run_name` says, else a default.
+
+    A flow run's default is two words, a task run's the task's name and the start of its id. A function is called
+    without arguments where the run was called, so `actwright.runtime` tells it of the run around.
+
+    Raises:
+        TypeError: the function gave something else than a string.
+        ValueError: the template could not be filled with these parameters.
+        Exception: whatever the function raises.
+    """
+    given = subject.options.run_name
+    if given is None:
+        return generate_name() if subject.kind == "flow" else f"{subject.name}-{str(run_id)[:3]}"
+    if isinstance(given, str):
+        return _fill(given, subject, run_id, parameters)
+    made = cast("object", given())
+    if not isinstance(made, str):
+        raise TypeError(f"{subject.kind}_run_name of '{subject.name}' must return a string; it returned {made!r}.")
+    return made
+
+
+def generate_name() -> str:
+    """Two words, such as 'amber-otter'."""
+    from coolname import generate_slug  # its word lists take a while to load; many programs never need them
+
+    return generate_slug(2)
+
+
+def check_run_name(
+    given: str | Callable[[], str] | None, kind: Literal["flow", "task"], parameters: Collection[str]
+) -> None:
+    """Refuse, where a flow or task is written, a template that no run could fill.
+
+    Raises:
+        ValueError: it is malformed, or names something unknown: a name that it may use is one of the parameters, or
+            for a flow `flow.name` and `flow_run.id`, for a task `task.name` and `task_run.id`.
+    """
+    if not isinstance(given, str):
+        return
+    known = [*parameters, *sorted(_FIELDS[kind])]
+    try:
+        named = list(_fields(given))
+    except ValueError as error:
+        raise ValueError(f"{kind}_run_name {given!r} is not a template: {error}.") from None
+    for field in named:
+        if re.split(r"[.\[]", field, maxsplit=1)[0] not in parameters and field not in _FIELDS[kind]:
+            raise ValueError(f"{kind}_run_name {given!r} names '{field}', which is unknown. Known: {', '.join(known)}.")
+
+
+def _fields(template: str) -> Iterator[str]:
+    """The fields of a template, those nested in format specifications too."""
+    for _, field, specification, _ in string.Formatter().parse(template):
+        if field is not None:
+            yield field
+            yield from _fields(specification or "")
+
+
+class _Named:
+    """A word of a template that has attributes: `{flow_run.id}`."""
+
+    def __init__(self, **attributes: Any) -> None:
+        self.__dict__.update(attributes)
+
+
+def _fill(template: str, subject: Runnable[..., Any], run_id: UUID, parameters: Mapping[str, Any]) -> str:
+    words = {subject.kind: _Named(name=subject.name), f"{subject.kind}_run": _Named(id=run_id)}
+    try:
+        return template.format(**{**words, **parameters})
+    except Exception as error:  # a parameter's own __format__ or attribute may raise anything
+        raise ValueError(
+            f"{subject.kind}_run_name {template!r} of '{subject.name}' cannot be filled: {error!r}. "
+            "Check that its parameters have what the template asks of them."
+        ) from error
