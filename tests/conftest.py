@@ -94,20 +94,19 @@ def _threads() -> set[str]:
 
 
 def _child_processes() -> set[str]:
-    """The children of this process, those that ended and were not waited for among them."""
+    """The children of this process, those that ended and were not waited for among them.
+
+    Linux alone tells; elsewhere there is no list to be had without starting a child for it.
+    """
+    tasks = Path("/proc/self/task").glob("*")
+    return {f"child process {pid}" for task in tasks for pid in _children_started_by(task)}
+
+
+def _children_started_by(task: Path) -> list[str]:
     try:
-        os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
-    except ChildProcessError:  # the kernel's word for "none", and the usual case: nothing to list
-        return set()
-    return {f"child process {pid}" for pid in _pids_of_children()} or {"a child process"}
-
-
-def _pids_of_children() -> set[int]:
-    """Linux lists them by thread; elsewhere there is no cheap list, and they go unnamed."""
-    tasks = Path("/proc/self/task")
-    if not tasks.exists():
-        return set()
-    return {int(pid) for children in tasks.glob("*/children") for pid in children.read_text().split()}
+        return (task / "children").read_text().split()
+    except OSError:  # that thread has ended since it was listed; its children are its process's first thread's now
+        return []
 
 
 def _descriptors() -> set[str]:
