@@ -105,7 +105,7 @@ def _child_processes() -> set[str]:
 def _children_started_by(task: Path) -> list[str]:
     try:
         return (task / "children").read_text().split()
-    except OSError:  # that thread has ended since it was listed; its children are its process's first thread's now
+    except OSError:  # that thread has ended since it was listed; its children are another's now
         return []
 
 

@@ -43,8 +43,9 @@ PUBLIC = {
         "hook", "run_flow", "tags", "task", "unmapped", "wait",
     ],
     "actwright_actors": [
-        "Actor", "ActorContext", "ActorDead", "ActorRef", "ActorSystem", "AskTimeout", "ChildSpec", "ChildTask",
-        "Clock", "Crashed", "DeadLetter", "Down", "ExitReason", "Killed", "MailboxFull", "NameTaken", "Normal",
+        "Actor", "ActorContext", "ActorDead", "ActorError", "ActorRef", "ActorSystem", "AskTimeout", "BackendName",
+        "ChildSpec", "ChildTask", "Clock", "Crashed", "DeadLetter", "DeadLetterHandler", "DeadLetterReason", "Down",
+        "ExitReason", "Killed", "MailboxFull", "MailboxOptions", "NameTaken", "Normal", "Overflow", "Request",
         "RestartIntensityExceeded", "Shutdown", "StartFailed", "Supervisor", "SystemClock", "SystemClosed", "Timer",
         "Timers", "WrongThread", "backend_options", "current_backend_name", "escaped_cancellation_is_forged",
         "wait_through",
