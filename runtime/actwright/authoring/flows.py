@@ -13,9 +13,10 @@ __all__ = ["Flow", "flow"]
 P = ParamSpec("P")
 Q = ParamSpec("Q")
 R = TypeVar("R")
+R_co = TypeVar("R_co", covariant=True)
 
 
-class Flow(Runnable[P, R]):
+class Flow(Runnable[P, R_co]):
     """A function whose calls are flow runs. Made by `@flow`, which says what the options are.
 
     Calling it runs it: `my_flow(1)`, or `await my_flow(1)` for an async function. Its name is the function's, with
@@ -24,7 +25,7 @@ class Flow(Runnable[P, R]):
 
     kind = "flow"
 
-    def __init__(self, fn: Callable[P, R], **options: Unpack[FlowKeywords]) -> None:
+    def __init__(self, fn: Callable[P, R_co], **options: Unpack[FlowKeywords]) -> None:
         super().__init__(fn, FlowOptions().replace(**options))
 
     def with_options(self, **options: Unpack[FlowKeywords]) -> Self:

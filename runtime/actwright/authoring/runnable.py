@@ -22,14 +22,14 @@ if TYPE_CHECKING:
 __all__ = ["RESERVED_ARGUMENTS", "Runnable"]
 
 P = ParamSpec("P")
-R = TypeVar("R")
+R_co = TypeVar("R_co", covariant=True)
 T = TypeVar("T")
 
 RESERVED_ARGUMENTS = ("return_state", "wait_for")
 """What every call of a flow or task takes besides the function's own arguments."""
 
 
-class Runnable(HookLists, Generic[P, R]):
+class Runnable(HookLists, Generic[P, R_co]):
     """A function that runs as an actor. Do not make one: `@flow` and `@task` do.
 
     Attributes:
@@ -45,10 +45,10 @@ class Runnable(HookLists, Generic[P, R]):
     __name__: str
     __qualname__: str
 
-    def __init__(self, fn: Callable[P, R], options: RunOptions) -> None:
+    def __init__(self, fn: Callable[P, R_co], options: RunOptions) -> None:
         # `@task` above `@staticmethod` or `@classmethod` gets an object that holds the function.
         self._descriptor: Any = fn if isinstance(fn, staticmethod | classmethod) else None
-        self.fn = cast("Callable[P, R]", fn if self._descriptor is None else self._descriptor.__func__)
+        self.fn = cast("Callable[P, R_co]", fn if self._descriptor is None else self._descriptor.__func__)
         check_function(self.kind, self.fn, options.name)
         functools.update_wrapper(self, self.fn, updated=())
         if not hasattr(self.fn, "__name__"):  # a partial, a callable object
@@ -85,9 +85,9 @@ class Runnable(HookLists, Generic[P, R]):
     @overload
     def __call__(self: Runnable[..., T], *args: Any, return_state: Literal[True], **kwargs: Any) -> State[T]: ...
     @overload
-    def __call__(self, *args: Any, wait_for: Iterable[Any], **kwargs: Any) -> R: ...
+    def __call__(self, *args: Any, wait_for: Iterable[Any], **kwargs: Any) -> R_co: ...
     @overload
-    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R: ...
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R_co: ...
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Run it as an actor, and give what its body returns; of an async function, await the call.
 

@@ -23,10 +23,11 @@ __all__ = ["Task", "task"]
 P = ParamSpec("P")
 Q = ParamSpec("Q")
 R = TypeVar("R")
+R_co = TypeVar("R_co", covariant=True)
 T = TypeVar("T")
 
 
-class Task(Runnable[P, R]):
+class Task(Runnable[P, R_co]):
     """A function whose calls are task runs. Made by `@task`, which says what the options are.
 
     Calling it runs it and waits; `submit` starts it and gives a future; `map` submits it for each item.
@@ -34,7 +35,7 @@ class Task(Runnable[P, R]):
 
     kind = "task"
 
-    def __init__(self, fn: Callable[P, R], **options: Unpack[TaskKeywords]) -> None:
+    def __init__(self, fn: Callable[P, R_co], **options: Unpack[TaskKeywords]) -> None:
         super().__init__(fn, TaskOptions().replace(**options))
 
     def with_options(self, **options: Unpack[TaskKeywords]) -> Self:
