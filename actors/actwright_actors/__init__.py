@@ -1,0 +1,75 @@
+"""Actors for asyncio, uvloop and trio, with the semantics of OTP and the idiom of structured concurrency.
+
+class Counter(Actor[int]):
+    total = 0
+
+    async def handle(self, message: int) -> int:
+        self.total += message
+        return self.total
+
+async with ActorSystem() as system:
+    counter = await system.spawn(Counter())
+    counter.tell(1)
+    assert await counter.ask(2) == 3
+"""
+
+from __future__ import annotations
+
+from actwright_actors._backend import BackendName, backend_options, current_backend_name, escaped_cancellation_is_forged
+from actwright_actors.actor import Actor, ActorContext, ChildTask, Request
+from actwright_actors.clock import Clock, SystemClock
+from actwright_actors.dead_letters import DeadLetter, DeadLetterHandler, DeadLetterReason
+from actwright_actors.errors import (
+    ActorDead,
+    ActorError,
+    AskTimeout,
+    MailboxFull,
+    NameTaken,
+    RestartIntensityExceeded,
+    SystemClosed,
+    WrongThread,
+)
+from actwright_actors.exit import Crashed, ExitReason, Killed, Normal, Shutdown, StartFailed
+from actwright_actors.mailbox import MailboxOptions, Overflow
+from actwright_actors.ref import ActorRef, Down
+from actwright_actors.system import ActorSystem
+from actwright_actors.timers import Timer, Timers
+from actwright_actors.waiting import wait_through
+
+__all__ = [
+    "Actor",
+    "ActorContext",
+    "ActorDead",
+    "ActorError",
+    "ActorRef",
+    "ActorSystem",
+    "AskTimeout",
+    "BackendName",
+    "ChildTask",
+    "Clock",
+    "Crashed",
+    "DeadLetter",
+    "DeadLetterHandler",
+    "DeadLetterReason",
+    "Down",
+    "ExitReason",
+    "Killed",
+    "MailboxFull",
+    "MailboxOptions",
+    "NameTaken",
+    "Normal",
+    "Overflow",
+    "Request",
+    "RestartIntensityExceeded",
+    "Shutdown",
+    "StartFailed",
+    "SystemClock",
+    "SystemClosed",
+    "Timer",
+    "Timers",
+    "WrongThread",
+    "backend_options",
+    "current_backend_name",
+    "escaped_cancellation_is_forged",
+    "wait_through",
+]

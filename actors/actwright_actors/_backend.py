@@ -1,0 +1,125 @@
+"""The one module that knows which event loop is underneath.
+
+Everything else is written against anyio. What anyio does not offer is gathered here: handing a call over from a
+foreign thread, the loop's cheapest clock, a task that no caller's scope can reach, and keeping Ctrl-C out of actors.
+asyncio and trio are imported inside the functions, so a program pays only for the one it runs on.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Coroutine
+from contextvars import copy_context
+from types import FunctionType
+from typing import Any, Literal
+
+import anyio
+
+__all__ = ["BackendName", "backend_options", "current_backend_name", "escaped_cancellation_is_forged"]
+
+BackendName = Literal["asyncio", "asyncio+uvloop", "trio"]
+
+
+def current_backend_name() -> BackendName | None:
+    """The back end whose loop runs in this thread, or None when none does."""
+    backend = current_backend()
+    if backend == "asyncio" and is_uvloop():
+        return "asyncio+uvloop"
+    return backend
+
+
+def backend_options(name: BackendName) -> tuple[Literal["asyncio", "trio"], dict[str, Any]]:
+    """What `anyio.run(fn, backend=..., backend_options=...)` wants in order to run on `name`."""
+    if name == "asyncio+uvloop":
+        return "asyncio", {"use_uvloop": True}
+    return name, {}
+
+
+def escaped_cancellation_is_forged(scope: anyio.CancelScope) -> bool:
+    """Whether the cancellation that has just escaped `with scope:` was asked for by nobody.
+
+    Call it where that exception is caught, in the task that left the scope. A cancellation is genuine when `scope`
+    itself, or a scope around it, was cancelled. What remains is code that raised `asyncio.CancelledError` by hand,
+    awaited a cancelled future, or called `task.cancel()` on its own task: a crash, which would otherwise pass
+    silently for a cancel. Do not ask this of a *caller's* wait: there a native `task.cancel()` is legitimate.
+    """
+    return not scope.cancel_called and anyio.current_effective_deadline() != -float("inf")
+
+
+def current_backend() -> Literal["asyncio", "trio"] | None:
+    # trio first: a guest-mode trio runs on top of an asyncio loop, and then the task at hand is trio's.
+    trio = sys.modules.get("trio")
+    if trio is not None and trio.lowlevel.in_trio_run():
+        return "trio"
+    import asyncio
+
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return None
+    return "asyncio"
+
+
+def is_uvloop() -> bool:
+    """Whether the asyncio loop running in this thread is uvloop's."""
+    import asyncio
+
+    return type(asyncio.get_running_loop()).__module__.partition(".")[0] == "uvloop"
+
+
+def thread_safe_caller() -> Callable[[Callable[[], object]], object]:
+    """A function that, from any thread, has the loop running here call its argument soon, first in first out.
+
+    It raises RuntimeError once that loop is gone (`trio.RunFinishedError` is one).
+    """
+    if current_backend() == "trio":
+        import trio
+
+        return trio.lowlevel.current_trio_token().run_sync_soon
+    import asyncio
+
+    return asyncio.get_running_loop().call_soon_threadsafe
+
+
+def loop_time() -> Callable[[], float]:
+    """The cheapest exact source of the time that `anyio.current_time()` tells on this loop."""
+    backend = current_backend()
+    if backend is None:
+        return anyio.current_time
+    if backend == "trio":
+        import trio
+
+        return trio.current_time
+    import asyncio
+    import time
+
+    # uvloop reads its clock once per iteration and in milliseconds; time.monotonic() has the same origin, exactly.
+    return time.monotonic if is_uvloop() else asyncio.get_running_loop().time
+
+
+def start_detached(async_fn: Callable[[], Coroutine[Any, Any, None]], name: str) -> object:
+    """Start a task that belongs to the loop: no cancel scope or task group of the caller reaches it.
+
+    `async_fn` must not raise. Keep what is returned for as long as the task should live.
+    """
+    if current_backend() == "trio":
+        import trio
+
+        return trio.lowlevel.spawn_system_task(async_fn, name=name, context=copy_context())
+    import asyncio
+
+    return asyncio.get_running_loop().create_task(async_fn(), name=name)
+
+
+def protect_from_keyboard_interrupt(*functions: Callable[..., object]) -> None:
+    """On trio, keep Ctrl-C from being raised while any of `functions` is on the stack: the main task gets it.
+
+    asyncio behaves that way by itself (the first Ctrl-C cancels the main task). Trio notes protection per code object,
+    which is why this is done once per system and costs a spawn nothing.
+    """
+    if current_backend() == "trio":
+        import trio
+
+        for function in functions:
+            if isinstance(function, FunctionType):
+                trio.lowlevel.enable_ki_protection(function)

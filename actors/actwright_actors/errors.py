@@ -1,0 +1,111 @@
+"""Everything this library raises by itself.
+
+ActorError
+├── ActorDead                   an answer was wanted from an actor that is dead, or died before it answered
+├── AskTimeout (TimeoutError)   the answer did not come in time
+├── MailboxFull                 a bounded mailbox had no room for a message
+├── NameTaken                   another live actor of that system has the name
+├── RestartIntensityExceeded    a supervisor's children died too often; the supervisor crashes with it
+├── SystemClosed                the system is not open: not yet, or no longer
+└── WrongThread                 a call that only the loop's thread may make came from another one
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from actwright_actors.exit import ExitReason
+    from actwright_actors.ref import ActorRef
+
+__all__ = [
+    "ActorDead",
+    "ActorError",
+    "AskTimeout",
+    "MailboxFull",
+    "NameTaken",
+    "RestartIntensityExceeded",
+    "SystemClosed",
+    "WrongThread",
+]
+
+
+class ActorError(Exception):
+    """The root of this library's exceptions."""
+
+
+class ActorDead(ActorError):
+    """`ref` is dead, or died before it answered. `reason` says why; a crash's exception is also the `__cause__`.
+
+    `reason` is None when the actor was stopping or draining, and so refused the request, but had not ended yet.
+    """
+
+    def __init__(self, ref: ActorRef[Any], reason: ExitReason | None) -> None:
+        why = "it takes no more requests" if reason is None else f"it ended with {reason}"
+        super().__init__(f"Actor {ref.name!r} cannot answer: {why}. Ask a live actor, or handle ActorDead.")
+        self.ref = ref
+        self.reason = reason
+        self.__cause__ = getattr(reason, "error", None)
+
+
+class AskTimeout(ActorError, TimeoutError):
+    """`ref` did not answer within `timeout` seconds. It may still handle the message."""
+
+    def __init__(self, ref: ActorRef[Any], message: object, timeout: float) -> None:
+        super().__init__(
+            f"Actor {ref.name!r} did not answer {type(message).__name__} within {timeout} s. "
+            "It may still handle it; pass a longer timeout= if that is expected."
+        )
+        self.ref = ref
+        self.message = message
+        self.timeout = timeout
+
+
+class MailboxFull(ActorError):
+    """The mailbox of `ref` holds `capacity` user messages and its policy admits no more."""
+
+    def __init__(self, ref: ActorRef[Any], capacity: int) -> None:
+        super().__init__(
+            f"The mailbox of actor {ref.name!r} is full ({capacity} messages). With the policy 'wait', "
+            "`await ref.send(message)` waits for room; otherwise send less, or raise the capacity."
+        )
+        self.ref = ref
+        self.capacity = capacity
+
+
+class NameTaken(ActorError):
+    """A live actor of the system is called `name` already."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"An actor named {name!r} is alive. Choose another name, or wait until it has stopped.")
+        self.name = name
+
+
+class SystemClosed(ActorError):
+    """The system `name` is not open."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"Actor system {name!r} is not open. Use it inside `async with` it, before it begins to stop.")
+        self.name = name
+
+
+class WrongThread(ActorError):
+    """`operation` was called outside the thread of the system's loop."""
+
+    def __init__(self, operation: str, advice: str) -> None:
+        super().__init__(f"{operation} may only be called in the thread of the system's event loop. {advice}")
+        self.operation = operation
+
+
+class RestartIntensityExceeded(ActorError):
+    """Children of `supervisor` died more than `intensity` times within `period` seconds."""
+
+    def __init__(self, supervisor: str, child: str, intensity: int, period: float) -> None:
+        super().__init__(
+            f"Supervisor {supervisor!r} gave up: with {child!r} its children died more than {intensity} times "
+            f"within {period} s. See the cause, or allow more with intensity= and period=."
+        )
+        self.supervisor = supervisor
+        self.child = child
+        self.intensity = intensity
+        self.period = period
