@@ -86,7 +86,7 @@ class Cell:
         """Whoever asked the message being handled."""
         self.settled = Latch()
         """Set when `on_start` has succeeded, or never will."""
-        self.children: set[ChildTask] = set()
+        self.children: dict[ChildTask, None] = {}
         self.children_gone: Latch | None = None
 
     # -- life cycle ------------------------------------------------------------------------------------------------
@@ -197,7 +197,7 @@ class Cell:
         if self.status not in ("starting", "running"):
             raise ActorDead(self.ref, self.exit_reason)
         child = ChildTask(self)
-        self.children.add(child)
+        self.children[child] = None
         self.system.start_task(run_child, self, child, async_fn, args, name=self.name, context=context)
         return child
 
@@ -220,7 +220,7 @@ class Cell:
         self.abort(Crashed(error))
 
     def _release(self, child: ChildTask) -> None:
-        self.children.discard(child)
+        self.children.pop(child, None)
         if self.children_gone is not None and not self.children:
             self.children_gone.set()
 

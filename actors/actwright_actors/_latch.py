@@ -22,8 +22,9 @@ class Latch:
     def set(self) -> None:
         """Set it for good and wake every waiter. Only in the loop's thread."""
         self._is_set = True
-        if self._event is not None:
-            self._event.set()
+        event, self._event = self._event, None  # not kept: on asyncio an event is close to a kilobyte
+        if event is not None:
+            event.set()
 
     async def wait(self) -> None:
         """Wait until it is set; at once, without a checkpoint, if it is."""

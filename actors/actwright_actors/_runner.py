@@ -72,20 +72,18 @@ async def handle_messages(cell: Cell, actor: Actor[Any]) -> ExitReason:
     handled, since = 0, perf_counter()
     while cell.abort_reason is None:
         item = mailbox.pop()
-        kind: type[object] = type(item)
         if item is EMPTY:
             if mailbox.is_closed:
                 return Normal()
             await mailbox.wait()
             handled, since = 0, perf_counter()
             continue
-        if kind is Ask:
+        if isinstance(item, Ask):
             cell.pending = item.reply
             item.reply.answer(await actor.handle(item.message))
             cell.pending = None
-        elif kind is StopRequest:
-            stop: StopRequest = item
-            return stop.reason
+        elif isinstance(item, StopRequest):
+            return item.reason
         else:
             await actor.handle(item)
         handled += 1
