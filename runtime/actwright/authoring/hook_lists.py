@@ -24,6 +24,7 @@ class HookLists:
     """
 
     options: RunOptions
+    _is_bound = False  # this is `instance.method`, made anew at each access
 
     def on_running(self, hook: H, /) -> H:
         """Each attempt, before the body starts."""
@@ -82,6 +83,11 @@ class HookLists:
         return self._functions("on_end")
 
     def _append(self, event: str, hook: H) -> H:
+        if self._is_bound:
+            raise TypeError(
+                "A hook added to a bound method would be lost, since each access makes a new one. "
+                f"Write @<method>.{event} in the class body."
+            )
         self.options = self.options.replace(**{event: [*self.options.hooks(event), hook]})
         return hook
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 import string
 from collections.abc import Callable, Collection, Iterator, Mapping
+from types import MethodType
 from typing import TYPE_CHECKING, Any, Literal, cast
 from uuid import UUID
 
@@ -86,7 +88,9 @@ class _Named:
 
 
 def _fill(template: str, subject: Runnable[..., Any], run_id: UUID, parameters: Mapping[str, Any]) -> str:
-    words = {subject.kind: _Named(name=subject.name), f"{subject.kind}_run": _Named(id=run_id)}
+    words: dict[str, Any] = {subject.kind: _Named(name=subject.name), f"{subject.kind}_run": _Named(id=run_id)}
+    if isinstance(subject.fn, MethodType):
+        words[next(iter(inspect.signature(subject.fn.__func__).parameters))] = subject.fn.__self__
     try:
         return template.format(**{**words, **parameters})
     except Exception as error:  # a parameter's own __format__ or attribute may raise anything

@@ -82,7 +82,7 @@ class Parameters:
         checked = dict(parameters)
         errors: dict[str, str] = {}
         for name, adapter in self._types.adapters(self.owner).items():
-            if name not in checked or checked[name] is self._defaults.get(name, inspect.Parameter.empty):
+            if name not in checked or checked[name] is self._defaults[name]:
                 continue
             try:
                 checked[name] = adapter.validate_python(checked[name])

@@ -9,7 +9,8 @@ from collections.abc import Callable, Coroutine, Iterable, Mapping
 from types import MethodType
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, ParamSpec, Self, TypeVar, cast, overload
 
-from actwright.authoring.entry import Call, engine
+from actwright.authoring import entry
+from actwright.authoring.entry import Call
 from actwright.authoring.hook_lists import HookLists
 from actwright.authoring.hooks import is_async, name_of, unwrapped
 from actwright.authoring.names import check_run_name
@@ -104,7 +105,7 @@ class Runnable(HookLists, Generic[P, R_co]):
             Exception: whatever the body raised.
         """
         call = self.prepare(args, kwargs)
-        return engine().call_async(call) if self.isasync else engine().call(call)
+        return entry.engine().call_async(call) if self.isasync else entry.engine().call(call)
 
     def prepare(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Call:
         """A call with these arguments, `return_state` and `wait_for` among the keywords: what the engine gets.
@@ -144,7 +145,7 @@ class Runnable(HookLists, Generic[P, R_co]):
 
     def with_run_options(self, options: RunOptions) -> Self:
         """A copy with exactly these options. Authors use `with_options`."""
-        new = self._with(options=options, _method_parameters=None)
+        new = self._with(options=options, _method_parameters=None, _is_bound=False)
         new.parameters = self.parameters.owned_by(new._title)
         new._check_names()
         return new
@@ -159,7 +160,7 @@ class Runnable(HookLists, Generic[P, R_co]):
             return self  # static, or a callable that is no function and does not bind
         if self._method_parameters is None:
             self._method_parameters = self.parameters.of_bound_method()
-        return self._with(fn=fn, parameters=self._method_parameters, _descriptor=None)
+        return self._with(fn=fn, parameters=self._method_parameters, _descriptor=None, _is_bound=True)
 
     def __repr__(self) -> str:
         return f"<{self._title}>"

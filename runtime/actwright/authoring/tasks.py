@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Coroutine, Mapping
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, Self, TypeAlias, TypeVar, Unpack, overload
 
-from actwright.authoring.entry import engine
+from actwright.authoring import entry
 from actwright.authoring.mapping import calls_of_map
 from actwright.authoring.options import TaskKeywords, TaskOptions
 from actwright.authoring.runnable import Runnable
@@ -67,7 +67,7 @@ class Task(Runnable[P, R_co]):
             ParameterBindError: the arguments do not fit; nothing has started.
         """
         _refuse_return_state(kwargs)
-        return engine().submit(self.prepare(args, kwargs))
+        return entry.engine().submit(self.prepare(args, kwargs))
 
     @overload
     def map(self: Task[..., Coroutine[Any, Any, T]], *args: Any, **kwargs: Any) -> Handles[T]: ...
@@ -86,7 +86,7 @@ class Task(Runnable[P, R_co]):
         from actwright.authoring.futures import Handles  # only those who submit pay for importing futures
 
         _refuse_return_state(kwargs)
-        submit = engine().submit
+        submit = entry.engine().submit
         return Handles([submit(call) for call in calls_of_map(self, args, kwargs)])
 
     @overload
