@@ -16,6 +16,7 @@ async with ActorSystem() as system:
 from __future__ import annotations
 
 from actwright_actors._backend import BackendName, backend_options, current_backend_name, escaped_cancellation_is_forged
+from actwright_actors._reply import Refusal
 from actwright_actors.actor import Actor, ActorContext, ChildTask, Request
 from actwright_actors.clock import Clock, SystemClock
 from actwright_actors.dead_letters import DeadLetter, DeadLetterHandler, DeadLetterReason
@@ -25,6 +26,7 @@ from actwright_actors.errors import (
     AskTimeout,
     MailboxFull,
     NameTaken,
+    NoSuchChild,
     RestartIntensityExceeded,
     SystemClosed,
     WrongThread,
@@ -32,6 +34,8 @@ from actwright_actors.errors import (
 from actwright_actors.exit import Crashed, ExitReason, Killed, Normal, Shutdown, StartFailed
 from actwright_actors.mailbox import MailboxOptions, Overflow
 from actwright_actors.ref import ActorRef, Down
+from actwright_actors.restart import Backoff, ChildSpec, RestartType, Strategy
+from actwright_actors.supervisor import StartChild, StopChild, Supervisor
 from actwright_actors.system import ActorSystem
 from actwright_actors.timers import Timer, Timers
 from actwright_actors.waiting import wait_through
@@ -45,6 +49,8 @@ __all__ = [
     "ActorSystem",
     "AskTimeout",
     "BackendName",
+    "Backoff",
+    "ChildSpec",
     "ChildTask",
     "Clock",
     "Crashed",
@@ -57,12 +63,19 @@ __all__ = [
     "MailboxFull",
     "MailboxOptions",
     "NameTaken",
+    "NoSuchChild",
     "Normal",
     "Overflow",
+    "Refusal",
     "Request",
     "RestartIntensityExceeded",
+    "RestartType",
     "Shutdown",
+    "StartChild",
     "StartFailed",
+    "StopChild",
+    "Strategy",
+    "Supervisor",
     "SystemClock",
     "SystemClosed",
     "Timer",

@@ -9,7 +9,8 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Coroutine
 from contextvars import Context
-from typing import TYPE_CHECKING, Any, Literal
+from functools import partial
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import anyio
 
@@ -19,20 +20,31 @@ from actwright_actors._runner import run_actor, run_child
 from actwright_actors.actor import Actor, ActorContext, ChildTask
 from actwright_actors.dead_letters import DeadLetterReason
 from actwright_actors.errors import ActorDead, MailboxFull
-from actwright_actors.exit import Crashed, ExitReason, StartFailed
+from actwright_actors.exit import Crashed, ExitReason, Killed, Shutdown, StartFailed
 from actwright_actors.mailbox import Mailbox, MailboxOptions
 from actwright_actors.ref import ActorRef, Down
 
 if TYPE_CHECKING:
     from actwright_actors.system import ActorSystem
+    from actwright_actors.timers import Timer
 
 __all__ = ["Cell", "Keeper", "Status"]
 
 logger = logging.getLogger("actwright_actors")
 
 Status = Literal["starting", "running", "stopping", "restarting", "dead"]
-Keeper = Callable[["Cell", ExitReason], object]
-"""Told that an incarnation ended, in place of the burial; it restarts the cell or buries it."""
+
+
+class Keeper(Protocol):
+    """Decides about a cell's incarnations: a supervisor."""
+
+    def child_started(self, cell: Cell) -> None:
+        """`on_start` has returned."""
+        ...
+
+    def child_ended(self, cell: Cell, reason: ExitReason) -> None:
+        """The incarnation is over; the keeper owes the cell a `relaunch` or a `bury`."""
+        ...
 
 
 class Cell:
@@ -99,8 +111,17 @@ class Cell:
 
     def relaunch(self, actor: Actor[Any]) -> None:
         """Start the next incarnation, with the mail that is left."""
+        # A drain or a second stop() was meant for the incarnation that is gone.
+        self.mailbox.reopen(lambda item: not isinstance(item, StopRequest))
         self._prepare(actor)
         self.launch(None)
+
+    def mark_running(self) -> None:
+        """`on_start` has returned."""
+        self.status = "running"
+        self.settled.set()
+        if self.keeper is not None:
+            self.keeper.child_started(self)
 
     def seconds_to_stop(self) -> float:
         """The time for its child tasks to end, and then for `on_stop`."""
@@ -110,6 +131,16 @@ class Cell:
     def request_stop(self, reason: ExitReason) -> None:
         if self.status != "dead":
             self.mailbox.signal(StopRequest(reason))
+
+    def shut_down(self) -> Timer:
+        """Stop it in order; a timer, for the caller to cancel at its end, kills it when it takes too long."""
+        seconds = self.seconds_to_stop()
+        self.request_stop(Shutdown())
+        return self.system.timers.call_later(seconds, partial(self._kill_late, seconds))
+
+    def _kill_late(self, seconds: float) -> None:
+        logger.warning("Actor %r did not stop within %s s; it is killed.", self.name, seconds)
+        self.abort(Killed())
 
     def drain(self) -> None:
         if self.status != "dead":
@@ -132,7 +163,7 @@ class Cell:
         if self.keeper is None:
             self.bury(reason)
         else:
-            self.keeper(self, reason)
+            self.keeper.child_ended(self, reason)
 
     def bury(self, reason: ExitReason) -> None:
         """Free the name, return the mail, tell the watchers."""

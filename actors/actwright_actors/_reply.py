@@ -8,7 +8,14 @@ from typing import Any
 from actwright_actors._latch import Latch
 from actwright_actors.exit import ExitReason
 
-__all__ = ["Ask", "Reply", "StopRequest"]
+__all__ = ["Ask", "Refusal", "Reply", "StopRequest"]
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """What `handle` returns to have the asker get an error, and yet live on: `ask` raises `error`."""
+
+    error: Exception
 
 
 class Reply:
@@ -24,7 +31,10 @@ class Reply:
 
     def answer(self, value: Any) -> None:
         if not self.settled.is_set():
-            self.value = value
+            if isinstance(value, Refusal):
+                self.error = value.error
+            else:
+                self.value = value
             self.settled.set()
 
     def fail(self, error: BaseException) -> None:

@@ -57,8 +57,7 @@ async def live(cell: Cell, actor: Actor[Any]) -> ExitReason:
         with cell.scope:
             if cell.abort_reason is None:
                 await actor.on_start()
-                cell.status = "running"
-                cell.settled.set()
+                cell.mark_running()
                 return await handle_messages(cell, actor)
     except GeneratorExit:
         raise  # the loop was torn down under us: a coroutine being closed must not await again

@@ -5,6 +5,7 @@ ActorError
 ├── AskTimeout (TimeoutError)   the answer did not come in time
 ├── MailboxFull                 a bounded mailbox had no room for a message
 ├── NameTaken                   another live actor of that system has the name
+├── NoSuchChild (LookupError)   a supervisor has no child of that name
 ├── RestartIntensityExceeded    a supervisor's children died too often; the supervisor crashes with it
 ├── SystemClosed                the system is not open: not yet, or no longer
 └── WrongThread                 a call that only the loop's thread may make came from another one
@@ -24,6 +25,7 @@ __all__ = [
     "AskTimeout",
     "MailboxFull",
     "NameTaken",
+    "NoSuchChild",
     "RestartIntensityExceeded",
     "SystemClosed",
     "WrongThread",
@@ -78,6 +80,15 @@ class NameTaken(ActorError):
 
     def __init__(self, name: str) -> None:
         super().__init__(f"An actor named {name!r} is alive. Choose another name, or wait until it has stopped.")
+        self.name = name
+
+
+class NoSuchChild(ActorError, LookupError):
+    """`supervisor` has no child called `name`."""
+
+    def __init__(self, supervisor: str, name: str) -> None:
+        super().__init__(f"Supervisor {supervisor!r} has no child {name!r}: it was never started, or is gone for good.")
+        self.supervisor = supervisor
         self.name = name
 
 

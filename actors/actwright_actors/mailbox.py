@@ -8,6 +8,7 @@ wake, so a receiver that is cancelled while waiting loses nothing.
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
@@ -133,6 +134,11 @@ class Mailbox:
             self._give_turn()
         if self._wake is not None:
             self._wake_up()
+
+    def reopen(self, keep: Callable[[Any], bool]) -> None:
+        """Admit user messages again, and of the system messages that are left keep those that `keep` says."""
+        self.is_closed = False
+        self._system = deque(filter(keep, self._system or ()))
 
     def clear(self) -> list[Any]:
         """Take everything out, the system lane first."""

@@ -185,10 +185,10 @@ class ActorRef(Generic[M_contra]):
         self._require_loop_thread("demonitor", "Call it from an actor, or hand it over with system.post(...).")
         self._cell.watchers.pop(watcher, None)
 
-    def notify(self, down: Down) -> None:
-        """Deliver what a watcher has coming. A dead watcher has nothing coming, so this makes no dead letter."""
+    def notify(self, fact: object) -> None:
+        """Put a fact of the library's own into the system lane. The dead need not know: this makes no dead letter."""
         if self.is_alive:
-            self._cell.signal(down)
+            self._cell.signal(fact)
 
     # -- threads ---------------------------------------------------------------------------------------------------
 

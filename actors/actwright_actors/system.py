@@ -21,7 +21,7 @@ from actwright_actors.actor import Actor, ChildTask
 from actwright_actors.clock import Clock, SystemClock
 from actwright_actors.dead_letters import DeadLetter, DeadLetterHandler, DeadLetterReason, log_dead_letter
 from actwright_actors.errors import ActorDead, NameTaken, SystemClosed, WrongThread
-from actwright_actors.exit import Killed, Shutdown, StartFailed
+from actwright_actors.exit import Killed, StartFailed
 from actwright_actors.mailbox import MailboxOptions
 from actwright_actors.ref import ActorRef
 from actwright_actors.timers import Timers
@@ -276,19 +276,11 @@ class ActorSystem:
                     # This task walks the actors, not the caller's, because it is out of reach of cancellation.
                     for cell in reversed(list(self._cells.values())):
                         if cell.keeper is None:  # a supervisor stops its own children
-                            await self._stop(cell)
+                            timer = cell.shut_down()
+                            await cell.stopped.wait()
+                            timer.cancel()
                     group.cancel_scope.cancel()  # the timers, and whatever was abandoned
         finally:
             self._is_open = False
+            self.timers.clear()
             self._closed.set()
-
-    async def _stop(self, cell: Cell) -> None:
-        seconds = cell.seconds_to_stop()
-        timer = self.timers.call_later(seconds, partial(self._kill_late, cell, seconds))
-        cell.request_stop(Shutdown())
-        await cell.stopped.wait()
-        timer.cancel()
-
-    def _kill_late(self, cell: Cell, seconds: float) -> None:
-        logger.warning("Actor %r did not stop within %s s; it is killed.", cell.name, seconds)
-        cell.abort(Killed())

@@ -100,6 +100,11 @@ class Timers:
             if fn is not None:
                 self._call(fn)
 
+    def clear(self) -> None:
+        """Forget all that is pending, since the actors are gone."""
+        self._heap.clear()
+        self._cancelled = 0
+
     def note_cancelled(self) -> None:
         self._cancelled += 1
         if self._cancelled > 64 and self._cancelled * 2 > len(self._heap):
