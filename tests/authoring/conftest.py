@@ -1,9 +1,9 @@
 from __future__ import annotations
 
 import pytest
+from tests.authoring.helpers import FakeEngine
 
 from actwright.authoring import entry
-from tests.authoring.helpers import FakeEngine
 
 
 @pytest.fixture

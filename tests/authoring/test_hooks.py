@@ -45,7 +45,7 @@ SHAPES: list[tuple[Callable[..., Any], bool, str]] = [
     (Hook(asynchronous, wait=False), True, "asynchronous"),
     (flow(plain), False, "plain"),
     (flow(asynchronous), True, "asynchronous"),
-    (lambda flow, flow_run, state: None, False, "<lambda>"),
+    (lambda *args: None, False, "<lambda>"),
     (Mock(), False, "Mock"),
     (AsyncMock(), True, "AsyncMock"),
     (print, False, "print"),
@@ -54,9 +54,7 @@ SHAPES: list[tuple[Callable[..., Any], bool, str]] = [
 
 
 @pytest.mark.parametrize(("fn", "awaited", "name"), SHAPES)
-def test_any_callable_of_three_positional_arguments_is_a_hook(
-    fn: Callable[..., Any], awaited: bool, name: str
-) -> None:
+def test_any_callable_of_three_positional_arguments_is_a_hook(fn: Callable[..., Any], awaited: bool, name: str) -> None:
     (normal,) = normalise_hooks("on_failure", [fn])
     assert normal.fn is (fn.fn if isinstance(fn, Hook) else fn)
     assert normal.name == name_of(fn) == name
@@ -104,11 +102,11 @@ def test_a_callable_that_cannot_take_three_positional_arguments_is_refused(fn: C
 
 def test_the_refusal_of_a_signature_names_the_hook_and_its_signature() -> None:
     with pytest.raises(TypeError) as caught:
-        normalise_hooks("on_crashed", [lambda task: None], "task")
+        normalise_hooks("on_crashed", [too_few], "task")
     assert str(caught.value) == (
         "Expected hooks in 'on_crashed' to take three positional arguments, (task, task_run, state); got "
-        "'<lambda>(task)', which cannot be called so: too many positional arguments. Give further arguments defaults, "
-        "or bind them with functools.partial."
+        "'too_few(flow: 'Any', flow_run: 'Any') -> 'None'', which cannot be called so: too many positional arguments. "
+        "Give further arguments defaults, or bind them with functools.partial."
     )
 
 
@@ -160,9 +158,7 @@ def test_hook_of_a_hook_changes_only_what_is_given() -> None:
         ("max_attempts", 0, ValueError),
     ],
 )
-def test_an_option_of_a_hook_that_cannot_be_is_refused_by_name(
-    option: str, value: Any, error: type[Exception]
-) -> None:
+def test_an_option_of_a_hook_that_cannot_be_is_refused_by_name(option: str, value: Any, error: type[Exception]) -> None:
     options: dict[str, Any] = {option: value}
     with pytest.raises(error, match=f"^{option} must be"):
         hook(plain, **options)

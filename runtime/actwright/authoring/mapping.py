@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, cast
 
@@ -76,7 +77,9 @@ def _common_length(subject: Runnable[..., Any], columns: Mapping[int | str, list
 
 def _label(subject: Runnable[..., Any], key: int | str) -> str:
     """An argument as its author calls it."""
-    names = subject.parameters.names
     if isinstance(key, str):
         return key
-    return names[key] if key < len(names) else f"argument {key + 1}"
+    parameters = list(subject.parameters.signature.parameters.values())
+    if key < len(parameters) and parameters[key].kind is not inspect.Parameter.VAR_POSITIONAL:
+        return parameters[key].name
+    return f"argument {key + 1}"

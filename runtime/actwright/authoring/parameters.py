@@ -38,9 +38,12 @@ class Parameters:
         """Read the signature of `fn`.
 
         Raises:
-            ValueError: some functions written in C have none.
+            TypeError: it has none that can be read, as some functions written in C.
         """
-        types = ParameterTypes(fn)
+        try:
+            types = ParameterTypes(fn)
+        except ValueError as error:
+            raise TypeError(f"{owner}: {error}. Put a function of your own around it.") from error
         return cls(owner, types.signature, types)
 
     def owned_by(self, owner: str) -> Parameters:

@@ -76,10 +76,12 @@ def _whole_hint(kind: Any, hint: Any) -> Any:
     """The type of the whole value: what stands at `*args: int` is that of one item."""
     if isinstance(hint, ParamSpecArgs | ParamSpecKwargs) or hint is Any:
         return Any
+    # By name: on Python 3.11 the one of typing_extensions is another object.
+    unpacked = getattr(typing.get_origin(hint), "__name__", None) == "Unpack"
     if kind is inspect.Parameter.VAR_POSITIONAL:
-        return Any if typing.get_origin(hint) is typing.Unpack else tuple[hint, ...]
+        return Any if unpacked else tuple[hint, ...]
     if kind is inspect.Parameter.VAR_KEYWORD:
-        return typing.get_args(hint)[0] if typing.get_origin(hint) is typing.Unpack else dict[str, hint]
+        return typing.get_args(hint)[0] if unpacked else dict[str, hint]
     return hint
 
 
