@@ -70,13 +70,20 @@ async def calls_for_a_state() -> None:
     assert_type(await fetch("x", wait_for=[]), bytes)
 
 
-async def submitted(state: State[bytes]) -> None:
+@task
+def total(sizes: list[int]) -> int:
+    return sum(sizes)
+
+
+async def submitted() -> None:
     data = fetch.submit("x")
     assert_type(data, Handle[bytes])
     assert_type(await data, bytes)
     assert_type(size.submit(b"", unit=2), Handle[int])
     assert_type(size.submit(data, unit=2), Handle[int])
-    assert_type(size.submit(state), Handle[int])
+    assert_type(total.submit(size.map([b""])), Handle[int])
+    assert_type(total.submit([size.submit(b"")]), Handle[int])
+    assert_type(total.submit([1]), Handle[int])
     assert_type(size.submit(allow_failure(data)), Handle[int])
     size.submit("text")  # type: ignore[call-overload]
     size.submit()  # type: ignore[call-overload]

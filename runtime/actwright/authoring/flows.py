@@ -44,7 +44,11 @@ class Flow(Runnable[P, R_co]):
     @overload
     def __get__(self: Flow[Concatenate[Any, Q], R], instance: object, owner: type | None = None) -> Flow[Q, R]: ...
     def __get__(self, instance: object, owner: type | None = None) -> Any:
-        """A flow in a class is a method. With `@staticmethod` or `@classmethod`, `@flow` may stand above or below."""
+        """A flow in a class is a method. With `@staticmethod` or `@classmethod`, `@flow` may stand above or below.
+
+        Type checkers know the methods of instances. A class method called through its class, and a static method
+        called through an instance, they take for those too.
+        """
         return self._bound_to(instance, owner)
 
 

@@ -50,7 +50,7 @@ class Runnable(HookLists, Generic[P, R_co]):
         # `@task` above `@staticmethod` or `@classmethod` gets an object that holds the function.
         self._descriptor: Any = fn if isinstance(fn, staticmethod | classmethod) else None
         self.fn = cast("Callable[P, R_co]", fn if self._descriptor is None else self._descriptor.__func__)
-        check_function(self.kind, self.fn, options.name)
+        _check_function(self.kind, self.fn, options.name)
         functools.update_wrapper(self, self.fn, updated=())
         if not hasattr(self.fn, "__name__"):  # a partial, a callable object
             self.__name__ = self.__qualname__ = cast(str, options.name)
@@ -211,7 +211,7 @@ def _waited_for(futures: object) -> tuple[Any, ...]:
     return tuple(cast("Iterable[object]", futures))
 
 
-def check_function(kind: Literal["flow", "task"], fn: object, name: str | None) -> None:
+def _check_function(kind: Literal["flow", "task"], fn: object, name: str | None) -> None:
     """Refuse what cannot be a flow or task.
 
     Raises:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, Self, TypeAlias, TypeVar, Unpack, overload
 
 from actwright.authoring import entry
@@ -14,9 +14,8 @@ from actwright.exceptions import UnsupportedOption
 if TYPE_CHECKING:
     from actwright.authoring.annotations import allow_failure
     from actwright.authoring.futures import Handle, Handles
-    from actwright.models.states import State
 
-    Future: TypeAlias = Handle[Any] | State[Any] | allow_failure[Any]
+    Future: TypeAlias = Handle[Any] | allow_failure[Any] | Sequence[Handle[Any]]
 
 __all__ = ["Task", "task"]
 
@@ -58,9 +57,9 @@ class Task(Runnable[P, R_co]):
         """Start a run and give a future of it at once. Works in sync and in async code.
 
         Args:
-            *args, **kwargs: the function's own. Each may be a future instead: the run waits for it, and its body gets
-                the result. A type checker knows this of the first argument alone: no type says "each of these, or a
-                future of it".
+            *args, **kwargs: the function's own. Each may be a future, or hold futures, instead: the run waits for
+                them, and its body gets their results. A type checker knows this of the first argument alone: no type
+                says "each of these, or a future of it".
             wait_for: futures that must have completed before the body starts.
 
         Raises:
@@ -94,7 +93,11 @@ class Task(Runnable[P, R_co]):
     @overload
     def __get__(self: Task[Concatenate[Any, Q], R], instance: object, owner: type | None = None) -> Task[Q, R]: ...
     def __get__(self, instance: object, owner: type | None = None) -> Any:
-        """A task in a class is a method. With `@staticmethod` or `@classmethod`, `@task` may stand above or below."""
+        """A task in a class is a method. With `@staticmethod` or `@classmethod`, `@task` may stand above or below.
+
+        Type checkers know the methods of instances. A class method called through its class, and a static method
+        called through an instance, they take for those too.
+        """
         return self._bound_to(instance, owner)
 
 
