@@ -85,7 +85,7 @@ async def submitted() -> None:
     assert_type(total.submit([size.submit(b"")]), Handle[int])
     assert_type(total.submit([1]), Handle[int])
     assert_type(size.submit(allow_failure(data)), Handle[int])
-    size.submit("text")  # type: ignore[call-overload]
+    size.submit("text")  # type: ignore[arg-type]
     size.submit()  # type: ignore[call-overload]
 
 
