@@ -102,6 +102,8 @@ class Timers:
 
     def clear(self) -> None:
         """Forget all that is pending, since the actors are gone."""
+        for _, _, timer in self._heap:
+            timer.take()
         self._heap.clear()
         self._cancelled = 0
 

@@ -1,0 +1,75 @@
+"""Actors that the tests of this folder share."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager
+from typing import Any
+
+import anyio
+
+from actwright_actors import Actor, ActorSystem, ExitReason
+
+ASYNCIO_BACKENDS = [("asyncio", {"use_uvloop": False}), ("asyncio", {"use_uvloop": True})]
+ASYNCIO_IDS = ["asyncio", "uvloop"]
+
+
+class Worker(Actor[Any]):
+    """Keeps what it gets. A message that is an async function is awaited, and what it returns is the answer."""
+
+    def __init__(
+        self,
+        on_start: Callable[[], Coroutine[Any, Any, object]] | None = None,
+        on_stop: Callable[[ExitReason], Coroutine[Any, Any, object]] | None = None,
+    ) -> None:
+        self.seen: list[Any] = []
+        self.stops: list[ExitReason] = []
+        self._start = on_start
+        self._stop = on_stop
+
+    async def on_start(self) -> None:
+        if self._start is not None:
+            await self._start()
+
+    async def handle(self, message: Any) -> Any:
+        self.seen.append(message)
+        return await message() if callable(message) else message
+
+    async def on_stop(self, reason: ExitReason) -> None:
+        self.stops.append(reason)
+        if self._stop is not None:
+            await self._stop(reason)
+
+
+class Hold:
+    """An async function that says that it was entered and then waits to be released."""
+
+    def __init__(self) -> None:
+        self.entered = anyio.Event()
+        self.release = anyio.Event()
+        self.was_cancelled = False
+
+    async def __call__(self, *_: object) -> None:
+        self.entered.set()
+        try:
+            await self.release.wait()
+        except BaseException:
+            self.was_cancelled = True
+            raise
+
+
+def raising(error: BaseException) -> Callable[..., Coroutine[Any, Any, object]]:
+    """An async function that raises `error`."""
+
+    async def fail(*_: object) -> object:
+        raise error
+
+    return fail
+
+
+@asynccontextmanager
+async def open_system(**options: Any) -> AsyncIterator[ActorSystem]:
+    """An actor system, watched: a test that hangs fails."""
+    with anyio.fail_after(20):
+        async with ActorSystem(**options) as system:
+            yield system

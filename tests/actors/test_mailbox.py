@@ -1,0 +1,231 @@
+"""The two lanes, the policies of a full one, and what becomes of mail that nobody reads."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import anyio
+import pytest
+
+from actwright_actors import ActorDead, ActorRef, ActorSystem, DeadLetter, DeadLetterReason, MailboxFull
+from actwright_actors import MailboxOptions as Options
+from actwright_actors.testing import assert_no_dead_letters
+from tests.actors.helpers import Hold, Worker, open_system
+
+pytestmark = pytest.mark.anyio
+
+
+@asynccontextmanager
+async def busy(system: ActorSystem, options: Options | None = None) -> AsyncIterator[tuple[ActorRef[Any], Worker]]:
+    """An actor that is busy, so its mail piles up until the block is left."""
+    worker, hold = Worker(), Hold()
+    ref = await system.spawn(worker, mailbox=options)
+    ref.tell(hold)
+    await hold.entered.wait()
+    yield ref, worker
+    worker.seen.clear()
+    hold.release.set()
+    await anyio.wait_all_tasks_blocked()
+
+
+async def test_a_signal_overtakes_ten_thousand_user_messages() -> None:
+    async with open_system() as system:
+        async with busy(system) as (ref, worker):
+            for number in range(10_000):
+                ref.tell(number)
+            ref.signal("first")
+            ref.signal("second")
+        assert await ref.ask("last", timeout=15) == "last"
+        assert worker.seen == ["first", "second", *range(10_000), "last"]
+
+
+async def test_a_stop_overtakes_user_messages_but_not_earlier_signals() -> None:
+    letters: list[DeadLetter] = []
+    async with open_system(on_dead_letter=letters.append) as system:
+        async with busy(system) as (ref, worker):
+            ref.tell("user")
+            ref.signal("before")
+            ref.stop()
+            ref.signal("after")
+        await ref.stopped()
+        assert worker.seen == ["before"]
+        assert {letter.message for letter in letters} == {"user", "after"}
+        assert {letter.reason for letter in letters} == {DeadLetterReason.UNHANDLED}
+
+
+async def test_a_drain_handles_what_is_queued_and_refuses_what_comes_later() -> None:
+    letters: list[DeadLetter] = []
+    async with open_system(on_dead_letter=letters.append) as system:
+        async with busy(system) as (ref, worker):
+            ref.tell(1)
+            ref.tell(2)
+            ref.drain()
+            ref.tell(3)
+            with pytest.raises(ActorDead):
+                await ref.ask(4)
+        await ref.stopped()
+        assert worker.seen == [1, 2]
+        assert [(letter.message, letter.reason) for letter in letters] == [
+            (3, DeadLetterReason.DRAINING),
+            (4, DeadLetterReason.DRAINING),
+        ]
+
+
+async def test_draining_an_idle_actor_ends_it() -> None:
+    async with open_system() as system:
+        ref = await system.spawn(Worker())
+        await anyio.wait_all_tasks_blocked()
+        ref.drain()
+        assert not (await ref.stopped()).is_abnormal
+
+
+async def test_a_message_to_a_dead_actor_becomes_a_dead_letter() -> None:
+    letters: list[DeadLetter] = []
+    async with open_system(on_dead_letter=letters.append) as system:
+        ref = await system.spawn(Worker())
+        ref.stop()
+        await ref.stopped()
+        ref.tell("told")
+        ref.signal("signalled")
+        await ref.send("sent")
+        dead = DeadLetterReason.DEAD
+        assert letters == [DeadLetter(message, ref, dead) for message in ("told", "signalled", "sent")]
+        assert system.dead_letters == 3
+        with pytest.raises(AssertionError, match="3 dead letters"):
+            assert_no_dead_letters(system)
+
+
+async def test_a_dead_letter_handler_that_raises_is_logged_and_harms_nobody(caplog: pytest.LogCaptureFixture) -> None:
+    def refuse(letter: DeadLetter) -> None:
+        raise ValueError("no mail today")
+
+    async with open_system(on_dead_letter=refuse) as system:
+        ref = await system.spawn(Worker())
+        ref.stop()
+        await ref.stopped()
+        ref.tell("lost")
+    assert "no mail today" in caplog.text
+
+
+async def test_a_full_mailbox_that_waits_holds_the_sender_and_keeps_the_order() -> None:
+    async with open_system() as system, anyio.create_task_group() as tg:
+        async with busy(system, Options(capacity=1, overflow="wait")) as (ref, worker):
+            ref.tell(1)
+            for number in (2, 3, 4):
+                tg.start_soon(ref.send, number)
+                await anyio.wait_all_tasks_blocked()
+            assert ref.mailbox_length == 1
+            with pytest.raises(MailboxFull, match="await ref.send"):
+                ref.tell(5)
+        assert await ref.ask(6) == 6
+        assert worker.seen == [1, 2, 3, 4, 6]
+
+
+async def test_a_sender_cancelled_while_waiting_has_not_sent_and_gives_its_turn_on() -> None:
+    async with open_system() as system, anyio.create_task_group() as tg:
+        async with busy(system, Options(capacity=1)) as (ref, worker):
+            ref.tell(1)
+            scope = anyio.CancelScope()
+
+            async def send_in_scope() -> None:
+                with scope:
+                    await ref.send("cancelled")
+
+            tg.start_soon(send_in_scope)
+            await anyio.wait_all_tasks_blocked()
+            tg.start_soon(ref.send, 2)
+            await anyio.wait_all_tasks_blocked()
+            scope.cancel()
+        assert await ref.ask(3) == 3
+        assert worker.seen == [1, 2, 3]
+
+
+async def test_a_mailbox_never_holds_more_than_its_capacity() -> None:
+    async with open_system() as system, anyio.create_task_group() as tg:
+        peak = 0
+        ref: ActorRef[Any]
+
+        async def look() -> None:
+            nonlocal peak
+            peak = max(peak, ref.mailbox_length)
+
+        async def send_many() -> None:
+            for _ in range(50):
+                await ref.send(look)
+                nonlocal peak
+                peak = max(peak, ref.mailbox_length)
+
+        ref = await system.spawn(Worker(), mailbox=Options(capacity=3))
+        async with anyio.create_task_group() as senders:
+            for _ in range(5):
+                senders.start_soon(send_many)
+        assert 0 < peak <= 3
+        tg.cancel_scope.cancel()
+
+
+async def test_the_death_of_the_target_frees_a_waiting_sender() -> None:
+    async with open_system() as system, anyio.create_task_group() as tg:
+        async with busy(system, Options(capacity=1)) as (ref, _):
+            ref.tell(1)
+            tg.start_soon(ref.send, 2)
+            await anyio.wait_all_tasks_blocked()
+            ref.kill()
+            await ref.stopped()
+        assert system.dead_letters == 2
+
+
+async def test_a_full_mailbox_that_rejects_raises_at_the_sender() -> None:
+    async with open_system() as system, busy(system, Options(1, "reject")) as (ref, _):
+        ref.tell(1)
+        with pytest.raises(MailboxFull):
+            ref.tell(2)
+        with pytest.raises(MailboxFull):
+            await ref.send(3)
+        with pytest.raises(MailboxFull):
+            await ref.ask(4)
+
+
+@pytest.mark.parametrize(("overflow", "kept", "dropped"), [("drop_oldest", [3, 4], [1, 2]), ("drop_newest", [1, 2], [3, 4])])
+async def test_a_full_mailbox_that_drops_makes_dead_letters(overflow: Any, kept: list[int], dropped: list[int]) -> None:
+    letters: list[DeadLetter] = []
+    async with open_system(on_dead_letter=letters.append) as system:
+        async with busy(system, Options(2, overflow)) as (ref, worker):
+            for number in (1, 2, 3, 4):
+                ref.tell(number)
+        assert worker.seen == kept
+        assert [letter.message for letter in letters] == dropped
+
+
+async def test_who_asked_a_message_that_is_dropped_hears_of_it_at_once() -> None:
+    async with open_system() as system, busy(system, Options(1, "drop_oldest")) as (ref, _):
+        async with anyio.create_task_group() as tg:
+
+            async def ask() -> None:
+                with pytest.raises(MailboxFull):
+                    await ref.ask("dropped")
+
+            tg.start_soon(ask)
+            await anyio.wait_all_tasks_blocked()
+            ref.tell("newer")
+
+
+async def test_an_actor_flooded_with_mail_starves_neither_timers_nor_tasks() -> None:
+    async with open_system() as system:
+        class Flooded(Worker):
+            async def handle(self, message: Any) -> Any:
+                self.context.ref.tell(message)
+
+        fired = anyio.Event()
+        ref = await system.spawn(Flooded())
+        ref.tell("round and round")
+        system.timers.call_later(0.01, fired.set)
+        await fired.wait()
+        ref.kill()
+        await ref.stopped()
+
+
+async def test_a_capacity_below_one_is_refused() -> None:
+    with pytest.raises(ValueError, match="at least 1"):
+        Options(capacity=0)

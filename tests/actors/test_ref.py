@@ -1,0 +1,254 @@
+"""Asking and watching."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import anyio
+import pytest
+
+from actwright_actors import (
+    Actor,
+    ActorDead,
+    ActorRef,
+    AskTimeout,
+    Crashed,
+    Down,
+    Killed,
+    MailboxOptions,
+    Normal,
+    Refusal,
+    Request,
+)
+from actwright_actors.testing import ManualClock, Probe
+from tests.actors.helpers import Hold, Worker, open_system, raising
+
+pytestmark = pytest.mark.anyio
+
+
+async def test_an_ask_is_answered_with_what_handle_returns() -> None:
+    async with open_system() as system:
+        ref = await system.spawn(Worker())
+        assert await ref.ask("echo") == "echo"
+        assert await ref.ask(None) is None
+
+
+@dataclass(frozen=True)
+class Length(Request[int]):
+    text: str
+
+
+class Measurer(Actor[Length]):
+    async def handle(self, message: Length) -> int:
+        return len(message.text)
+
+
+async def test_the_answer_to_a_request_has_its_type() -> None:
+    async with open_system() as system:
+        ref: ActorRef[Length] = await system.spawn(Measurer())
+        length: int = await ref.ask(Length("four"))
+        assert length == 4
+
+
+async def test_an_ask_that_is_not_answered_in_time_raises_and_the_actor_goes_on() -> None:
+    clock = ManualClock()
+    async with open_system(clock=clock) as system:
+        hold, ref = Hold(), await system.spawn(Worker())
+        async with anyio.create_task_group() as tg:
+
+            async def ask() -> None:
+                with pytest.raises(AskTimeout, match="within 3"):
+                    await ref.ask(hold, timeout=3)
+
+            tg.start_soon(ask)
+            await hold.entered.wait()
+            clock.advance(3)
+        hold.release.set()
+        assert await ref.ask("next") == "next"
+
+
+async def test_the_deadline_of_an_ask_covers_the_wait_for_room() -> None:
+    clock = ManualClock()
+    async with open_system(clock=clock) as system:
+        hold, worker = Hold(), Worker()
+        ref = await system.spawn(worker, mailbox=MailboxOptions(capacity=1))
+        ref.tell(hold)
+        await hold.entered.wait()
+        ref.tell("fills it")
+        async with anyio.create_task_group() as tg:
+
+            async def ask() -> None:
+                with pytest.raises(AskTimeout):
+                    await ref.ask("no room", timeout=3)
+
+            tg.start_soon(ask)
+            await anyio.wait_all_tasks_blocked()
+            clock.advance(3)
+        hold.release.set()
+        assert await ref.ask("room", timeout=math.inf) == "room"
+        assert "no room" not in worker.seen
+
+
+async def test_asking_a_dead_actor_fails_at_once_with_its_reason() -> None:
+    async with open_system(clock=ManualClock()) as system:
+        ref = await system.spawn(Worker())
+        ref.stop()
+        await ref.stopped()
+        with pytest.raises(ActorDead) as caught:
+            await ref.ask("anyone?")
+        assert caught.value.ref is ref
+        assert caught.value.reason == Normal()
+
+
+async def test_an_exception_in_the_handler_crashes_the_actor_and_is_the_askers_cause() -> None:
+    async with open_system() as system:
+        error = ValueError("boom")
+        ref = await system.spawn(Worker())
+        with pytest.raises(ActorDead) as caught:
+            await ref.ask(raising(error))
+        assert caught.value.__cause__ is error
+        assert await ref.stopped() == Crashed(error)
+
+
+async def test_asks_still_in_the_mailbox_fail_when_the_actor_dies() -> None:
+    async with open_system() as system:
+        hold, ref = Hold(), await system.spawn(Worker())
+        ref.tell(hold)
+        await hold.entered.wait()
+        async with anyio.create_task_group() as tg:
+
+            async def ask() -> None:
+                with pytest.raises(ActorDead) as caught:
+                    await ref.ask("queued")
+                assert caught.value.reason == Killed()
+
+            tg.start_soon(ask)
+            await anyio.wait_all_tasks_blocked()
+            ref.kill()
+
+
+async def test_a_refusal_raises_at_the_asker_and_the_actor_lives() -> None:
+    async with open_system() as system:
+        error = ValueError("not like this")
+
+        async def refuse() -> Refusal:
+            return Refusal(error)
+
+        ref = await system.spawn(Worker())
+        with pytest.raises(ValueError, match="not like this"):
+            await ref.ask(refuse)
+        assert ref.is_alive
+
+
+async def test_a_cancelled_asker_leaves_the_actor_undisturbed() -> None:
+    async with open_system() as system:
+        hold, ref = Hold(), await system.spawn(Worker())
+        async with anyio.create_task_group() as tg:
+            tg.start_soon(ref.ask, hold)
+            await hold.entered.wait()
+            tg.cancel_scope.cancel()
+        assert not hold.was_cancelled
+        hold.release.set()
+        assert await ref.ask("next") == "next"
+
+
+async def test_ten_thousand_asks_leave_no_timer_behind() -> None:
+    async with open_system() as system:
+        ref = await system.spawn(Worker())
+        for number in range(10_000):
+            assert await ref.ask(number) == number
+        assert len(system.timers) == 0
+
+
+async def test_a_watcher_hears_down_exactly_once_however_often_it_watches() -> None:
+    async with open_system() as system:
+        probe, ref = await Probe.start(system), await system.spawn(Worker())
+        ref.monitor(probe.ref)
+        ref.monitor(probe.ref)
+        ref.kill()
+        ref.stop()
+        assert await probe.expect_down(ref) == Killed()
+        await probe.expect_none()
+
+
+async def test_watching_the_dead_is_answered_at_once() -> None:
+    async with open_system() as system:
+        probe, ref = await Probe.start(system), await system.spawn(Worker())
+        ref.stop()
+        await ref.stopped()
+        ref.monitor(probe.ref)
+        assert await probe.expect_down(ref) == Normal()
+
+
+async def test_down_overtakes_the_watchers_user_messages() -> None:
+    async with open_system() as system:
+        watcher, hold = Worker(), Hold()
+        watching, ref = await system.spawn(watcher), await system.spawn(Worker())
+        watching.tell(hold)
+        await hold.entered.wait()
+        watching.tell("user")
+        ref.monitor(watching)
+        ref.stop()
+        await ref.stopped()
+        hold.release.set()
+        await watching.ask("last")
+        assert watcher.seen == [hold, Down(ref, Normal()), "user", "last"]
+
+
+async def test_who_stopped_watching_hears_nothing() -> None:
+    async with open_system() as system:
+        probe, ref = await Probe.start(system), await system.spawn(Worker())
+        ref.monitor(probe.ref)
+        ref.demonitor(probe.ref)
+        ref.stop()
+        await ref.stopped()
+        await probe.expect_none()
+
+
+async def test_down_for_a_dead_watcher_is_no_dead_letter() -> None:
+    async with open_system() as system:
+        watcher, ref = await system.spawn(Worker()), await system.spawn(Worker())
+        ref.monitor(watcher)
+        watcher.stop()
+        await watcher.stopped()
+        ref.stop()
+        await ref.stopped()
+        assert system.dead_letters == 0
+
+
+async def test_the_name_is_free_when_down_arrives() -> None:
+    async with open_system() as system:
+        probe, ref = await Probe.start(system), await system.spawn(Worker(), name="taken")
+        ref.monitor(probe.ref)
+        ref.stop()
+        await probe.expect_down(ref)
+        assert (await system.spawn(Worker(), name="taken")).name == "taken"
+
+
+async def test_waiting_for_an_end_that_does_not_come_times_out() -> None:
+    clock = ManualClock()
+    async with open_system(clock=clock) as system:
+        ref = await system.spawn(Worker())
+        async with anyio.create_task_group() as tg:
+
+            async def wait() -> None:
+                with pytest.raises(TimeoutError, match="has not stopped within 2"):
+                    await ref.stopped(timeout=2)
+
+            tg.start_soon(wait)
+            await anyio.wait_all_tasks_blocked()
+            clock.advance(2)
+        assert ref.is_alive
+
+
+async def test_a_reference_is_a_key_and_shows_name_and_status() -> None:
+    async with open_system() as system:
+        ref = await system.spawn(Worker(), name="shown")
+        known: dict[ActorRef[Any], str] = {ref: "x"}
+        assert known[ref] == "x"
+        assert repr(ref) == "<ActorRef 'shown' running>"
+        ref.stop()
+        await ref.stopped()
+        assert repr(ref) == "<ActorRef 'shown' dead>"
