@@ -1,0 +1,359 @@
+"""The system: names, order, closing, and every cancellation that may reach its `async with`."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import anyio
+import pytest
+
+from actwright_actors import (
+    ActorRef,
+    ActorSystem,
+    Crashed,
+    ExitReason,
+    Killed,
+    NameTaken,
+    Normal,
+    Shutdown,
+    StartFailed,
+    SystemClosed,
+)
+from actwright_actors.testing import ManualClock
+from tests.actors.helpers import ASYNCIO_BACKENDS, ASYNCIO_IDS, Hold, Worker, open_system, raising
+
+pytestmark = pytest.mark.anyio
+on_asyncio = pytest.mark.parametrize("anyio_backend", ASYNCIO_BACKENDS, ids=ASYNCIO_IDS)
+
+
+async def test_actors_stop_one_by_one_in_the_reverse_order_of_their_start() -> None:
+    order: list[str] = []
+
+    async def stop(name: str, _: ExitReason) -> None:
+        order.append(f"{name} begins")
+        await anyio.lowlevel.checkpoint()
+        order.append(f"{name} ends")
+
+    async with open_system() as system:
+        for name in ("first", "second", "third"):
+            await system.spawn(Worker(on_stop=partial(stop, name)), name=name)
+    assert order == [f"{name} {what}" for name in ("third", "second", "first") for what in ("begins", "ends")]
+
+
+async def test_an_actor_that_does_not_stop_in_time_is_killed() -> None:
+    clock = ManualClock()
+    hold = Hold()
+    with anyio.fail_after(20):
+        async with anyio.create_task_group() as tg, ActorSystem(clock=clock, stop_timeout=4.0) as system:
+            ref = await system.spawn(Worker())
+            ref.tell(hold)
+            await hold.entered.wait()
+
+            async def wait_long() -> None:
+                await anyio.wait_all_tasks_blocked()
+                assert ref.is_alive
+                clock.advance(4.0)
+
+            tg.start_soon(wait_long)
+    assert ref.exit_reason == Killed()
+    assert hold.was_cancelled
+
+
+async def test_names_are_unique_among_the_living_and_can_be_looked_up() -> None:
+    async with open_system() as system:
+        ref = await system.spawn(Worker(), name="one")
+        with pytest.raises(NameTaken, match="'one'"):
+            await system.spawn(Worker(), name="one")
+        other = await system.spawn(Worker())
+        assert system.lookup("one") is ref
+        assert system.lookup("none") is None
+        assert system.actors() == [ref, other]
+        assert other.name.startswith("Worker-")
+
+
+async def test_a_system_that_is_not_open_starts_nothing_and_says_so() -> None:
+    system = ActorSystem("mine")
+    with pytest.raises(SystemClosed, match="'mine' is not open"):
+        system.spawn_soon(Worker())
+    with pytest.raises(SystemClosed):
+        system.post(lambda: None)
+    async with system:
+        pass
+    with pytest.raises(SystemClosed):
+        await system.spawn(Worker())
+    with pytest.raises(SystemClosed):
+        system.post(lambda: None)
+    with pytest.raises(SystemClosed):
+        await system.__aenter__()
+
+
+async def test_a_stopping_system_starts_nothing_new() -> None:
+    async with open_system() as system:
+
+        async def respawn(_: ExitReason) -> None:
+            with pytest.raises(SystemClosed):
+                system.spawn_soon(Worker())
+
+        ref = await system.spawn(Worker(on_stop=respawn))
+    assert ref.exit_reason == Shutdown()
+
+
+async def test_an_exception_of_the_block_is_raised_bare_after_the_actors_have_stopped() -> None:
+    error = ValueError("the block's")
+    with anyio.fail_after(5), pytest.raises(ValueError, match="the block's") as caught:
+        async with ActorSystem() as system:
+            ref = await system.spawn(Worker())
+            raise error
+    assert caught.value is error
+    assert ref.exit_reason == Shutdown()
+
+
+async def test_actors_that_were_never_awaited_are_stopped_too() -> None:
+    async with open_system() as system:
+        refs = [system.spawn_soon(Worker()) for _ in range(20)]
+    assert [ref.exit_reason for ref in refs] == [Shutdown()] * 20
+
+
+async def test_a_keyboard_interrupt_in_an_actor_ends_the_system_and_is_raised_by_it() -> None:
+    interrupt = KeyboardInterrupt()
+    with anyio.fail_after(5), pytest.raises(KeyboardInterrupt) as caught:
+        async with ActorSystem() as system:
+            other = await system.spawn(Worker())
+            ref = await system.spawn(Worker())
+            ref.tell(raising(interrupt))
+            await anyio.sleep_forever()
+    assert caught.value is interrupt
+    assert system.interrupted is interrupt
+    assert ref.exit_reason == Crashed(interrupt)
+    assert other.exit_reason == Shutdown()
+
+
+async def test_a_keyboard_interrupt_in_a_child_task_ends_the_system_as_well() -> None:
+    interrupt = KeyboardInterrupt()
+    with anyio.fail_after(5), pytest.raises(KeyboardInterrupt):
+        async with ActorSystem() as system:
+            worker = Worker()
+            await system.spawn(worker)
+            worker.context.start_soon(raising(interrupt))
+            await anyio.sleep_forever()
+
+
+class Watched:
+    """An actor whose orderly end takes until it is released, for a system that is cancelled meanwhile."""
+
+    def __init__(self) -> None:
+        self.ready = anyio.Event()
+        self.hold = Hold()
+        self.ref: ActorRef[Any] | None = None
+        self.tidied_up = False
+
+    async def run_system(self) -> None:
+        async with ActorSystem() as system:
+            self.ref = await system.spawn(Worker(on_stop=self._on_stop))
+            self.ready.set()
+            await anyio.sleep_forever()
+
+    async def _on_stop(self, _: ExitReason) -> None:
+        await self.hold()
+        self.tidied_up = True
+
+    def assert_ended_in_order(self) -> None:
+        assert self.ref is not None
+        assert self.ref.exit_reason == Shutdown()
+        assert self.tidied_up
+
+
+async def test_a_cancelled_scope_around_the_system_lets_actors_end_in_order() -> None:
+    watched = Watched()
+    with anyio.fail_after(5):
+        async with anyio.create_task_group() as tg:
+            tg.start_soon(watched.run_system)
+            await watched.ready.wait()
+            tg.cancel_scope.cancel()
+            with anyio.CancelScope(shield=True):
+                await watched.hold.entered.wait()
+                await anyio.wait_all_tasks_blocked()
+                watched.hold.release.set()
+    watched.assert_ended_in_order()
+
+
+async def test_an_expired_deadline_around_the_system_lets_actors_end_in_order() -> None:
+    watched = Watched()
+    watched.hold.release.set()
+    with anyio.fail_after(5):
+        with anyio.move_on_after(0.02) as scope:
+            await watched.run_system()
+    assert scope.cancelled_caught
+    watched.assert_ended_in_order()
+
+
+async def test_a_cancellation_before_the_system_is_open_leaves_nothing_running() -> None:
+    with anyio.fail_after(5), anyio.CancelScope() as scope:
+        scope.cancel()
+        async with ActorSystem() as system:
+            await system.spawn(Worker())
+            await anyio.lowlevel.checkpoint()
+    assert scope.cancelled_caught
+    await anyio.wait_all_tasks_blocked()
+
+
+@on_asyncio
+@pytest.mark.parametrize("times", [1, 2, 5])
+async def test_native_cancels_let_actors_end_in_order(times: int) -> None:
+    watched = Watched()
+    task = asyncio.ensure_future(watched.run_system())
+    with anyio.fail_after(5):
+        await watched.ready.wait()
+        task.cancel()
+        await watched.hold.entered.wait()
+        for _ in range(times - 1):
+            task.cancel()
+            await anyio.wait_all_tasks_blocked()
+        assert not task.done()
+        watched.hold.release.set()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+    watched.assert_ended_in_order()
+
+
+@on_asyncio
+async def test_a_timeout_of_asyncio_lets_actors_end_in_order() -> None:
+    watched = Watched()
+    watched.hold.release.set()
+    with anyio.fail_after(5), pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.02):
+            await watched.run_system()
+    watched.assert_ended_in_order()
+
+
+@on_asyncio
+async def test_an_aborting_asyncio_task_group_lets_actors_end_in_order() -> None:
+    watched = Watched()
+
+    async def abort() -> None:
+        await watched.ready.wait()
+        watched.hold.release.set()
+        raise ValueError("sibling")
+
+    with anyio.fail_after(5), pytest.raises(ExceptionGroup) as caught:
+        async with asyncio.TaskGroup() as group:
+            group.create_task(watched.run_system())
+            group.create_task(abort())
+    assert caught.group_contains(ValueError, match="sibling")
+    watched.assert_ended_in_order()
+
+
+async def test_an_error_of_the_block_is_not_lost_when_a_cancellation_follows() -> None:
+    watched = Watched()
+    raised: list[BaseException] = []
+
+    async def run() -> None:
+        try:
+            async with ActorSystem() as system:
+                await system.spawn(Worker(on_stop=watched.hold))
+                raise ValueError("the block's")
+        except ValueError as error:
+            raised.append(error)
+
+    with anyio.fail_after(5):
+        async with anyio.create_task_group() as tg:
+            tg.start_soon(run)
+            await watched.hold.entered.wait()
+            tg.cancel_scope.cancel()
+            with anyio.CancelScope(shield=True):
+                await anyio.wait_all_tasks_blocked()
+                watched.hold.release.set()
+    assert [str(error) for error in raised] == ["the block's"]
+
+
+CTRL_C = textwrap.dedent(
+    """
+    import os, signal, sys, threading, time
+    import anyio
+    from actwright_actors import Actor, ActorSystem, backend_options
+
+    class Busy(Actor[str]):
+        async def handle(self, message):
+            os.kill(os.getpid(), signal.SIGINT)
+            deadline = time.monotonic() + 0.2
+            while time.monotonic() < deadline:
+                pass  # the signal lands here, in the actor's own code
+            print("handled")
+
+        async def on_stop(self, reason):
+            print(reason)
+
+    async def main():
+        async with ActorSystem() as system:
+            (await system.spawn(Busy())).tell("go")
+            try:
+                await anyio.sleep_forever()
+            except BaseException as error:
+                print("main got it")
+                raise
+
+    backend, options = backend_options(sys.argv[1])
+    try:
+        anyio.run(main, backend=backend, backend_options=options)
+    except KeyboardInterrupt:
+        print("KeyboardInterrupt")
+    """
+)
+
+
+@pytest.mark.parametrize("name", ["asyncio", "asyncio+uvloop", "trio"])
+def test_ctrl_c_in_the_middle_of_an_actor_reaches_the_main_task(name: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", CTRL_C, name],
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=True,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+    )
+    assert done.stdout.splitlines() == ["handled", "main got it", "Shutdown()", "KeyboardInterrupt"]
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+async def test_a_failed_start_is_logged_unless_the_spawner_is_told(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.ERROR, "actwright_actors")
+    async with open_system() as system:
+        with pytest.raises(ValueError, match="told"):
+            await system.spawn(Worker(on_start=raising(ValueError("told"))))
+        assert "told" not in caplog.text
+        ref = system.spawn_soon(Worker(on_start=raising(ValueError("logged"))))
+        assert isinstance(await ref.stopped(), StartFailed)
+    assert "logged" in caplog.text
+
+
+async def test_a_posted_function_that_raises_is_logged_and_the_next_one_runs(caplog: pytest.LogCaptureFixture) -> None:
+    async with open_system() as system:
+        done = anyio.Event()
+        calls: list[Callable[[], object]] = [partial(_raise, SystemExit("posted")), done.set]
+        for call in calls:
+            system.post(call)
+        await done.wait()
+    assert "posted" in caplog.text
+
+
+def _raise(error: BaseException) -> None:
+    raise error
+
+
+async def test_an_actor_that_stops_while_the_system_stops_is_waited_for() -> None:
+    async with open_system() as system:
+        hold = Hold()
+        ref = await system.spawn(Worker(on_stop=hold))
+        ref.stop()
+        await hold.entered.wait()
+        hold.release.set()
+    assert ref.exit_reason == Normal()

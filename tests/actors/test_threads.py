@@ -1,0 +1,140 @@
+"""Calls from foreign threads."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import anyio
+import anyio.to_thread
+import pytest
+
+from actwright_actors import (
+    ActorSystem,
+    DeadLetter,
+    DeadLetterReason,
+    Killed,
+    MailboxOptions,
+    Normal,
+    WrongThread,
+)
+from tests.actors.helpers import Hold, Worker, open_system
+
+pytestmark = pytest.mark.anyio
+
+
+async def test_messages_of_a_thread_arrive_in_its_order() -> None:
+    async with open_system() as system:
+        worker = Worker()
+        ref = await system.spawn(worker)
+
+        def send() -> None:
+            for number in range(1000):
+                ref.tell(number)
+
+        await anyio.to_thread.run_sync(send)
+        await ref.ask("last")
+        await ref.ask("the thread's posts are handled by now")
+        assert [message for message in worker.seen if isinstance(message, int)] == list(range(1000))
+
+
+async def test_a_signal_of_a_thread_still_overtakes_user_messages() -> None:
+    async with open_system() as system:
+        worker, hold = Worker(), Hold()
+        ref = await system.spawn(worker)
+        ref.tell(hold)
+        await hold.entered.wait()
+        ref.tell("user")
+        await anyio.to_thread.run_sync(ref.signal, "system")
+        await anyio.wait_all_tasks_blocked()
+        hold.release.set()
+        await ref.ask("last")
+        assert worker.seen == [hold, "system", "user", "last"]
+
+
+async def test_a_thread_may_stop_drain_and_kill() -> None:
+    async with open_system() as system:
+        for how, reason in (("stop", Normal()), ("drain", Normal()), ("kill", Killed())):
+            ref = await system.spawn(Worker())
+            await anyio.to_thread.run_sync(getattr(ref, how))
+            assert await ref.stopped() == reason
+
+
+async def test_what_only_the_loop_may_do_is_refused_in_a_thread_with_advice() -> None:
+    async with open_system() as system:
+        ref = await system.spawn(Worker())
+        watcher = await system.spawn(Worker())
+        refused: list[Callable[[], object]] = [
+            lambda: ref.monitor(watcher),
+            lambda: ref.demonitor(watcher),
+            lambda: system.spawn_soon(Worker()),
+            lambda: ref.ask("x").send(None),
+            lambda: ref.send("x").send(None),
+            lambda: ref.stopped().send(None),
+        ]
+
+        def try_all() -> list[str]:
+            messages: list[str] = []
+            for call in refused:
+                with pytest.raises(WrongThread) as caught:
+                    call()
+                messages.append(str(caught.value))
+            return messages
+
+        for message in await anyio.to_thread.run_sync(try_all):
+            assert "thread of the system's event loop" in message
+            assert any(word in message for word in ("Use ", "Hand it over", "hand it over"))
+
+
+async def test_the_system_knows_its_own_thread() -> None:
+    async with open_system() as system:
+        assert system.in_loop_thread()
+        assert not await anyio.to_thread.run_sync(system.in_loop_thread)
+
+
+async def test_a_posted_function_runs_in_the_loops_thread() -> None:
+    async with open_system() as system:
+        seen: list[bool] = []
+        done = anyio.Event()
+
+        def note() -> None:
+            seen.append(system.in_loop_thread())
+            done.set()
+
+        await anyio.to_thread.run_sync(system.post, note)
+        await done.wait()
+        assert seen == [True]
+
+
+async def test_a_full_mailbox_turns_a_threads_message_into_a_dead_letter() -> None:
+    letters: list[DeadLetter] = []
+    async with open_system(on_dead_letter=letters.append) as system:
+        hold = Hold()
+        ref = await system.spawn(Worker(), mailbox=MailboxOptions(1, "reject"))
+        ref.tell(hold)
+        await hold.entered.wait()
+        ref.tell("fills it")
+        await anyio.to_thread.run_sync(ref.tell, "one too many")
+        await anyio.wait_all_tasks_blocked()
+        assert letters == [DeadLetter("one too many", ref, DeadLetterReason.REJECTED)]
+        hold.release.set()
+
+
+async def test_a_threads_message_after_the_end_is_a_dead_letter_and_no_error() -> None:
+    letters: list[DeadLetter] = []
+    with anyio.fail_after(5):
+        async with ActorSystem(on_dead_letter=letters.append) as system:
+            ref = await system.spawn(Worker())
+        for call in (lambda: ref.tell("told"), lambda: ref.signal("signalled"), ref.stop, ref.kill, ref.drain):
+            await anyio.to_thread.run_sync(call)
+    assert [letter.message for letter in letters] == ["told", "signalled"]
+
+
+def test_a_message_after_the_loop_is_gone_is_a_dead_letter() -> None:
+    async def main() -> tuple[ActorSystem, Callable[[object], None]]:
+        async with ActorSystem() as system:
+            ref = await system.spawn(Worker())
+            return system, ref.tell
+
+    system, tell = anyio.run(main)
+    tell("too late")
+    assert system.dead_letters == 1
