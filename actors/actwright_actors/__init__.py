@@ -15,7 +15,13 @@ async with ActorSystem() as system:
 
 from __future__ import annotations
 
-from actwright_actors._backend import BackendName, backend_options, current_backend_name, escaped_cancellation_is_forged
+from actwright_actors._backend import (
+    BackendName,
+    backend_options,
+    current_backend_name,
+    escaped_cancellation_is_forged,
+    thread_safe_caller,
+)
 from actwright_actors._reply import Refusal
 from actwright_actors.actor import Actor, ActorContext, ChildTask, Request
 from actwright_actors.clock import Clock, SystemClock
@@ -84,5 +90,6 @@ __all__ = [
     "backend_options",
     "current_backend_name",
     "escaped_cancellation_is_forged",
+    "thread_safe_caller",
     "wait_through",
 ]

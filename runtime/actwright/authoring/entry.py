@@ -1,0 +1,63 @@
+"""The one door from authoring into the engine.
+
+A call of a flow or a task has to reach the engine, and the engine is built on flows and tasks. So the engine is
+loaded by name, at the first call: the order of the layers holds, and `from actwright import flow, task` does not
+pay for an engine that may never run.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Protocol, cast
+
+if TYPE_CHECKING:
+    from actwright.authoring.futures import Handle
+    from actwright.authoring.runnable import Runnable
+    from actwright.journal.protocol import Journal
+
+__all__ = ["Call", "EngineEntry", "engine"]
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A flow or a task called with arguments.
+
+    Attributes:
+        subject: the flow or task.
+        parameters: name -> value, bound to the signature with its defaults, not yet validated; futures unresolved.
+        return_state: the caller wants the state, and no exception.
+        wait_for: futures that must have completed before the body starts.
+    """
+
+    subject: Runnable[..., Any]
+    parameters: dict[str, Any]
+    return_state: bool = False
+    wait_for: tuple[Any, ...] = ()
+
+
+class EngineEntry(Protocol):
+    """What authoring asks of the engine."""
+
+    def call(self, call: Call) -> Any:
+        """Run a sync body in this thread; return its result, or its state."""
+        ...
+
+    async def call_async(self, call: Call) -> Any:
+        """Run a body and wait for it; cancelling the caller cancels the run."""
+        ...
+
+    def submit(self, call: Call) -> Handle[Any]:
+        """Start a run and return at once."""
+        ...
+
+    def journal(self) -> Journal:
+        """The journal that the code that asks writes to."""
+        ...
+
+
+@cache
+def engine() -> EngineEntry:
+    """The engine, loaded at the first call."""
+    return cast(EngineEntry, import_module("actwright.engine.entry"))

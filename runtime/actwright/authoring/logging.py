@@ -1,0 +1,118 @@
+"""Logs of runs: `get_run_logger`, `print` sent there, and what a plain script sees with no logging configured."""
+
+from __future__ import annotations
+
+import builtins
+import logging
+import sys
+import threading
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from actwright.authoring.context import CURRENT, RunContext
+from actwright.exceptions import MissingContextError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, MutableMapping
+
+    from actwright.models.runs import FlowRun, TaskRun
+
+__all__ = ["RunLogger", "get_run_logger", "logger_of", "printing_to_log", "show_logs_of_a_script"]
+
+_ROOT = logging.getLogger("actwright")
+_FLOW_RUNS = logging.getLogger("actwright.flow_runs")
+_TASK_RUNS = logging.getLogger("actwright.task_runs")
+
+
+class RunLogger(logging.LoggerAdapter[logging.Logger]):
+    """A logger whose lines begin with the run's name, and whose records carry `run_id`, `run_name` and `run_kind`."""
+
+    def process(self, msg: Any, kwargs: MutableMapping[str, Any]) -> tuple[Any, MutableMapping[str, Any]]:
+        own = self.extra or {}
+        kwargs["extra"] = {**own, **(kwargs.get("extra") or {})}
+        # The name is data, not a format: a percent sign in it must not be taken for one.
+        title = f"{str(own['run_kind']).capitalize()} run {own['run_name']!r}".replace("%", "%%")
+        return f"{title} - {msg}", kwargs
+
+
+def logger_of(run: FlowRun | TaskRun) -> RunLogger:
+    """The logger of a run: `actwright.flow_runs` or `actwright.task_runs`, with the run's name and id."""
+    logger = _FLOW_RUNS if run.kind == "flow" else _TASK_RUNS
+    return RunLogger(logger, {"run_id": str(run.id), "run_name": run.name, "run_kind": run.kind})
+
+
+def get_run_logger() -> RunLogger:
+    """The logger of the run that the code that asks is part of; in a hook, of the run that the hook is for.
+
+    Raises:
+        MissingContextError: called outside of runs and hooks.
+    """
+    context = CURRENT.get()
+    if context is None:
+        raise MissingContextError(
+            "get_run_logger() was called where no run is. Call it in the body of a flow or a task, or in a hook; "
+            "elsewhere use logging.getLogger."
+        )
+    return logger_of(context.run.snapshot)
+
+
+class _PrintToLog:
+    """Stands in for `builtins.print` while at least one body with `log_prints` runs, and only acts in these."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._users = 0
+        self._original = builtins.print
+
+    def __enter__(self) -> None:
+        with self._lock:
+            if self._users == 0:
+                self._original = builtins.print
+                builtins.print = self._print
+            self._users += 1
+
+    def __exit__(self, *_: object) -> None:
+        with self._lock:
+            self._users -= 1
+            if self._users == 0:
+                builtins.print = self._original
+
+    def _print(self, *values: object, **options: Any) -> None:
+        context: RunContext | None = CURRENT.get()
+        to_screen = options.get("file") in (None, sys.stdout)
+        if context is None or context.in_hook or not context.run.logs_prints or not to_screen:
+            self._original(*values, **options)
+        else:
+            sep = options.get("sep")
+            logger_of(context.run.snapshot).info("%s", (" " if sep is None else sep).join(map(str, values)))
+
+
+_print_to_log = _PrintToLog()
+
+
+@contextmanager
+def printing_to_log(wanted: bool) -> Iterator[None]:
+    """Around a body: where `wanted`, its `print` goes to the run's log, at level INFO."""
+    if not wanted:
+        yield
+        return
+    with _print_to_log:
+        yield
+
+
+_shown = threading.Lock()
+
+
+def show_logs_of_a_script(history: str) -> None:
+    """Show the lines of runs on stderr, if nobody has configured logging; and say, once, where history is kept.
+
+    Called at the first run of a plain script; never at import, and never for a Runtime that a program opened itself.
+    """
+    if not _shown.acquire(blocking=False):
+        return
+    if not (_ROOT.hasHandlers() or _ROOT.level != logging.NOTSET):
+        handler = logging.StreamHandler()
+        handler.setFormatter(logging.Formatter("%(asctime)s.%(msecs)03d | %(levelname)-7s | %(message)s", "%H:%M:%S"))
+        _ROOT.addHandler(handler)
+        _ROOT.setLevel(logging.INFO)
+    _ROOT.info("%s", history)

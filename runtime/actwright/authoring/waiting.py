@@ -1,0 +1,64 @@
+"""Waiting for something that another thread will finish: from async code, and from threads.
+
+A worker thread that waits holds nobody up: it gives its place in its pool back for as long as it waits. So no depth of
+nesting runs out of threads.
+"""
+
+from __future__ import annotations
+
+import threading
+from contextlib import AbstractContextManager, nullcontext, suppress
+from typing import TYPE_CHECKING, Protocol
+
+import anyio
+
+from actwright_actors import thread_safe_caller
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from concurrent.futures import Future
+    from typing import Any
+
+__all__ = ["Slot", "blocking", "event_of", "set_slot"]
+
+
+class Slot(Protocol):
+    """A worker thread's place in its pool."""
+
+    def given_back(self) -> AbstractContextManager[None]:
+        """Without the place inside the block, and with it again at once after it: it never queues for it."""
+        ...
+
+
+_thread = threading.local()
+
+
+def set_slot(slot: Slot | None) -> None:
+    """Say which place this thread holds; only a pool calls this, about its own threads."""
+    _thread.slot = slot
+
+
+def blocking() -> AbstractContextManager[None]:
+    """Around every blocking wait of ours: gives this thread's place in its pool back meanwhile, if it has one."""
+    slot: Slot | None = getattr(_thread, "slot", None)
+    return slot.given_back() if slot is not None else nullcontext()
+
+
+def event_of(future: Future[Any]) -> anyio.Event:
+    """An event of the running loop that is set when `future` is done, whichever thread finishes it."""
+    event = anyio.Event()
+    if future.done():
+        event.set()
+        return event
+    home = threading.get_ident()
+    call_in_loop: Callable[[Callable[[], object]], None] = thread_safe_caller()
+
+    def done(_: Future[Any]) -> None:
+        if threading.get_ident() == home:
+            event.set()
+        else:
+            with suppress(RuntimeError):  # that loop is gone, and whoever waited with it
+                call_in_loop(event.set)
+
+    future.add_done_callback(done)
+    return event

@@ -1,0 +1,1 @@
+"""The actors that run flows, tasks and hooks."""

@@ -1,0 +1,197 @@
+"""Running one attempt of a body: on the loop, in a worker thread, or in the thread of its caller.
+
+Whatever the place, the attempt ends with one `BodyEnded` message to its run, and its code sees the context variables
+of the run's caller.
+"""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager, nullcontext
+from typing import TYPE_CHECKING, Any, Protocol
+
+import anyio
+
+from actwright.authoring.context import CURRENT, RunContext
+from actwright.authoring.logging import printing_to_log
+from actwright.engine.messages import BodyEnded
+from actwright.exceptions import CancelledRun, RuntimeClosed
+from actwright.models.outcomes import Crash, Outcome, Returned, outcome_of_error
+from actwright_actors import SystemClosed, current_backend_name
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from queue import SimpleQueue
+
+    from actwright.engine.live_run import LiveRun
+    from actwright.engine.threads import Job
+    from actwright_actors import ActorContext, ChildTask
+
+__all__ = ["Attempt", "CallersThread", "OnLoop", "Place", "WorkerThread"]
+
+
+class Attempt:
+    """One attempt of a run's body.
+
+    Attributes:
+        number: from 1.
+        over: it has ended, or was given up.
+    """
+
+    def __init__(self, run: LiveRun, number: int, parameters: dict[str, Any]) -> None:
+        self.run = run
+        self.number = number
+        self.over = False
+        self._args, self._kwargs = run.subject.parameters.call_args(parameters)
+        self._execution: Execution | None = None
+
+    def start(self, actor: ActorContext) -> None:
+        """Start the body, in the place that the run has for it."""
+        self._execution = self.run.place.start(self, actor)
+
+    def stop(self, why: str) -> None:
+        """Tell the body to stop: cancel it on the loop, wake its waits in a thread. It may still take its time."""
+        self.run.stop_body(self.number, why)
+        if self._execution is not None:
+            self._execution.stop()
+
+    def give_up(self) -> None:
+        """Wait for it no longer. It is counted until it really ends."""
+        self.over = True
+        if self._execution is not None:
+            self._execution.give_up()
+
+    def call(self) -> Any:
+        """Call the user's function; for an async one, this makes its coroutine."""
+        return self.run.subject.fn(*self._args, **self._kwargs)
+
+    def call_in_this_thread(self, interruptible: AbstractContextManager[None] | None = None) -> None:
+        """Run a sync body to its end, and say how it ended. Never raises.
+
+        `interruptible` is around the body and nothing else: where a signal may raise.
+        """
+        blocks_loop = current_backend_name() is not None
+        context = self.run.origin.context.copy()
+        outcome: Outcome
+        try:
+            with interruptible or nullcontext():
+                outcome = context.run(self._call_with_context, blocks_loop)
+        except BaseException as error:  # a signal that struck between the body and us
+            outcome = outcome_of_error(error)
+        self.ended(outcome)
+
+    def _call_with_context(self, blocks_loop: bool) -> Outcome:
+        context = RunContext(self.run, self.number, blocks_loop=blocks_loop)
+        CURRENT.set(context)
+        try:
+            self.run.raise_if_stopped(context)
+            with printing_to_log(self.run.logs_prints):
+                return Returned(self.call())
+        except BaseException as error:
+            return outcome_of_error(error)
+
+    async def await_on_loop(self, scope: anyio.CancelScope) -> None:
+        """Run an async body to its end, and say how it ended."""
+        CURRENT.set(RunContext(self.run, self.number))
+        outcome: Outcome | None = None
+        with scope:
+            outcome = await self._outcome(scope)
+        self.ended(outcome or Crash(CancelledRun(f"{self.run.title}: the body was cancelled.")))
+
+    async def _outcome(self, scope: anyio.CancelScope) -> Outcome:
+        try:
+            with printing_to_log(self.run.logs_prints):
+                return Returned(await self.call())
+        except anyio.get_cancelled_exc_class() as error:
+            if scope.cancel_called:
+                raise
+            return Crash(error)  # nobody cancelled this scope: it is forged
+        except BaseException as error:
+            return outcome_of_error(error)
+
+    def ended(self, outcome: Outcome) -> None:
+        """Say that the attempt ended."""
+        try:
+            self.run.signal(BodyEnded(self.number, outcome))
+        except (SystemClosed, RuntimeClosed):
+            # A body that was abandoned may end after its Runtime did: nobody is left who would hear of it.
+            self.over = True
+
+
+class Execution(Protocol):
+    """A body that was started."""
+
+    def stop(self) -> None: ...
+    def give_up(self) -> None: ...
+
+
+class Place(Protocol):
+    """Where a run's body runs."""
+
+    def start(self, attempt: Attempt, actor: ActorContext) -> Execution: ...
+
+
+class OnLoop:
+    """An async body: in a child task of the run's actor, so that the mailbox stays live."""
+
+    def start(self, attempt: Attempt, actor: ActorContext) -> Execution:
+        scope = anyio.CancelScope()
+        context = attempt.run.origin.context.copy()
+        return _LoopExecution(scope, actor.start_soon(attempt.await_on_loop, scope, context=context))
+
+
+class _LoopExecution:
+    def __init__(self, scope: anyio.CancelScope, task: ChildTask) -> None:
+        self._scope = scope
+        self._task = task
+
+    def stop(self) -> None:
+        self._scope.cancel()
+
+    def give_up(self) -> None:
+        self._task.abandon()
+
+
+class WorkerThread:
+    """A sync body: in one of the Runtime's worker threads."""
+
+    def start(self, attempt: Attempt, actor: ActorContext) -> Execution:
+        return _ThreadExecution(attempt, attempt.run.host.worker_threads.submit(attempt.call_in_this_thread))
+
+
+class _ThreadExecution:
+    def __init__(self, attempt: Attempt, job: Job) -> None:
+        self._attempt = attempt
+        self._job = job
+
+    def stop(self) -> None:
+        if self._job.withdraw():
+            self._attempt.ended(Crash(CancelledRun(f"{self._attempt.run.title}: its body never started.")))
+
+    def give_up(self) -> None:
+        self._job.abandon()
+
+
+class CallersThread:
+    """A sync body that was called, not submitted: in the thread of its caller, which waits here between messages.
+
+    Args:
+        inbox: where that caller takes what it is to do next; None tells it to look whether the run is done.
+        interruptible: around the body, where a signal may raise.
+    """
+
+    def __init__(
+        self, inbox: SimpleQueue[Callable[[], None] | None], interruptible: Callable[[], AbstractContextManager[None]]
+    ) -> None:
+        self._inbox = inbox
+        self._interruptible = interruptible
+
+    def start(self, attempt: Attempt, actor: ActorContext) -> Execution:
+        self._inbox.put(lambda: attempt.call_in_this_thread(self._interruptible()))
+        return _CallersExecution()
+
+
+class _CallersExecution:
+    """The caller's own thread can be neither stopped nor given up: it is the caller's."""
+
+    def stop(self) -> None: ...
+    def give_up(self) -> None: ...

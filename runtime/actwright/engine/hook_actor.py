@@ -1,0 +1,142 @@
+"""The hook actor: awaits async hooks, and runs sync ones in a thread pool of its own.
+
+One child task delivers one batch, so hooks of one transition run one after another and those of different runs side by
+side. A hook can neither fail nor hang its run: whatever it raises is recorded, and past its timeout it is given up.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from actwright.authoring.context import CURRENT, RunContext
+from actwright.engine.hook_call import HookCall
+from actwright.engine.messages import HooksDone
+from actwright.journal.protocol import DeliveryChanged
+from actwright_actors import Actor
+
+if TYPE_CHECKING:
+    import contextvars
+    from collections.abc import Callable
+    from datetime import datetime
+
+    from actwright.authoring.hooks import Hook
+    from actwright.authoring.logging import RunLogger
+    from actwright.engine.host import Host
+    from actwright.engine.outbox import Batch, Due
+    from actwright.models.deliveries import HookDelivery
+
+__all__ = ["Deliver", "HookActor"]
+
+
+@dataclass(frozen=True, slots=True)
+class Deliver:
+    """Run these hooks: their transition is committed."""
+
+    batch: Batch
+
+
+class HookActor(Actor[Deliver]):
+    """Delivers what is due. Restarted, it goes on with what it finds released and not done."""
+
+    def __init__(self, host: Host) -> None:
+        self._host = host
+
+    async def on_start(self) -> None:
+        for batch in self._host.released_batches():
+            self._begin(batch)
+
+    async def handle(self, message: Deliver) -> None:
+        self._begin(message.batch)
+
+    def _begin(self, batch: Batch) -> None:
+        self.context.start_soon(self._deliver, batch)
+
+    async def _deliver(self, batch: Batch) -> None:
+        waited_for = batch.waited_for
+        for place, due in enumerate(batch.dues):
+            if place >= waited_for:
+                self._tell(batch)
+            if due.delivery.is_open:
+                await self._deliver_one(batch, due)
+        self._tell(batch)
+        self._host.batch_done(batch)
+
+    def _tell(self, batch: Batch) -> None:
+        """Let the run go on: what it waits for is done."""
+        if not batch.told:
+            batch.told = True
+            batch.run.signal(HooksDone(batch.state))
+
+    async def _deliver_one(self, batch: Batch, due: Due) -> None:
+        """One delivery, to its end: tries until one succeeds or no other may follow."""
+        log = batch.run.log
+        while True:
+            if why := self._expired(due):
+                self._change(due, due.delivery.skipped(self._now(), why))
+                log.error("Hook '%s' is not run: %s", due.hook.name, why)
+                return
+            await self._host.commit(DeliveryChanged(self._started(due)))
+            call, error = await self._try_once(batch, due, log)
+            if error is None:
+                self._change(due, due.delivery.succeeded(self._now()))
+                log.info("Hook '%s' finished running successfully", due.hook.name)
+                return
+            self._change(due, due.delivery.failed(self._now(), f"{type(error).__name__}: {error}"))
+            log.error("An error was encountered while running hook '%s'", due.hook.name, exc_info=error)
+            if not _may_retry(due):
+                await self._give_up(batch, due.delivery, log)
+                return
+            await self._host.sleep(due.hook.retry_delay_seconds)
+            await call.really_over()
+
+    def _started(self, due: Due) -> HookDelivery:
+        due.delivery = due.delivery.started(self._now())
+        return due.delivery
+
+    def _change(self, due: Due, delivery: HookDelivery) -> None:
+        due.delivery = delivery
+        self._host.journal.append(DeliveryChanged(delivery))
+
+    async def _try_once(self, batch: Batch, due: Due, log: RunLogger) -> tuple[HookCall, BaseException | None]:
+        log.info("Running hook '%s' in response to entering state '%s'", due.hook.name, batch.state.name)
+        args = (batch.run.subject, batch.snapshot, batch.state)
+        call = self._call(partial(due.hook.fn, *args), due.hook, self._context(batch, due))
+        return call, await call.error(self._host.hook_threads)
+
+    def _call(self, fn: Callable[[], Any], hook: Hook, context: contextvars.Context) -> HookCall:
+        timeout = hook.timeout_seconds or self._host.options.hook_timeout_seconds
+        return HookCall(fn, hook, self.context, context, timeout)
+
+    def _context(self, batch: Batch, due: Due) -> contextvars.Context:
+        """What the hook sees: the context variables of the run's caller, and where it stands."""
+        context = batch.run.origin.context.copy()
+        where = RunContext(batch.run, delivery=due.delivery, runtime_wide=due.runtime_wide, entered=batch.snapshot)
+        context.run(CURRENT.set, where)
+        return context
+
+    async def _give_up(self, batch: Batch, delivery: HookDelivery, log: RunLogger) -> None:
+        """Say that a delivery failed for good to whoever the Runtime has for that. That is no hook: it is not told
+        of its own failures."""
+        told = self._host.options.on_hook_failure
+        if told is not None:
+            call = self._call(partial(told.fn, delivery), told, batch.run.origin.context.copy())
+            error = await call.error(self._host.hook_threads)
+            if error is not None:
+                log.error("on_hook_failure '%s' raised", told.name, exc_info=error)
+
+    def _expired(self, due: Due) -> str | None:
+        limit = due.hook.expires_seconds
+        if limit is None or self._now() - due.delivery.due_at < timedelta(seconds=limit):
+            return None
+        return f"it was due at {due.delivery.due_at:%Y-%m-%d %H:%M:%S} UTC and expired {limit:g} s later"
+
+    def _now(self) -> datetime:
+        return self._host.now()
+
+
+def _may_retry(due: Due) -> bool:
+    attempt = due.delivery.attempt
+    return attempt <= due.hook.retries and (due.hook.max_attempts is None or attempt < due.hook.max_attempts)

@@ -1,0 +1,132 @@
+"""One call of a hook, with a bound on its time."""
+
+from __future__ import annotations
+
+import logging
+from concurrent.futures import Future
+from inspect import isawaitable
+from typing import TYPE_CHECKING, Any
+
+import anyio
+
+from actwright.authoring.hooks import is_async
+from actwright.authoring.waiting import event_of
+from actwright.engine.steps import timed_steps
+from actwright.exceptions import HookTimedOut
+
+if TYPE_CHECKING:
+    import contextvars
+    from collections.abc import Awaitable, Callable
+
+    from actwright.authoring.hooks import Hook
+    from actwright.engine.threads import Job, WorkerThreads
+    from actwright_actors import ActorContext, ChildTask, Timer
+
+__all__ = ["HookCall"]
+
+logger = logging.getLogger("actwright.engine")
+
+UNWIND_SECONDS = 1.0
+"""How long an async hook that was cancelled at its timeout may take to unwind before it is given up."""
+
+
+class HookCall:
+    """Calls `fn()`, on the loop if `hook` is async and in a thread if not, and tells what it raised.
+
+    Args:
+        actor: whose child tasks async hooks are.
+        context: the context variables that the call sees.
+        timeout: seconds that the call may take, from when it begins: waiting for a thread does not count.
+    """
+
+    def __init__(
+        self, fn: Callable[[], Any], hook: Hook, actor: ActorContext, context: contextvars.Context, timeout: float
+    ) -> None:
+        self._fn = fn
+        self._hook = hook
+        self._actor = actor
+        self._context = context
+        self._timeout = timeout
+        self._ended: Future[Any] = Future()
+        self._error: BaseException | None = None
+        self._over = event_of(self._ended)
+        self._scope = anyio.CancelScope()
+        self._timer: Timer | None = None
+        self._work: ChildTask | Job | None = None
+
+    async def error(self, threads: WorkerThreads) -> BaseException | None:
+        """Make the call and return what it raised, None if nothing; past the timeout, a HookTimedOut."""
+        if is_async(self._hook.fn):
+            self._arm()
+            self._work = self._actor.start_soon(self._await_it, context=self._context)
+        else:
+            self._work = threads.submit(self._call_it)
+        await self._over.wait()
+        if self._timer is not None:
+            self._timer.cancel()
+        return self._error or (self._ended.exception() if self._ended.done() else None)
+
+    async def really_over(self) -> None:
+        """Wait until the code itself has ended: for one that was given up, that is later."""
+        await event_of(self._ended).wait()
+
+    def _call_it(self) -> None:
+        self._actor.system.post(self._arm)
+        try:
+            value = self._context.run(self._fn)
+        except BaseException as error:
+            self._ended.set_exception(error)
+            return
+        if isawaitable(value):
+            # A plain function, or a lambda, that hands on what an async one returned.
+            self._fn = lambda: value
+            self._actor.system.post(self._go_on_in_loop)
+        else:
+            self._ended.set_result(None)
+
+    def _go_on_in_loop(self) -> None:
+        self._work = self._actor.start_soon(self._await_it, context=self._context)
+
+    async def _await_it(self) -> None:
+        """Await the hook and keep how that ended. A cancellation that nobody ordered is a failure of the hook."""
+        error: BaseException | None = None
+        try:
+            with self._scope:
+                try:
+                    awaitable: Awaitable[Any] = self._fn()
+                    await timed_steps(awaitable, self._warn_of_slow_step)
+                except anyio.get_cancelled_exc_class() as cancelled:
+                    if self._scope.cancel_called:
+                        raise
+                    error = cancelled
+                except BaseException as raised:
+                    error = raised
+        finally:
+            if error is None:
+                self._ended.set_result(None)
+            else:
+                self._ended.set_exception(error)
+
+    def _arm(self) -> None:
+        if not self._ended.done():
+            self._timer = self._actor.system.timers.call_later(self._timeout, self._timed_out)
+
+    def _timed_out(self) -> None:
+        self._error = HookTimedOut(f"Hook '{self._hook.name}' took longer than its timeout of {self._timeout:g} s")
+        self._scope.cancel()
+        unwinds = is_async(self._hook.fn)
+        self._timer = self._actor.system.timers.call_later(UNWIND_SECONDS if unwinds else 0, self._give_up)
+
+    def _give_up(self) -> None:
+        if self._ended.done() or self._work is None:
+            return
+        logger.warning("Hook '%s' did not end at its timeout. It is abandoned; it may still run.", self._hook.name)
+        self._work.abandon()
+        self._over.set()
+
+    def _warn_of_slow_step(self, seconds: float) -> None:
+        logger.warning(
+            "Hook '%s' is async and held the event loop for %.0f ms: everything else waited. Make it a plain function "
+            "(it then runs in a thread), or await what it waits for.",
+            self._hook.name, seconds * 1000,
+        )  # fmt: skip

@@ -1,0 +1,291 @@
+"""The host of runs: one actor system on one event loop, with what its actors share.
+
+`Runtime` is its public face. Everything here runs in the loop's thread, except what says otherwise.
+"""
+
+from __future__ import annotations
+
+import random
+from concurrent.futures import Future
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Final, Self
+
+import anyio
+
+from actwright.authoring.waiting import event_of
+from actwright.engine.hook_actor import Deliver, HookActor
+from actwright.engine.messages import Begin, Cancel, ChildStarted
+from actwright.engine.run_actor import RunActor
+from actwright.engine.supervisor import CancelRequested, RunSupervisor
+from actwright.engine.threads import WorkerThreads
+from actwright.exceptions import RunError, RunIsFinal, RuntimeClosed
+from actwright.journal.memory import MemoryJournal
+from actwright_actors import ActorSystem, ChildSpec, DeadLetter, Supervisor, SystemClosed, wait_through
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from datetime import datetime
+    from types import TracebackType
+    from uuid import UUID
+
+    from actwright.authoring.hooks import Hook
+    from actwright.engine.live_run import LiveRun
+    from actwright.engine.messages import RunMessage
+    from actwright.engine.options import RuntimeOptions
+    from actwright.engine.outbox import Batch
+    from actwright.journal.protocol import Journal, Record
+    from actwright_actors import ActorRef
+
+__all__ = ["Host"]
+
+LAST_MARGIN_SECONDS: Final = 5.0
+"""Past every grace, how much longer a close waits before it says what is left and goes."""
+
+
+class Host:
+    """Runs on one loop, from `open` to `close`."""
+
+    def __init__(self, options: RuntimeOptions) -> None:
+        self.options = options
+        self.journal: Journal = options.journal or MemoryJournal()
+        self.rng = random.Random()
+        self.status = "new"
+        self.worker_threads = WorkerThreads(options.worker_threads, "actwright-worker")
+        self.hook_threads = WorkerThreads(options.hook_threads, "actwright-hook")
+        self._system = ActorSystem("actwright", clock=options.clock, on_dead_letter=_refuse_late_cancel)
+        self._runs: dict[UUID, LiveRun] = {}
+        self._by_actor: dict[ActorRef[Any], LiveRun] = {}
+        self._released: dict[Batch, None] = {}
+        self._quiet: anyio.Event | None = None
+        self.close_twins: Callable[[], None] | None = None
+
+    def twin_options(self) -> RuntimeOptions:
+        """For a host on another loop that stands in for this one: the same hooks, limits and journal."""
+        return replace(self.options, journal=self.journal, clock=None)
+
+    # Opening and closing
+
+    async def __aenter__(self) -> Self:
+        """Start the actors that every run needs: hooks first, so that they stop last."""
+        await self._system.__aenter__()
+        specs = [
+            ChildSpec("hooks", lambda: HookActor(self), stop_timeout=LAST_MARGIN_SECONDS),
+            ChildSpec("runs", lambda: RunSupervisor(self)),
+        ]
+        try:
+            await self._system.spawn(Supervisor(specs), name="supervisor")
+        except BaseException as error:
+            await self._system.__aexit__(type(error), error, error.__traceback__)
+            raise
+        self.status = "open"
+        return self
+
+    async def __aexit__(
+        self, exc_type: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None
+    ) -> bool | None:
+        """End every run, then the hooks, then the actors; through any number of cancellations, and then re-raise.
+
+        With an exception, or with `on_exit="cancel"`, runs are cancelled at once, and otherwise when the drain is over.
+        """
+        self.status = "draining"
+        cancel_now = exc is not None or self.options.on_exit == "cancel"
+        self.call_later(0 if cancel_now else self.options.drain_seconds, self._cancel_all)
+        first: BaseException | None = None
+        try:
+            await wait_through(self._all_quiet, on_cancel=self._cancel_all)
+        except BaseException as error:
+            first = error
+        self.status = "closed"
+        with anyio.CancelScope(shield=True):
+            await self._close_twins_and_threads()
+        if first is None or exc is not None:
+            return await self._system.__aexit__(exc_type, exc, tb)
+        if not await self._system.__aexit__(type(first), first, first.__traceback__):
+            raise first
+        return None
+
+    async def _all_quiet(self) -> None:
+        while self._runs or self._released:
+            self._quiet = anyio.Event()
+            await self._quiet.wait()
+
+    def _note_quiet(self) -> None:
+        if self._quiet is not None and not (self._runs or self._released):
+            self._quiet.set()
+
+    def _cancel_all(self) -> None:
+        """Cancel what runs; and past every grace, go all the same, saying what is left."""
+        for run in list(self._runs.values()):
+            if run.parent is None or run.parent.host is not self:
+                run.signal(Cancel("its Runtime is closing."))
+        grace = self.options.cancel_grace_seconds + self.options.hook_grace_seconds + LAST_MARGIN_SECONDS
+        self.call_later(grace, self._leave_the_rest)
+
+    def _leave_the_rest(self) -> None:
+        for run in self._runs.values():
+            run.log.critical("It is %s, and is left behind by its Runtime, which closes.", run.snapshot.state.name)
+        for batch in self._released:
+            for due in batch.dues:
+                if due.delivery.is_open:
+                    batch.run.log.critical("Hook '%s' is left undone by its Runtime, which closes.", due.hook.name)
+        self._runs.clear()
+        self._released.clear()
+        self._note_quiet()
+
+    async def _close_twins_and_threads(self) -> None:
+        """Close what stands in for this host on other loops, which blocks, and so is done in a thread."""
+        if self.close_twins is not None:
+            await self.worker_threads.run(self.close_twins)
+        self.worker_threads.close()
+        self.hook_threads.close()
+
+    # Runs
+
+    def admit(self, is_inner: bool) -> None:
+        """Refuse a run where none may start any more. In any thread.
+
+        While draining, what runs may still start what it needs (`is_inner`), and so may hooks.
+        """
+        if self.status == "open" or (is_inner and self.status == "draining"):
+            return
+        raise RuntimeClosed(
+            f"This Runtime is {self.status}: it takes no new runs. Call flows and tasks inside `async with Runtime():`."
+        )
+
+    def launch(self, run: LiveRun) -> None:
+        """Make a run's actor and send it off. In any thread: a foreign one hands it over, and does not wait."""
+        self._runs[run.snapshot.id] = run
+        if self._system.in_loop_thread():
+            self._start(run)
+            return
+        try:
+            self.post(lambda: self._start(run))
+        except SystemClosed:
+            del self._runs[run.snapshot.id]
+            raise RuntimeClosed("This Runtime closed while a run was being started in it.") from None
+
+    def _start(self, run: LiveRun) -> None:
+        self.journal.append(run.created())
+        ref = self.start_actor(run)
+        # A call across loops blocks the caller's loop until it is done: that parent cannot end before.
+        if run.parent is not None and run.parent.host is self:
+            run.parent.signal(ChildStarted(run))
+        ref.signal(Begin())
+
+    def start_actor(self, run: LiveRun) -> ActorRef[RunMessage]:
+        """An actor for a run: its first, or one that takes it over. The supervisor watches it."""
+        ref: ActorRef[RunMessage] = self._system.spawn_soon(RunActor(run))
+        if run.ref is not None:
+            self._by_actor.pop(run.ref, None)
+        run.ref = ref
+        self._by_actor[ref] = run
+        supervisor = self._system.lookup("runs")
+        if supervisor is not None:
+            ref.monitor(supervisor)
+        return ref
+
+    def forget(self, run: LiveRun) -> None:
+        """A run is done."""
+        self._runs.pop(run.snapshot.id, None)
+        if run.ref is not None:
+            self._by_actor.pop(run.ref, None)
+        self._note_quiet()
+
+    def live_run(self, run_id: UUID) -> LiveRun | None:
+        return self._runs.get(run_id)
+
+    def live_runs(self) -> list[LiveRun]:
+        return list(self._runs.values())
+
+    def run_of_actor(self, ref: ActorRef[Any]) -> LiveRun | None:
+        return self._by_actor.get(ref)
+
+    def commits_first(self, run: LiveRun) -> bool:
+        """Whether a run's transitions are committed before anything follows from them: where a hook is registered
+        for it, or where its end is what the caller of the whole waits for."""
+        return run.parent is None or run.subject.options.has_hooks or bool(self.hooks_for(run))
+
+    def request_cancel(self, run_id: UUID, reason: str | None) -> Future[None]:
+        """Ask for a run to be cancelled, by its id. In any thread."""
+        answer: Future[None] = Future()
+        request = CancelRequested(run_id, Cancel(reason, answer))
+        supervisor = self._system.lookup("runs")
+        if supervisor is None:
+            answer.set_exception(self.no_such_run(run_id))
+        else:
+            supervisor.signal(request)
+        return answer
+
+    def no_such_run(self, run_id: UUID) -> RunError:
+        """Why a run cannot be cancelled that does not live here."""
+        known = self.journal.run(run_id)
+        if known is None:
+            return RunError(f"There is no run {run_id} here. Check the id.", run_id)
+        message = f"{known.kind.capitalize()} run {known.name!r} is already {known.state.name}."
+        return RunIsFinal(message, run_id, state_name=known.state.name)
+
+    # Hooks
+
+    def hooks_for(self, run: LiveRun) -> Mapping[str, tuple[Hook, ...]]:
+        """The Runtime's own hooks for a run; none for runs that such a hook started, or it might never end."""
+        if run.origin.from_runtime_hook:
+            return {}
+        return self.options.flow_hooks if run.snapshot.kind == "flow" else self.options.task_hooks
+
+    def deliver(self, batch: Batch) -> None:
+        """Hand hooks that are due, and whose transition is committed, to the hook actor."""
+        batch.released = True
+        self._released[batch] = None
+        hooks = self._system.lookup("hooks")
+        if hooks is not None:  # between two incarnations it is there, and finds the batch when it starts
+            hooks.signal(Deliver(batch))
+
+    def released_batches(self) -> list[Batch]:
+        return list(self._released)
+
+    def batch_done(self, batch: Batch) -> None:
+        self._released.pop(batch, None)
+        batch.run.outbox.remove(batch)
+        self._note_quiet()
+
+    # What actors share
+
+    @property
+    def thread_id(self) -> int:
+        return self._system.thread_id
+
+    def in_loop_thread(self) -> bool:
+        return self._system.in_loop_thread()
+
+    def post(self, fn: Callable[[], object]) -> None:
+        """Have the loop call `fn` soon. In any thread."""
+        self._system.post(fn)
+
+    def call_later(self, seconds: float, fn: Callable[[], object]) -> None:
+        self._system.timers.call_later(seconds, fn)
+
+    async def sleep(self, seconds: float) -> None:
+        """Wait by the system's clock."""
+        if seconds > 0:
+            over = anyio.Event()
+            self._system.timers.call_later(seconds, over.set)
+            await over.wait()
+
+    def now(self) -> datetime:
+        """The time of day, UTC, by the system's clock."""
+        return self._system.clock.wall()
+
+    async def commit(self, *records: Record) -> None:
+        """Add records to the journal and wait until they are durable."""
+        committed: Future[None] = Future()
+        self.journal.append(*records, committed=lambda: committed.set_result(None))
+        if not committed.done():
+            await event_of(committed).wait()
+
+
+def _refuse_late_cancel(letter: DeadLetter) -> None:
+    """A Cancel that reached a run's actor after its end still gets its answer."""
+    if isinstance(letter.message, Cancel) and letter.message.answer and not letter.message.answer.done():
+        letter.message.answer.set_exception(
+            RunIsFinal("The run has ended: what has ended cannot be cancelled.", state_name="final")
+        )

@@ -1,0 +1,90 @@
+"""From a call to a run: the record of who called, the run's first snapshot, and off it goes."""
+
+from __future__ import annotations
+
+import contextvars
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+from uuid import UUID, uuid4
+
+from actwright.authoring.context import CURRENT, RunContext
+from actwright.authoring.names import generate_name
+from actwright.authoring.tags import current_tags
+from actwright.engine.bodies import OnLoop, Place, WorkerThread
+from actwright.engine.live_run import LiveRun, Origin
+from actwright.models.runs import FlowRun, TaskRun
+from actwright.models.states import Pending
+
+if TYPE_CHECKING:
+    from actwright.authoring.entry import Call
+    from actwright.engine.host import Host
+
+__all__ = ["launch", "usual_place"]
+
+
+def usual_place(call: Call) -> Place:
+    """Where a body runs that was not lent its caller's thread."""
+    return OnLoop() if call.subject.isasync else WorkerThread()
+
+
+def launch(host: Host, call: Call, place: Place) -> LiveRun:
+    """Start a run, and return at once. In any thread.
+
+    Raises:
+        CancelledRun: it was called by a body that was told to stop.
+        RuntimeClosed: the host takes no new runs.
+    """
+    context = CURRENT.get()
+    host.admit(is_inner=context is not None)
+    parent = _parent(context)
+    if context is not None:
+        context.run.raise_if_stopped(context)
+    from_hook = context is not None and context.runtime_wide
+    origin = Origin(
+        parent,
+        contextvars.copy_context(),
+        from_runtime_hook=from_hook or (parent is not None and parent.origin.from_runtime_hook),
+        log_prints=parent is not None and parent.logs_prints,
+    )
+    run = LiveRun(host, call, _first_snapshot(call, parent), origin, place)
+    host.launch(run)
+    return run
+
+
+def _parent(context: RunContext | None) -> LiveRun | None:
+    """The run whose body calls. A run called in a hook has none: its own may have ended."""
+    if context is None or context.in_hook:
+        return None
+    run = context.run
+    if not isinstance(run, LiveRun):
+        raise TypeError(f"Expected a run of this engine's around the call; got {run!r}.")
+    return run
+
+
+def _first_snapshot(call: Call, parent: LiveRun | None) -> FlowRun | TaskRun:
+    subject, run_id = call.subject, uuid4()
+    around = parent.snapshot if parent else None
+    shared: dict[str, Any] = {
+        "id": run_id,
+        "state": Pending(),
+        "parameters": call.parameters,
+        "tags": sorted(subject.options.tags | current_tags()),
+        "expected_start_time": datetime.now(UTC),
+        "parent_flow_run_id": around.id if around and around.kind == "flow" else None,
+        "parent_task_run_id": around.id if around and around.kind == "task" else None,
+    }
+    # The name is made again, by what the author says of it, once the arguments are known.
+    if subject.kind == "flow":
+        return FlowRun(name=generate_name(), flow_name=subject.name, **shared)
+    return TaskRun(
+        name=_task_run_name(subject.name, run_id), task_name=subject.name, flow_run_id=_flow_id(parent), **shared
+    )
+
+
+def _task_run_name(name: str, run_id: UUID) -> str:
+    return f"{name}-{str(run_id)[:3]}"
+
+
+def _flow_id(parent: LiveRun | None) -> UUID | None:
+    flow = parent.flow if parent else None
+    return flow.snapshot.id if flow else None

@@ -1,0 +1,180 @@
+"""The engine's record of one run while it lives: what its actor, its children and its caller share."""
+
+from __future__ import annotations
+
+from concurrent.futures import Future
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from actwright.authoring.logging import RunLogger, logger_of
+from actwright.engine.messages import Cancel
+from actwright.exceptions import CancelledRun, RunIsFinal, RuntimeClosed
+from actwright.journal.protocol import Transition
+from actwright_actors import SystemClosed
+
+if TYPE_CHECKING:
+    import contextvars
+    from collections.abc import Iterator
+    from queue import SimpleQueue
+
+    from actwright.authoring.context import RunContext
+    from actwright.authoring.entry import Call
+    from actwright.authoring.runnable import Runnable
+    from actwright.engine.bodies import Attempt, Place
+    from actwright.engine.host import Host
+    from actwright.engine.messages import RunMessage
+    from actwright.engine.outbox import Batch
+    from actwright.models.runs import FlowRun, TaskRun
+    from actwright.models.states import State
+    from actwright_actors import ActorRef
+
+__all__ = ["LiveRun", "Origin"]
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where a run was called from.
+
+    Attributes:
+        parent: the run whose body called it, or None.
+        context: the context variables of its caller; bodies and hooks get copies.
+        from_runtime_hook: called in a hook of the Runtime's, or in a run that was: such hooks do not fire for it.
+        log_prints: whether the run around it sends `print` to its log.
+    """
+
+    parent: LiveRun | None
+    context: contextvars.Context
+    from_runtime_hook: bool = False
+    log_prints: bool = False
+
+
+class LiveRun:
+    """One run. Its actor alone changes it, on the loop; anyone may read `snapshot`, which is replaced as a whole.
+
+    Attributes:
+        future: its final state, once the hooks that its caller waits for are done.
+        ref: its actor; another one when a run had to be taken over.
+        children: the runs that its body started and that are not done.
+        attempt: its body, while that runs.
+        outbox: hooks that are due and not done.
+    """
+
+    def __init__(self, host: Host, call: Call, snapshot: FlowRun | TaskRun, origin: Origin, place: Place) -> None:
+        self.host = host
+        self.call = call
+        self.origin = origin
+        self.place = place
+        self.future: Future[State[Any]] = Future()
+        self.ref: ActorRef[RunMessage] | None = None
+        self.children: set[LiveRun] = set()
+        self.attempt: Attempt | None = None
+        self.outbox: list[Batch] = []
+        self._snapshot = snapshot
+        self._stopped: tuple[int, str] = (0, "")
+        self._waiting: set[SimpleQueue[None]] = set()
+
+    @property
+    def snapshot(self) -> FlowRun | TaskRun:
+        """The run as it is now."""
+        return self._snapshot
+
+    @snapshot.setter
+    def snapshot(self, snapshot: FlowRun | TaskRun) -> None:
+        self._snapshot = snapshot
+
+    @property
+    def subject(self) -> Runnable[..., Any]:
+        """The flow or task."""
+        return self.call.subject
+
+    @property
+    def parent(self) -> LiveRun | None:
+        return self.origin.parent
+
+    @property
+    def flow(self) -> LiveRun | None:
+        """The flow run around it: itself when it is one."""
+        if self._snapshot.kind == "flow":
+            return self
+        return self.parent.flow if self.parent else None
+
+    @property
+    def thread_id(self) -> int:
+        return self.host.thread_id
+
+    @property
+    def is_final(self) -> bool:
+        return self._snapshot.state.is_final()
+
+    @property
+    def logs_prints(self) -> bool:
+        """Whether `print` in the body goes to the run's log."""
+        wanted = self.subject.options.log_prints
+        return self.origin.log_prints if wanted is None else wanted
+
+    @property
+    def title(self) -> str:
+        """For logs and errors: Flow run 'brave-otter'."""
+        return f"{self._snapshot.kind.capitalize()} run {self._snapshot.name!r}"
+
+    @property
+    def log(self) -> RunLogger:
+        """Its log, as `get_run_logger()` gives it to its body."""
+        return logger_of(self._snapshot)
+
+    def created(self) -> Transition:
+        """The record that makes it exist."""
+        return Transition(self._snapshot)
+
+    def signal(self, message: RunMessage) -> None:
+        """Put a message into the run's mailbox; any thread may."""
+        if self.ref is not None:
+            self.ref.signal(message)
+        else:  # launched from another thread a moment ago: its actor is made before this comes up
+            self.host.post(lambda: self.signal(message))
+
+    def cancel(self, reason: str | None = None) -> Future[None]:
+        """Ask it to stop. The future is done when Cancelling is committed, or with RunIsFinal."""
+        answer: Future[None] = Future()
+        message = Cancel(reason, answer)
+        if self.is_final:
+            self.refuse(message)
+            return answer
+        try:
+            self.signal(message)
+        except (SystemClosed, RuntimeClosed):  # it ended in the meantime: nothing is open in a closed Runtime
+            self.refuse(message)
+        return answer
+
+    def refuse(self, cancel: Cancel) -> None:
+        """Answer that the run has ended."""
+        if cancel.answer and not cancel.answer.done():
+            state = self._snapshot.state
+            message = f"{self.title} is already {state.name}: what has ended cannot be cancelled."
+            cancel.answer.set_exception(RunIsFinal(message, self._snapshot.id, state_name=state.name))
+
+    def stop_body(self, attempt: int, why: str) -> None:
+        """Tell what is left of this attempt's body, in whatever thread, that it may start nothing any more."""
+        if attempt > self._stopped[0]:
+            self._stopped = attempt, why
+        for inbox in tuple(self._waiting):
+            inbox.put(None)
+
+    def raise_if_stopped(self, context: RunContext) -> None:
+        """Raise CancelledRun where the body that `context` stands in was told to stop. Hooks are not."""
+        attempt, why = self._stopped
+        if not context.in_hook and context.attempt <= attempt:
+            raise CancelledRun(f"{self.title}: {why}", self._snapshot.id)
+
+    @contextmanager
+    def waking(self, context: RunContext, inbox: SimpleQueue[None]) -> Iterator[None]:
+        """While inside: put None into `inbox` when the body that `context` stands in is told to stop."""
+        self._waiting.add(inbox)
+        try:
+            yield
+        finally:
+            self._waiting.discard(inbox)
+
+    def __repr__(self) -> str:
+        return f"<LiveRun {self._snapshot.name!r} {self._snapshot.state.name}>"

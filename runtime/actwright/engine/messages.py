@@ -1,0 +1,150 @@
+"""What is said to a run's actor: commands in the imperative, facts in the past tense.
+
+Everything that changes a run is one of these, in the system lane of its mailbox, first in first out.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future
+
+    from actwright.engine.live_run import LiveRun
+    from actwright.models.outcomes import Outcome
+    from actwright.models.states import State
+
+__all__ = [
+    "AwaitedEnded",
+    "Begin",
+    "BodyEnded",
+    "Cancel",
+    "ChildEnded",
+    "ChildStarted",
+    "CommitIsLate",
+    "Committed",
+    "Crash",
+    "GracePassed",
+    "HooksDone",
+    "RetryDecided",
+    "RetryDelayPassed",
+    "RunMessage",
+    "TimeoutPassed",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Begin:
+    """The first message of every run."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cancel:
+    """Stop the work. `answer` is done when Cancelling is committed, or gets RunIsFinal."""
+
+    reason: str | None = None
+    answer: Future[None] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Crash:
+    """Something ended the run from outside of its body: a signal, a death, a bug of ours."""
+
+    error: BaseException
+    message: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AwaitedEnded:
+    """The futures that the run waits for are done: those in its arguments, or those that its body returned."""
+
+
+@dataclass(frozen=True, slots=True)
+class Committed:
+    """The transition into this state is committed."""
+
+    state: State[Any]
+
+
+@dataclass(frozen=True, slots=True)
+class CommitIsLate:
+    """The commit of this state takes so long that what cannot wait goes on without it."""
+
+    state: State[Any]
+
+
+@dataclass(frozen=True, slots=True)
+class HooksDone:
+    """Of the hooks that this state made due, those that were released and that the run waits for are done."""
+
+    state: State[Any]
+
+
+@dataclass(frozen=True, slots=True)
+class BodyEnded:
+    """An attempt of the body ended."""
+
+    attempt: int
+    outcome: Outcome
+
+
+@dataclass(frozen=True, slots=True)
+class TimeoutPassed:
+    """An attempt has taken `timeout_seconds`."""
+
+    attempt: int
+
+
+@dataclass(frozen=True, slots=True)
+class GracePassed:
+    """A body that was told to stop has had `cancel_grace_seconds` to do so."""
+
+    attempt: int
+
+
+@dataclass(frozen=True, slots=True)
+class RetryDecided:
+    """`retry_condition_fn` has answered for this attempt."""
+
+    attempt: int
+    again: bool
+
+
+@dataclass(frozen=True, slots=True)
+class RetryDelayPassed:
+    """The delay after this attempt is over."""
+
+    attempt: int
+
+
+@dataclass(frozen=True, slots=True)
+class ChildStarted:
+    """The body started a run of its own."""
+
+    child: LiveRun
+
+
+@dataclass(frozen=True, slots=True)
+class ChildEnded:
+    """A run that the body started is final and its hooks are done."""
+
+    child: LiveRun
+
+
+RunMessage = (
+    Begin
+    | Cancel
+    | Crash
+    | AwaitedEnded
+    | Committed
+    | CommitIsLate
+    | HooksDone
+    | BodyEnded
+    | TimeoutPassed
+    | GracePassed
+    | RetryDecided
+    | RetryDelayPassed
+    | ChildStarted
+    | ChildEnded
+)

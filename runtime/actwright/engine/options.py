@@ -1,0 +1,112 @@
+"""The options of a `Runtime`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal, TypedDict, cast
+
+from actwright.authoring.checks import seconds, whole_number
+from actwright.authoring.hooks import HOOK_EVENTS, Hook, hook, normalise_hooks
+from actwright.settings import get_current_settings
+
+if TYPE_CHECKING:
+    from actwright.journal.protocol import Journal
+    from actwright.models.deliveries import HookDelivery
+    from actwright_actors import Clock
+
+__all__ = ["RuntimeKeywords", "RuntimeOptions"]
+
+HooksByEvent = Mapping[str, Iterable[Callable[..., object]]]
+
+
+class RuntimeKeywords(TypedDict, total=False):
+    """What `Runtime(...)` takes; `RuntimeOptions` says what each means."""
+
+    flow_hooks: HooksByEvent
+    task_hooks: HooksByEvent
+    on_hook_failure: Callable[[HookDelivery], object]
+    on_exit: Literal["drain", "cancel"]
+    drain_seconds: float
+    cancel_grace_seconds: float
+    hook_grace_seconds: float
+    hook_timeout_seconds: float
+    worker_threads: int
+    hook_threads: int
+    journal: Journal
+    clock: Clock
+
+
+@dataclass(frozen=True, slots=True)
+class RuntimeOptions:
+    """How a Runtime behaves. Durations are in seconds.
+
+    Attributes:
+        flow_hooks, task_hooks: from "on_failure" and its like to hooks for every run, after the run's own.
+        on_hook_failure: called with the HookDelivery of a hook that failed for good.
+        on_exit: what leaving the Runtime normally does to the runs that still go on.
+        drain_seconds: how long leaving waits for them, before it cancels them.
+        cancel_grace_seconds: how long a body that was told to stop may take, before it is abandoned.
+        hook_grace_seconds: how long a shutdown waits for hooks.
+        hook_timeout_seconds: of hooks that set none.
+        worker_threads, hook_threads: how many sync bodies, and sync hooks, may run at once.
+        journal: where history goes; None is memory.
+        clock: what drives all time; None is the event loop's.
+    """
+
+    flow_hooks: Mapping[str, tuple[Hook, ...]]
+    task_hooks: Mapping[str, tuple[Hook, ...]]
+    on_hook_failure: Hook | None
+    on_exit: Literal["drain", "cancel"]
+    drain_seconds: float
+    cancel_grace_seconds: float
+    hook_grace_seconds: float
+    hook_timeout_seconds: float
+    worker_threads: int
+    hook_threads: int
+    journal: Journal | None
+    clock: Clock | None
+
+    @classmethod
+    def of(cls, given: RuntimeKeywords) -> RuntimeOptions:
+        """Checked, and completed from the settings.
+
+        Raises:
+            TypeError, ValueError: an option that cannot be, named.
+        """
+        unknown = set(given) - set(RuntimeKeywords.__annotations__)
+        if unknown:
+            known = ", ".join(RuntimeKeywords.__annotations__)
+            raise TypeError(f"Runtime has no option {', '.join(map(repr, sorted(unknown)))}. It has: {known}.")
+        on_exit = given.get("on_exit", "drain")
+        if on_exit not in ("drain", "cancel"):
+            raise ValueError(f"on_exit must be 'drain' or 'cancel'; got {on_exit!r}.")
+        told = given.get("on_hook_failure")
+        return cls(
+            flow_hooks=_hooks("flow", given.get("flow_hooks")),
+            task_hooks=_hooks("task", given.get("task_hooks")),
+            on_hook_failure=None if told is None else hook(told),
+            on_exit=on_exit,
+            journal=given.get("journal"),
+            clock=given.get("clock"),
+            **_limits(given),
+        )
+
+
+def _limits(given: RuntimeKeywords) -> dict[str, Any]:
+    settings = get_current_settings()
+    limits: dict[str, Any] = {}
+    for name in ("drain_seconds", "cancel_grace_seconds", "hook_grace_seconds", "hook_timeout_seconds"):
+        limits[name] = seconds(name, given.get(name, getattr(settings, name)))
+    for name in ("worker_threads", "hook_threads"):
+        limits[name] = whole_number(name, given.get(name, getattr(settings, name)), least=1)
+    return limits
+
+
+def _hooks(kind: Literal["flow", "task"], given: HooksByEvent | None) -> dict[str, tuple[Hook, ...]]:
+    hooks: dict[str, tuple[Hook, ...]] = {}
+    for event, listed in cast("Mapping[str, object]", given or {}).items():
+        if event not in HOOK_EVENTS:
+            raise ValueError(f"{kind}_hooks has no event {event!r}. Expected one of {', '.join(HOOK_EVENTS)}.")
+        hooks[event] = normalise_hooks(event, listed, kind)
+    return hooks

@@ -1,0 +1,98 @@
+"""What a transition makes due, worked out before it is committed.
+
+A batch is made with its transition, stands in its run's outbox from then on, is released to the hook actor once the
+transition is committed, and leaves the outbox when its last hook is done. So whoever takes a run over, or restarts
+the hook actor, finds there what is left to do.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
+
+from actwright.models.deliveries import HookDelivery
+from actwright.models.transitions import hook_events
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import datetime
+
+    from actwright.authoring.hooks import Hook
+    from actwright.engine.live_run import LiveRun
+    from actwright.models.runs import FlowRun, TaskRun
+    from actwright.models.states import State
+
+__all__ = ["Batch", "Due", "due_hooks"]
+
+
+@dataclass(slots=True)
+class Due:
+    """One hook that is due; `delivery` is where it stands."""
+
+    delivery: HookDelivery
+    hook: Hook
+    runtime_wide: bool
+
+
+@dataclass(slots=True, eq=False)
+class Batch:
+    """Hooks that run one after another, for one transition.
+
+    Attributes:
+        run, snapshot: the run, and how it was when it entered the state.
+        dues: the hooks, in order; those that are done are still among them, with an ended delivery.
+        after_unwinding: to be released only when the body has unwound.
+        released: the hook actor has it.
+        told: the run knows that the hooks it waits for are done.
+    """
+
+    run: LiveRun
+    snapshot: FlowRun | TaskRun
+    dues: list[Due]
+    after_unwinding: bool = False
+    released: bool = False
+    told: bool = False
+
+    @property
+    def state(self) -> State[Any]:
+        """The state that was entered: the very object that the caller gets."""
+        return self.snapshot.state
+
+    @property
+    def waited_for(self) -> int:
+        """How many of the hooks, from the first, the run waits for: up to the last one without `wait=False`."""
+        return max((place + 1 for place, due in enumerate(self.dues) if due.hook.wait), default=0)
+
+
+def due_hooks(
+    run: LiveRun, snapshot: FlowRun | TaskRun, runtime_wide: Mapping[str, tuple[Hook, ...]], now: datetime
+) -> list[Batch]:
+    """What entering `snapshot.state` makes due: the run's own hooks, then the Runtime's; no empty batches.
+
+    It is one batch, except that on_cancellation hooks wait for the body to unwind and those with `at_once` do not.
+    """
+    events = hook_events(snapshot.state)
+    own = [(event, hook, False) for event in events for hook in run.subject.options.hooks(event)]
+    shared = [(event, hook, True) for event in events for hook in runtime_wide.get(event, ())]
+    dues = [
+        Due(_delivery(snapshot, event, hook, position, now), hook, wide)
+        for position, (event, hook, wide) in enumerate(own + shared)
+    ]
+    if snapshot.state.is_cancelling():
+        at_once = Batch(run, snapshot, [due for due in dues if due.hook.at_once])
+        later = Batch(run, snapshot, [due for due in dues if not due.hook.at_once], after_unwinding=True)
+        return [batch for batch in (at_once, later) if batch.dues]
+    return [Batch(run, snapshot, dues)] if dues else []
+
+
+def _delivery(snapshot: FlowRun | TaskRun, event: str, hook: Hook, position: int, now: datetime) -> HookDelivery:
+    return HookDelivery(
+        id=uuid4(),
+        transition_id=snapshot.state.id,
+        run_id=snapshot.id,
+        event=event,
+        hook_name=hook.name,
+        position=position,
+        due_at=now,
+    )

@@ -1,0 +1,474 @@
+"""The actor of one run: it alone decides its run's state.
+
+A state machine over messages. What may follow what is data (`models.transitions`); what is decided there is decided by
+pure functions; here is the order of things:
+
+    PENDING    wait for the futures in the arguments, check the arguments, name the run
+    ENTERING   a transition is committed, then its hooks run, then comes what the state is for
+    BODY       the body runs
+    SETTLING   the attempt is over: its body and its children end, then its verdict is entered, or it is tried again
+    DECIDING   `retry_condition_fn` is asked
+    WAITING    the delay before the next attempt
+    UNWINDING  Cancelling: body and children end, then the on_cancellation hooks run, then Cancelled is entered
+    FINAL      nothing more can happen
+
+The first message that ends the body decides: an outcome that came before a Cancel stands.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from enum import Enum, auto
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from actwright.authoring.futures import wait
+from actwright.authoring.hooks import is_async
+from actwright.authoring.names import run_name
+from actwright.authoring.retries import delay_before
+from actwright.engine import messages as m
+from actwright.engine.arguments import check_upstream, handles_in, resolve_arguments, resolve_returned
+from actwright.engine.bodies import Attempt
+from actwright.engine.outbox import due_hooks
+from actwright.exceptions import InternalError, RunTimedOut
+from actwright.journal.protocol import Transition
+from actwright.models.outcomes import Crash, Returned, Timeout
+from actwright.models.states import Cancelled, Cancelling, Failed, Retrying, Running, State
+from actwright.models.transitions import awaiting_retry, end_of_attempt, may_follow, row_of
+from actwright_actors import Actor
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from uuid import UUID
+
+    from actwright.authoring.futures import Handle
+    from actwright.engine.live_run import LiveRun
+    from actwright.engine.outbox import Batch
+    from actwright.models.runs import FlowRun, TaskRun
+    from actwright_actors import Timer
+
+__all__ = ["Phase", "RunActor"]
+
+logger = logging.getLogger("actwright.engine")
+
+LATE_COMMIT_SECONDS = 1.0
+
+
+class Phase(Enum):
+    """Where a run's actor is; the module's docstring says what each is for."""
+
+    PENDING = auto()
+    ENTERING = auto()
+    BODY = auto()
+    SETTLING = auto()
+    DECIDING = auto()
+    WAITING = auto()
+    UNWINDING = auto()
+    FINAL = auto()
+
+
+class RunActor(Actor[m.RunMessage]):
+    """Drives one run from Pending to its final state.
+
+    A second one takes a run over from one that died: it is sent `Crash`, and goes on from the state that the run is in.
+    """
+
+    def __init__(self, run: LiveRun) -> None:
+        self.run = run
+        self.host = run.host
+        state = run.snapshot.state
+        self.phase = Phase.FINAL if state.is_final() else Phase.UNWINDING if state.is_cancelling() else Phase.PENDING
+        self._parameters: dict[str, Any] = {}
+        self._verdict: State[Any] | None = None
+        self._returned: Returned | None = None
+        self._retry_delay = 0.0
+        self._gave_up = False
+        self._cancels: list[m.Cancel] = []
+        self._uncommitted: set[UUID] = set()
+        self._open_hooks = {batch.state.id for batch in run.outbox if batch.released and not batch.told}
+        self._timer: Timer | None = None
+
+    async def handle(self, message: m.RunMessage) -> None:
+        _HANDLERS[type(message)](self, message)
+
+    # Pending
+
+    def begin(self, _: m.Begin) -> None:
+        call = self.run.call
+        awaited = [handle for handle in handles_in([call.parameters, call.wait_for]) if not handle.done()]
+        if awaited:
+            self._tell_when_done(awaited)
+        else:
+            self._prepare()
+
+    def awaited_ended(self, _: m.AwaitedEnded) -> None:
+        if self.phase is Phase.PENDING:
+            self._prepare()
+        elif self.phase is Phase.SETTLING:
+            self._check_settled()
+
+    def _tell_when_done(self, handles: Sequence[Handle[Any]]) -> None:
+        async def wait_for_them() -> None:
+            await wait(handles)
+            self.run.signal(m.AwaitedEnded())
+
+        self.context.start_soon(wait_for_them)
+
+    def _prepare(self) -> None:
+        """Check the arguments and name the run; what is wrong with them fails the run, and its hooks run."""
+        call, subject = self.run.call, self.run.subject
+        try:
+            check_upstream(call.wait_for)
+            parameters = resolve_arguments(call.parameters)
+            if subject.options.validate_parameters:
+                parameters = subject.parameters.validate(parameters)
+            self._change(parameters=parameters, name=self._name(parameters))
+        except Exception as error:
+            self._enter(Failed(message=f"{type(error).__name__}: {error}", cause=error))
+            return
+        self._parameters = parameters
+        self.run.log.info("Beginning, for %s %r", self.run.snapshot.kind, subject.name)
+        self._enter(Running())
+
+    def _name(self, parameters: dict[str, Any]) -> str:
+        run = self.run
+        return run.origin.context.copy().run(run_name, run.subject, run.snapshot.id, parameters)
+
+    # Entering a state
+
+    def _change(self, **fields: Any) -> None:
+        self.run.snapshot = self.run.snapshot.model_copy(update=fields)
+
+    def _enter(self, state: State[Any]) -> None:
+        """Commit a transition together with what it makes due; what comes then is said by `Committed`."""
+        run = self.run
+        if not may_follow(run.snapshot.state, state):
+            logger.error("%s is %s: refused to enter %s", run.title, run.snapshot.state, state)
+            return
+        self._change(state=state, **_times(run.snapshot, state))
+        if state.is_final():
+            self.phase = Phase.FINAL
+        elif self.phase is not Phase.UNWINDING:
+            self.phase = Phase.ENTERING
+        batches = due_hooks(run, run.snapshot, self.host.hooks_for(run), self.host.now())
+        run.outbox += batches
+        record = Transition(run.snapshot, tuple(due.delivery for batch in batches for due in batch.dues))
+        if batches or self.host.commits_first(run):
+            self._uncommitted.add(state.id)
+            self.host.journal.append(record, committed=partial(run.signal, m.Committed(state)))
+        else:
+            self.host.journal.append(record)
+            self._entered(state)
+
+    def committed(self, message: m.Committed) -> None:
+        state = message.state
+        self._uncommitted.discard(state.id)
+        self._release(lambda batch: batch.state is state and not batch.after_unwinding)
+        if state.is_cancelling():
+            self._answer_cancels()
+            self._stop_work(state.message or "it was cancelled.")
+        self._go_on(state)
+
+    def hooks_done(self, message: m.HooksDone) -> None:
+        self._open_hooks.discard(message.state.id)
+        self._go_on(message.state)
+
+    def _release(self, which: Callable[[Batch], bool]) -> None:
+        """Hand hooks that are due to the hook actor."""
+        for batch in self.run.outbox:
+            if not batch.released and which(batch):
+                self._open_hooks.add(batch.state.id)
+                self.host.deliver(batch)
+
+    def _go_on(self, state: State[Any]) -> None:
+        """A commit or its hooks are done: do what had to wait for that."""
+        if self.phase is Phase.SETTLING:
+            self._check_settled()
+        elif self.phase is Phase.UNWINDING:
+            self._check_unwound()
+        elif state is self.run.snapshot.state and self._is_quiet:
+            self._entered(state)
+
+    @property
+    def _is_quiet(self) -> bool:
+        """Nothing of the run is under way: no body, no child, no hook, no commit."""
+        return not (self.run.attempt or self.run.children or self._open_hooks or self._uncommitted)
+
+    def _entered(self, state: State[Any]) -> None:
+        """The transition is committed and its hooks are done: do what the state is for."""
+        match row_of(state):
+            case "RUNNING":
+                self._start_body()
+            case "AWAITING_RETRY":
+                self.phase = Phase.WAITING
+                self._set_timer(self._retry_delay, m.RetryDelayPassed(self.run.snapshot.run_count))
+            case _:
+                self._finish(state)
+
+    def _finish(self, state: State[Any]) -> None:
+        run = self.run
+        level = logging.INFO if state.is_completed() else logging.ERROR
+        run.log.log(level, "Finished in state %s", state)
+        for message in self._cancels:
+            run.refuse(message)
+        run.future.set_result(state)
+        if run.parent:
+            run.parent.signal(m.ChildEnded(run))
+        self.host.forget(run)
+        self.context.ref.stop()
+
+    # The body
+
+    def _start_body(self) -> None:
+        self.phase = Phase.BODY
+        self._verdict = self._returned = None
+        attempt = self.run.attempt = Attempt(self.run, self.run.snapshot.run_count, self._parameters)
+        timeout = self.run.subject.options.timeout_seconds
+        if timeout is not None:
+            self._set_timer(timeout, m.TimeoutPassed(attempt.number))
+        attempt.start(self.context)
+
+    def body_ended(self, message: m.BodyEnded) -> None:
+        attempt = self.run.attempt
+        if attempt is None or attempt.number != message.attempt:
+            logger.info("%s: a body that was given up has ended after all", self.run.title)
+            return
+        self.run.attempt = None
+        attempt.over = True
+        self.run.stop_body(attempt.number, "its body has ended; what that left behind can start nothing any more.")
+        if self.phase is Phase.BODY:
+            self._clear_timer()
+            self._attempt_over(message)
+        elif self.phase is Phase.SETTLING:
+            self._check_settled()
+        elif self.phase is Phase.UNWINDING:
+            self._check_unwound()
+
+    def _attempt_over(self, message: m.BodyEnded) -> None:
+        if isinstance(message.outcome, Returned):
+            self._returned = message.outcome
+            self.phase = Phase.SETTLING
+            self._check_settled()
+        else:
+            self._end_attempt(end_of_attempt(message.outcome), "its body has failed.")
+
+    def timeout_passed(self, message: m.TimeoutPassed) -> None:
+        if self.phase is Phase.BODY and self._is_current(message.attempt):
+            seconds = self.run.subject.options.timeout_seconds
+            error = RunTimedOut(f"The body took longer than its timeout of {seconds:g} s", self.run.snapshot.id)
+            self._end_attempt(end_of_attempt(Timeout(error)), "it timed out.")
+
+    def crash(self, message: m.Crash) -> None:
+        state = self.run.snapshot.state
+        # Of an actor that died: what it entered is committed or about to be, so its hooks are due.
+        self._release(lambda batch: batch.state.id not in self._uncommitted and not batch.after_unwinding)
+        if self.phase is Phase.UNWINDING:
+            self._stop_work(f"it is {state.name}.")
+            self._check_unwound()
+        elif self.phase is Phase.FINAL:
+            self._go_on(state)
+        else:
+            self._end_attempt(end_of_attempt(Crash(message.error, message.message)), "it crashed.")
+
+    def _end_attempt(self, verdict: State[Any], why: str) -> None:
+        """The attempt ended badly: stop what is left of it, and then enter its verdict, or try again."""
+        self.phase = Phase.SETTLING
+        self._verdict = verdict
+        self._returned = None
+        if verdict.cause is not None:
+            self.run.log.error("%s", verdict.message, exc_info=verdict.cause)
+        self._stop_work(why)
+        self._check_settled()
+
+    def _stop_work(self, why: str) -> None:
+        """Stop the body, which has its grace to end, and cancel the children."""
+        self._clear_timer()
+        attempt = self.run.attempt
+        if attempt is not None and attempt.over:  # it ended while nobody was there to hear it
+            attempt = self.run.attempt = None
+        if attempt is not None:
+            attempt.stop(why)
+            self._set_timer(self.host.options.cancel_grace_seconds, m.GracePassed(attempt.number))
+        for child in self.run.children:
+            child.signal(m.Cancel(f"{self.run.title}: {why}"))
+
+    def grace_passed(self, message: m.GracePassed) -> None:
+        attempt = self.run.attempt
+        if attempt is None or not self._is_current(message.attempt):
+            return
+        logger.warning(
+            "%s: its body was told to stop and has not ended within %g s. It is abandoned: it may still be running, "
+            "but nothing that it does counts any more.",
+            self.run.title, self.host.options.cancel_grace_seconds,
+        )  # fmt: skip
+        attempt.give_up()
+        self.run.attempt = None
+        self._gave_up = True
+        self._go_on(self.run.snapshot.state)
+
+    def _is_current(self, number: int) -> bool:
+        return self.run.attempt is not None and self.run.attempt.number == number
+
+    # Children
+
+    def child_started(self, message: m.ChildStarted) -> None:
+        if not message.child.future.done():
+            self.run.children.add(message.child)
+        if self._verdict is not None or self.phase in (Phase.UNWINDING, Phase.FINAL):
+            message.child.signal(m.Cancel(f"{self.run.title} is {self.run.snapshot.state.name}."))
+
+    def child_ended(self, message: m.ChildEnded) -> None:
+        self.run.children.discard(message.child)
+        self._go_on(self.run.snapshot.state)
+
+    # After an attempt
+
+    def _check_settled(self) -> None:
+        if not self._is_quiet:
+            return
+        if self._returned is not None:
+            value = self._returned.value
+            still_open = [handle for handle in handles_in(value) if not handle.done()]
+            if still_open:
+                self._tell_when_done(still_open)
+                return
+            self._verdict = end_of_attempt(Returned(resolve_returned(value)))
+        self._clear_timer()
+        self._conclude(self._the_verdict())
+
+    def _conclude(self, verdict: State[Any]) -> None:
+        options = self.run.subject.options
+        if verdict.is_cancelling() or verdict.is_cancelled():
+            self._begin_cancelling(verdict.message)
+        elif not self._may_retry(verdict):
+            self._enter(verdict)
+        elif options.retry_condition_fn is None:
+            self._await_retry(verdict)
+        else:
+            self.phase = Phase.DECIDING
+            self.context.start_soon(self._ask_whether_to_retry, options.retry_condition_fn, verdict)
+
+    async def _ask_whether_to_retry(self, condition: Callable[..., Any], verdict: State[Any]) -> None:
+        number = self.run.snapshot.run_count
+        args = (self.run.subject, self.run.snapshot, verdict)
+        context = self.run.origin.context.copy()
+        try:
+            if is_async(condition):
+                again = await condition(*args)
+            else:
+                again = await self.host.worker_threads.run(partial(context.run, condition, *args))
+        except Exception:
+            logger.exception("%s: retry_condition_fn raised, so the run is not retried", self.run.title)
+            again = False
+        self.run.signal(m.RetryDecided(number, bool(again)))
+
+    def retry_decided(self, message: m.RetryDecided) -> None:
+        if self.phase is Phase.DECIDING:
+            verdict = self._the_verdict()
+            self._await_retry(verdict) if message.again else self._enter(verdict)
+
+    def _await_retry(self, verdict: State[Any]) -> None:
+        attempt, options = self.run.snapshot.run_count, self.run.subject.options
+        self._retry_delay = delay_before(attempt, options, self.host.rng)
+        self._enter(awaiting_retry(verdict, self._retries_left(), self._retry_delay))
+
+    def retry_delay_passed(self, message: m.RetryDelayPassed) -> None:
+        if self.phase is Phase.WAITING:
+            self._clear_timer()
+            self._enter(Retrying())
+
+    def _may_retry(self, verdict: State[Any]) -> bool:
+        # One whose body was given up is not: two of its bodies would be at work.
+        return verdict.is_failed() and self._retries_left() > 0 and not self._gave_up
+
+    def _retries_left(self) -> int:
+        return max(0, self.run.subject.options.retries + 1 - self.run.snapshot.run_count)
+
+    def _the_verdict(self) -> State[Any]:
+        if self._verdict is None:
+            raise InternalError(f"{self.run.title} was concluded without a verdict.")
+        return self._verdict
+
+    # Cancelling
+
+    def cancel(self, message: m.Cancel) -> None:
+        self._cancels.append(message)
+        if self.phase is Phase.UNWINDING:
+            self._answer_cancels()
+        elif self.phase is not Phase.FINAL and not self._ends_for_good():
+            self._begin_cancelling(message.reason)
+
+    def _ends_for_good(self) -> bool:
+        """Whether the body has ended and nothing but its children's end stands before the final state.
+
+        A body that returned while children run is not meant: cancelling its run stops these.
+        """
+        verdict = self._verdict
+        return self.phase is Phase.SETTLING and verdict is not None and not self._may_retry(verdict)
+
+    def _begin_cancelling(self, reason: str | None) -> None:
+        self.phase = Phase.UNWINDING
+        self._verdict = self._returned = None
+        self._clear_timer()
+        state = Cancelling(message=reason)
+        self._set_timer(LATE_COMMIT_SECONDS, m.CommitIsLate(state))
+        self._enter(state)
+
+    def commit_is_late(self, message: m.CommitIsLate) -> None:
+        if self.phase is Phase.UNWINDING and message.state.id in self._uncommitted:
+            self._stop_work(message.state.message or "it was cancelled.")
+
+    def _answer_cancels(self) -> None:
+        """Those who asked hear that it is Cancelling once that is committed."""
+        if self.run.snapshot.state.id in self._uncommitted:
+            return
+        for message in self._cancels:
+            if message.answer and not message.answer.done():
+                message.answer.set_result(None)
+        self._cancels.clear()
+
+    def _check_unwound(self) -> None:
+        if not self._is_quiet:
+            return
+        self._clear_timer()
+        self._release(lambda batch: batch.after_unwinding)
+        if self._is_quiet:
+            self._enter(Cancelled(message=self.run.snapshot.state.message))
+
+    # Time
+
+    def _set_timer(self, seconds: float, message: m.RunMessage) -> None:
+        self._clear_timer()
+        ref = self.context.ref
+        self._timer = self.context.system.timers.call_later(seconds, lambda: ref.signal(message))
+
+    def _clear_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+
+def _times(run: FlowRun | TaskRun, state: State[Any]) -> dict[str, Any]:
+    """What a transition changes in a run besides its state."""
+    if state.is_running():
+        return {"run_count": run.run_count + 1, "start_time": run.start_time or state.timestamp}
+    return {"end_time": state.timestamp} if state.is_final() else {}
+
+
+_HANDLERS: dict[type[m.RunMessage], Callable[[RunActor, Any], None]] = {
+    m.Begin: RunActor.begin,
+    m.AwaitedEnded: RunActor.awaited_ended,
+    m.Committed: RunActor.committed,
+    m.CommitIsLate: RunActor.commit_is_late,
+    m.HooksDone: RunActor.hooks_done,
+    m.BodyEnded: RunActor.body_ended,
+    m.TimeoutPassed: RunActor.timeout_passed,
+    m.GracePassed: RunActor.grace_passed,
+    m.ChildStarted: RunActor.child_started,
+    m.ChildEnded: RunActor.child_ended,
+    m.RetryDecided: RunActor.retry_decided,
+    m.RetryDelayPassed: RunActor.retry_delay_passed,
+    m.Cancel: RunActor.cancel,
+    m.Crash: RunActor.crash,
+}

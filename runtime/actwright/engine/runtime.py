@@ -1,0 +1,93 @@
+"""`Runtime`: the scope in which runs live."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ParamSpec, Self, TypeVar, Unpack
+
+from actwright.authoring.entry import Call
+from actwright.authoring.flows import Flow
+from actwright.authoring.futures import Accepted, Handle
+from actwright.engine.ambient import enter, leave
+from actwright.engine.host import Host
+from actwright.engine.launch import launch, usual_place
+from actwright.engine.options import RuntimeKeywords, RuntimeOptions
+from actwright.exceptions import RuntimeClosed
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable
+    from types import TracebackType
+    from uuid import UUID
+
+    from actwright.journal.protocol import Journal
+
+__all__ = ["Runtime"]
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+class Runtime:
+    """Where runs live: `async with Runtime() as runtime`.
+
+    Inside the block, and in everything on the same event loop, `await my_flow()`, `run_flow` and `submit` use it.
+    Leaving the block normally drains: new runs are refused, those that go on have `drain_seconds`, and are then
+    cancelled; with `on_exit="cancel"` they are cancelled at once, as when an exception or a cancellation leaves the
+    block. Either way every run comes to its final state and its hooks run before the block is left, through any number
+    of cancellations of the task that leaves it. It installs no signal handler. It is used once.
+
+    Args:
+        **options: what is not given comes from the settings. `RuntimeOptions` says what each means.
+
+    Raises:
+        TypeError, ValueError: an option that cannot be.
+    """
+
+    def __init__(self, **options: Unpack[RuntimeKeywords]) -> None:
+        self._host = Host(RuntimeOptions.of(options))
+        self._before: tuple[Host | None, Host | None] = None, None
+
+    async def __aenter__(self) -> Self:
+        if self._host.status != "new":
+            raise RuntimeClosed(f"This Runtime is {self._host.status}, and a Runtime is used once. Make another.")
+        await self._host.__aenter__()
+        self._before = enter(self._host)
+        return self
+
+    async def __aexit__(
+        self, exc_type: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None
+    ) -> bool | None:
+        try:
+            return await self._host.__aexit__(exc_type, exc, tb)
+        finally:
+            leave(self._before)
+
+    @property
+    def journal(self) -> Journal:
+        """The history of its runs."""
+        return self._host.journal
+
+    def submit(self, flow: Flow[P, Any], /, *args: Any, **kwargs: Any) -> Handle[Any]:
+        """Start a run of a flow and return at once; it outlives the task that asked. In any thread.
+
+        Args:
+            flow: what to run.
+            *args, **kwargs: the function's own.
+
+        Raises:
+            TypeError: not a flow.
+            ParameterBindError: the arguments do not fit; no run exists.
+            RuntimeClosed: it is not open, or draining.
+        """
+        if not isinstance(flow, Flow):
+            raise TypeError(f"runtime.submit expects a flow; got {flow!r}. Put @flow above the function.")
+        call: Call = flow.prepare(args, kwargs)
+        return Handle(launch(self._host, call, usual_place(call)))
+
+    def cancel(self, run_id: UUID, reason: str | None = None) -> Awaitable[None]:
+        """Cancel a run by its id, of a flow or a task; as `Handle.cancel` does, awaited or blocking.
+
+        Raises:
+            RunIsFinal: it has ended; the message names its state.
+            RunError: there is no such run here.
+        """
+        return Accepted.of(self._host.request_cancel(run_id, reason), self._host.thread_id)

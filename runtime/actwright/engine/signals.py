@@ -1,0 +1,114 @@
+"""SIGINT and SIGTERM while a plain script runs a flow in its main thread.
+
+SIGINT cancels: Cancelled, hooks run, KeyboardInterrupt. SIGTERM crashes: Crashed, hooks run, exit code 143. A second
+signal exits now. The handlers are there for the length of the outermost call alone, and only where the script has none
+of its own.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from actwright.engine.messages import Crash
+from actwright_actors import current_backend_name
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from actwright.engine.live_run import LiveRun
+
+__all__ = ["Interrupts", "interrupts_of_script"]
+
+_DEFAULTS: dict[signal.Signals, Any] = {
+    signal.SIGINT: signal.default_int_handler,
+    signal.SIGTERM: signal.SIG_DFL,
+}
+
+
+class Interrupts:
+    """What a signal does to the runs whose bodies are on the main thread's stack, outermost first."""
+
+    def __init__(self) -> None:
+        self._runs: list[LiveRun] = []
+        self._bodies = 0
+        self._before: dict[signal.Signals, Any] = {}
+        self.pending: BaseException | None = None
+
+    @contextmanager
+    def calling(self, run: LiveRun) -> Iterator[None]:
+        """While the main thread waits for `run`, or lends it itself."""
+        self._runs.append(run)
+        if isinstance(self.pending, SystemExit):
+            run.signal(Crash(self.pending, "SIGTERM"))
+        elif self.pending is not None:
+            run.cancel("SIGINT")
+        try:
+            yield
+        finally:
+            self._runs.remove(run)
+
+    @contextmanager
+    def body(self) -> Iterator[None]:
+        """Around a body: here, and nowhere in the engine, a signal raises."""
+        self._bodies += 1
+        try:
+            yield
+        finally:
+            self._bodies -= 1
+
+    def install(self) -> None:
+        for number, default in _DEFAULTS.items():
+            if signal.getsignal(number) is default:  # a script's own handler is its own business
+                self._before[number] = signal.signal(number, self._handle)
+
+    def restore(self) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    def _handle(self, number: int, frame: object) -> None:
+        if self.pending is not None:
+            signal.signal(number, signal.SIG_DFL)
+            os.kill(os.getpid(), number)
+            return
+        # The messages go first: whatever the exception then makes of a body, the run knows why it ends.
+        if number == signal.SIGINT:
+            self.pending = KeyboardInterrupt()
+            for run in self._runs:
+                run.cancel("SIGINT")
+        else:
+            self.pending = SystemExit(128 + number)
+            for run in self._runs:
+                run.signal(Crash(self.pending, "SIGTERM"))
+        if self._bodies:
+            raise self.pending
+
+
+_current: Interrupts | None = None
+
+
+@contextmanager
+def interrupts_of_script() -> Iterator[Interrupts | None]:
+    """Around each call of a sync body: the script's interrupts, which the outermost call installs and restores.
+
+    None where the thread is not the main one, or has an event loop: there signals are the host's business.
+    """
+    global _current
+    if threading.current_thread() is not threading.main_thread() or current_backend_name() is not None:
+        yield None
+        return
+    if _current is not None:
+        yield _current
+        return
+    _current = interrupts = Interrupts()
+    interrupts.install()
+    try:
+        yield interrupts
+    finally:
+        _current = None
+        interrupts.restore()
+    if interrupts.pending is not None:
+        raise interrupts.pending

@@ -1,0 +1,63 @@
+"""The supervisor of runs: sees the death of a run's actor, takes requests to cancel, and sends state messages."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+from uuid import UUID
+
+from actwright.engine.messages import Cancel, Crash
+from actwright.exceptions import InternalError
+from actwright_actors import Actor, ActorRef, Crashed, Down, StartFailed
+
+if TYPE_CHECKING:
+    from actwright.engine.host import Host
+    from actwright.engine.live_run import LiveRun
+    from actwright.engine.messages import RunMessage
+    from actwright_actors import ExitReason
+
+__all__ = ["CancelRequested", "RunSupervisor"]
+
+
+@dataclass(frozen=True, slots=True)
+class CancelRequested:
+    """Somebody wants a run stopped, and knows its id alone."""
+
+    run_id: UUID
+    cancel: Cancel
+
+
+class RunSupervisor(Actor[Down | CancelRequested]):
+    """Monitors the actor of every live run. One that dies before its run is done is replaced by another, which is
+    told of the crash and brings the run to its end, hooks included."""
+
+    def __init__(self, host: Host) -> None:
+        self._host = host
+
+    async def on_start(self) -> None:
+        # Restarted, it watches again: whoever died meanwhile answers at once.
+        for run in self._host.live_runs():
+            if run.ref is not None:
+                run.ref.monitor(self.context.ref)
+
+    async def handle(self, message: Down | CancelRequested) -> None:
+        match message:
+            case Down(ref, reason):
+                run = self._host.run_of_actor(ref)
+                if run is not None and not run.future.done():
+                    self._take_over(run, reason)
+            case CancelRequested(run_id, cancel):
+                run = self._host.live_run(run_id)
+                if run is not None:
+                    run.signal(cancel)
+                elif cancel.answer is not None:
+                    cancel.answer.set_exception(self._host.no_such_run(run_id))
+
+    def _take_over(self, run: LiveRun, reason: ExitReason) -> None:
+        successor: ActorRef[RunMessage] = self._host.start_actor(run)
+        cause = reason.error if isinstance(reason, Crashed | StartFailed) else None
+        error = InternalError(f"The actor of {run.title} ended before its run did: {reason}")
+        error.__cause__ = cause
+        # What ends the process ends the run too, and the caller has to see that, not an error of ours.
+        ends_process = isinstance(cause, SystemExit | KeyboardInterrupt)
+        successor.signal(Crash(cause if cause and ends_process else error, str(error)))

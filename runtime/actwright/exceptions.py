@@ -1,0 +1,172 @@
+"""Every error that Actwright raises, in one tree.
+
+ActwrightError
+├── AuthoringError                what was written cannot work
+│   ├── ParameterBindError        arguments do not fit the signature (also a TypeError)
+│   ├── ParameterTypeError        an argument has an invalid value
+│   ├── MappingMissingIterable    `map` was given nothing to map over
+│   ├── MappingLengthMismatch     `map` was given iterables of different lengths
+│   ├── UnsupportedOption         a known option that Actwright does not have (also a TypeError)
+│   ├── InvalidReturn             a body returned a state that ends nothing
+│   └── MissingContextError       asked outside a run for what only a run has
+├── RunError                      how a run went
+│   ├── UnfinishedRun             its result was asked for too early
+│   ├── FailedRun                 it failed, and no exception of its own tells why
+│   ├── CrashedRun                its body was cut short
+│   ├── CancelledRun              it was cancelled
+│   ├── UpstreamFailed            something it waits for did not complete
+│   ├── RunTimedOut               it took longer than its `timeout_seconds` (also a TimeoutError)
+│   ├── MissingResult             it ended without a result that can be had
+│   └── RunIsFinal                it has ended, and a final state is final
+├── HookTimedOut                  a hook took longer than its timeout (also a TimeoutError)
+├── RuntimeClosed                 a Runtime that is not open was called
+├── WouldDeadlock                 a wait that could never end
+└── InternalError                 a bug of ours: please report it
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from uuid import UUID
+
+__all__ = [
+    "ActwrightError",
+    "AuthoringError",
+    "CancelledRun",
+    "CrashedRun",
+    "FailedRun",
+    "HookTimedOut",
+    "InternalError",
+    "InvalidReturn",
+    "MappingLengthMismatch",
+    "MappingMissingIterable",
+    "MissingContextError",
+    "MissingResult",
+    "ParameterBindError",
+    "ParameterTypeError",
+    "RunError",
+    "RunIsFinal",
+    "RunTimedOut",
+    "RuntimeClosed",
+    "UnfinishedRun",
+    "UnsupportedOption",
+    "UpstreamFailed",
+    "WouldDeadlock",
+]
+
+
+class ActwrightError(Exception):
+    """The root: `except ActwrightError` catches whatever Actwright itself raises, and nothing of yours."""
+
+
+class AuthoringError(ActwrightError):
+    """What was written cannot work as it stands."""
+
+
+class ParameterBindError(AuthoringError, TypeError):
+    """The arguments of a call do not fit the signature: one is missing, unknown or given twice. No run exists."""
+
+
+class ParameterTypeError(AuthoringError):
+    """One or more arguments have invalid values. The run is Failed, and its hooks run.
+
+    Attributes:
+        errors: parameter name -> what is wrong with its value.
+    """
+
+    def __init__(self, message: str, errors: Mapping[str, str] | None = None) -> None:
+        super().__init__(message)
+        self.errors = dict(errors or {})
+
+
+class MappingMissingIterable(AuthoringError):
+    """`map` needs at least one iterable argument that is not wrapped in `unmapped`."""
+
+
+class MappingLengthMismatch(AuthoringError):
+    """`map` needs iterables of one length."""
+
+
+class UnsupportedOption(AuthoringError, TypeError):
+    """An option that users of other libraries know, and that Actwright does not have; the message says what to use."""
+
+
+class InvalidReturn(AuthoringError):
+    """A body returned a state that is neither final nor Cancelling, which cannot end a run."""
+
+
+class MissingContextError(AuthoringError):
+    """Something that only a run has was asked for where no run is."""
+
+
+class RunError(ActwrightError):
+    """How a run went. `run_id` names it where it is known."""
+
+    def __init__(self, message: str, run_id: UUID | None = None) -> None:
+        super().__init__(message)
+        self.run_id = run_id
+
+
+class UnfinishedRun(RunError):
+    """The result of a run was asked for before it had one."""
+
+
+class FailedRun(RunError):
+    """The run is Failed, and no exception of its own tells why (its body returned a Failed state, say)."""
+
+
+class CrashedRun(RunError):
+    """The run is Crashed: its body was cut short by something that no handler of its own could mend."""
+
+
+class CancelledRun(RunError):
+    """The run was cancelled; also raised by whatever the body of a cancelled run calls afterwards."""
+
+
+class UpstreamFailed(RunError):
+    """A run never started, since something that it waits for did not complete.
+
+    Wrap the argument in `allow_failure(...)` to start it all the same.
+    """
+
+
+class RunTimedOut(RunError, TimeoutError):
+    """The body took longer than its `timeout_seconds`."""
+
+
+class MissingResult(RunError):
+    """The run has a final state but no result that can be had here."""
+
+
+class RunIsFinal(RunError):
+    """A run that has ended was asked to change. A final state is final.
+
+    Attributes:
+        state_name: the state that it ended in.
+    """
+
+    def __init__(self, message: str, run_id: UUID | None = None, *, state_name: str) -> None:
+        super().__init__(message, run_id)
+        self.state_name = state_name
+
+
+class HookTimedOut(ActwrightError, TimeoutError):
+    """A hook took longer than its timeout. It is recorded as failed; the run's state does not change."""
+
+
+class RuntimeClosed(ActwrightError):
+    """A Runtime was called that is not open yet, not open any more, or draining."""
+
+
+class WouldDeadlock(ActwrightError):
+    """A blocking wait on an event loop's own thread for something that needs that loop to go on."""
+
+
+class InternalError(ActwrightError):
+    """A bug of Actwright's, not of yours. Please report it, with the traceback."""
+
+    def __init__(self, message: str, *details: Any) -> None:
+        super().__init__(message, *details)

@@ -1,0 +1,118 @@
+"""A journal in memory: for as long as its process lives, and no longer.
+
+It keeps what a test or a person at a prompt asks about, bounded: every run that is not final, and the last `keep_runs`
+of those that are.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from actwright.journal.protocol import DeliveryChanged, Record, Transition
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from uuid import UUID
+
+    from actwright.models.deliveries import HookDelivery
+    from actwright.models.runs import FlowRun, TaskRun
+
+__all__ = ["MemoryJournal"]
+
+
+@dataclass(slots=True)
+class _History:
+    transitions: list[Transition] = field(default_factory=list)
+    deliveries: dict[UUID, HookDelivery] = field(default_factory=dict)
+
+    @property
+    def run(self) -> FlowRun | TaskRun:
+        return self.transitions[-1].run
+
+
+class MemoryJournal:
+    """History in this process's memory; commits at once.
+
+    Args:
+        keep_runs: how many finished runs to keep; the oldest are dropped first.
+    """
+
+    def __init__(self, keep_runs: int = 1_000) -> None:
+        if keep_runs < 1:
+            raise ValueError(f"keep_runs: expected at least 1, got {keep_runs}.")
+        self._keep_runs = keep_runs
+        self._lock = threading.Lock()
+        self._histories: dict[UUID, _History] = {}
+        self._finished: deque[UUID] = deque()
+        self._variables: dict[str, Any] = {}
+
+    def append(self, *records: Record, committed: Callable[[], object] | None = None) -> None:
+        with self._lock:
+            for record in records:
+                self._add(record)
+        if committed is not None:
+            committed()
+
+    def _add(self, record: Record) -> None:
+        match record:
+            case Transition(run, deliveries):
+                history = self._histories.setdefault(run.id, _History())
+                history.transitions.append(Transition(_without_result(run), deliveries))
+                history.deliveries.update((delivery.id, delivery) for delivery in deliveries)
+                if run.state.is_final():
+                    self._finished.append(run.id)
+                    self._prune()
+            case DeliveryChanged(delivery):
+                # A run may be pruned while the last of its hooks still runs: then nobody can ask for it either.
+                if history := self._histories.get(delivery.run_id):
+                    history.deliveries[delivery.id] = delivery
+
+    def _prune(self) -> None:
+        while len(self._finished) > self._keep_runs:
+            del self._histories[self._finished.popleft()]
+
+    def run(self, run_id: UUID) -> FlowRun | TaskRun | None:
+        with self._lock:
+            history = self._histories.get(run_id)
+            return history.run if history else None
+
+    def runs(self) -> list[FlowRun | TaskRun]:
+        with self._lock:
+            return [history.run for history in self._histories.values()]
+
+    def transitions(self, run_id: UUID) -> list[Transition]:
+        with self._lock:
+            history = self._histories.get(run_id)
+            return list(history.transitions) if history else []
+
+    def deliveries(self, run_id: UUID | None = None) -> list[HookDelivery]:
+        with self._lock:
+            if run_id is None:
+                histories = list(self._histories.values())
+            else:
+                histories = [self._histories[run_id]] if run_id in self._histories else []
+            return [delivery for history in histories for delivery in history.deliveries.values()]
+
+    def variable(self, name: str) -> Any:
+        with self._lock:
+            return self._variables[name]
+
+    def set_variable(self, name: str, value: Any, *, overwrite: bool) -> None:
+        with self._lock:
+            if name in self._variables and not overwrite:
+                raise FileExistsError(name)
+            self._variables[name] = value
+
+    def unset_variable(self, name: str) -> bool:
+        with self._lock:
+            return self._variables.pop(name, self) is not self
+
+
+def _without_result(run: FlowRun | TaskRun) -> FlowRun | TaskRun:
+    """The run without what it returned or raised, which may be large: history must not keep it alive."""
+    if run.state.data is None and run.state.cause is None:
+        return run
+    return run.model_copy(update={"state": run.state.model_copy(update={"data": None, "cause": None})})

@@ -1,0 +1,74 @@
+"""Hook deliveries: one for each transition and each hook that the transition makes due."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+from enum import StrEnum
+from typing import TYPE_CHECKING
+from uuid import UUID
+
+if TYPE_CHECKING:
+    from typing import Self
+
+__all__ = ["DeliveryStatus", "HookDelivery"]
+
+
+class DeliveryStatus(StrEnum):
+    """Where a delivery stands. DUE and RUNNING are open; the others are its end."""
+
+    DUE = "DUE"
+    RUNNING = "RUNNING"
+    SUCCEEDED = "SUCCEEDED"
+    FAILED = "FAILED"
+    SKIPPED = "SKIPPED"
+
+
+@dataclass(frozen=True, slots=True)
+class HookDelivery:
+    """One hook's due call for one transition.
+
+    Attributes:
+        id: the same at each attempt, so that a hook can make itself idempotent.
+        transition_id: the id of the state that was entered.
+        run_id: the run that entered it.
+        event: which list the hook stands in: "on_failure", ...
+        hook_name: for people.
+        position: its place among the deliveries of its transition, from 0.
+        due_at: when its transition was committed; aware, UTC.
+        status, attempt: where it stands, and how often it was begun.
+        started_at, ended_at: of the last attempt.
+        error: of the last failed attempt, in one line.
+        replayed: whether another process than the run's own delivers it.
+    """
+
+    id: UUID
+    transition_id: UUID
+    run_id: UUID
+    event: str
+    hook_name: str
+    position: int
+    due_at: datetime
+    status: DeliveryStatus = DeliveryStatus.DUE
+    attempt: int = 0
+    started_at: datetime | None = None
+    ended_at: datetime | None = None
+    error: str | None = None
+    replayed: bool = False
+
+    @property
+    def is_open(self) -> bool:
+        return self.status in (DeliveryStatus.DUE, DeliveryStatus.RUNNING)
+
+    def started(self, at: datetime) -> Self:
+        """The next attempt begins."""
+        return replace(self, status=DeliveryStatus.RUNNING, attempt=self.attempt + 1, started_at=at, ended_at=None)
+
+    def succeeded(self, at: datetime) -> Self:
+        return replace(self, status=DeliveryStatus.SUCCEEDED, ended_at=at, error=None)
+
+    def failed(self, at: datetime, error: str) -> Self:
+        return replace(self, status=DeliveryStatus.FAILED, ended_at=at, error=error)
+
+    def skipped(self, at: datetime, why: str) -> Self:
+        return replace(self, status=DeliveryStatus.SKIPPED, ended_at=at, error=why)
