@@ -95,7 +95,7 @@ class ActorSystem:
 
     async def __aexit__(
         self, exc_type: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None
-    ) -> bool:
+    ) -> None:
         self._is_open = False
         self._closing.set()
         late: BaseException | None = None
@@ -105,12 +105,11 @@ class ActorSystem:
             late = error
         # What the block raised tells more than a cancellation that came while we tidied up.
         escaping = late if exc is None or isinstance(late, KeyboardInterrupt) else exc
-        is_handled = self._block.__exit__(type(escaping) if escaping else None, escaping, tb)
-        if self.interrupted is not None:
+        self._block.__exit__(type(escaping) if escaping else None, escaping, tb)
+        if self.interrupted is not None:  # the only one to cancel the block's own scope
             raise self.interrupted
-        if escaping is None or escaping is exc or is_handled:
-            return is_handled
-        raise escaping
+        if escaping is not None and escaping is not exc:
+            raise escaping
 
     # -- starting --------------------------------------------------------------------------------------------------
 

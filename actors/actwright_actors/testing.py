@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Self, TypeVar
 
 import anyio
+import anyio.lowlevel
 
 from actwright_actors.actor import Actor
 from actwright_actors.exit import ExitReason
@@ -60,10 +61,11 @@ class ManualClock:
                 scope.cancel()
 
     async def wait_until(self, deadline: float | None, event: anyio.Event) -> None:
+        if deadline is not None and deadline <= self._now:
+            await anyio.lowlevel.checkpoint()
+            return
         with anyio.CancelScope() as scope:
             entry = (float("inf") if deadline is None else deadline, scope)
-            if entry[0] <= self._now:
-                scope.cancel()
             self._waiting.append(entry)
             try:
                 await event.wait()

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncGenerator, Callable, Coroutine
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, cast
 
 import anyio
 
@@ -33,7 +33,9 @@ class Worker(Actor[Any]):
 
     async def handle(self, message: Any) -> Any:
         self.seen.append(message)
-        return await message() if callable(message) else message
+        if callable(message):
+            return await cast("Callable[[], Coroutine[Any, Any, Any]]", message)()
+        return message
 
     async def on_stop(self, reason: ExitReason) -> None:
         self.stops.append(reason)
@@ -68,7 +70,7 @@ def raising(error: BaseException) -> Callable[..., Coroutine[Any, Any, object]]:
 
 
 @asynccontextmanager
-async def open_system(**options: Any) -> AsyncIterator[ActorSystem]:
+async def open_system(**options: Any) -> AsyncGenerator[ActorSystem]:
     """An actor system, watched: a test that hangs fails."""
     with anyio.fail_after(20):
         async with ActorSystem(**options) as system:

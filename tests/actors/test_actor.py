@@ -7,10 +7,10 @@ from typing import Any
 
 import anyio
 import pytest
+from tests.actors.helpers import Hold, Worker, open_system, raising
 
 from actwright_actors import Actor, ActorDead, ActorRef, Crashed, ExitReason, Killed, Normal, Shutdown, StartFailed
 from actwright_actors.testing import ManualClock, Probe
-from tests.actors.helpers import Hold, Worker, open_system, raising
 
 pytestmark = pytest.mark.anyio
 

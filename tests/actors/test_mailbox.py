@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from typing import Any
 
 import anyio
 import pytest
+from tests.actors.helpers import Hold, Worker, open_system
 
 from actwright_actors import ActorDead, ActorRef, ActorSystem, DeadLetter, DeadLetterReason, MailboxFull
 from actwright_actors import MailboxOptions as Options
 from actwright_actors.testing import assert_no_dead_letters
-from tests.actors.helpers import Hold, Worker, open_system
 
 pytestmark = pytest.mark.anyio
 
 
 @asynccontextmanager
-async def busy(system: ActorSystem, options: Options | None = None) -> AsyncIterator[tuple[ActorRef[Any], Worker]]:
+async def busy(system: ActorSystem, options: Options | None = None) -> AsyncGenerator[tuple[ActorRef[Any], Worker]]:
     """An actor that is busy, so its mail piles up until the block is left."""
     worker, hold = Worker(), Hold()
     ref = await system.spawn(worker, mailbox=options)
@@ -117,7 +117,7 @@ async def test_a_full_mailbox_that_waits_holds_the_sender_and_keeps_the_order() 
                 tg.start_soon(ref.send, number)
                 await anyio.wait_all_tasks_blocked()
             assert ref.mailbox_length == 1
-            with pytest.raises(MailboxFull, match="await ref.send"):
+            with pytest.raises(MailboxFull, match=r"await ref\.send"):
                 ref.tell(5)
         assert await ref.ask(6) == 6
         assert worker.seen == [1, 2, 3, 4, 6]
@@ -187,7 +187,9 @@ async def test_a_full_mailbox_that_rejects_raises_at_the_sender() -> None:
             await ref.ask(4)
 
 
-@pytest.mark.parametrize(("overflow", "kept", "dropped"), [("drop_oldest", [3, 4], [1, 2]), ("drop_newest", [1, 2], [3, 4])])
+@pytest.mark.parametrize(
+    ("overflow", "kept", "dropped"), [("drop_oldest", [3, 4], [1, 2]), ("drop_newest", [1, 2], [3, 4])]
+)
 async def test_a_full_mailbox_that_drops_makes_dead_letters(overflow: Any, kept: list[int], dropped: list[int]) -> None:
     letters: list[DeadLetter] = []
     async with open_system(on_dead_letter=letters.append) as system:
@@ -199,20 +201,24 @@ async def test_a_full_mailbox_that_drops_makes_dead_letters(overflow: Any, kept:
 
 
 async def test_who_asked_a_message_that_is_dropped_hears_of_it_at_once() -> None:
-    async with open_system() as system, busy(system, Options(1, "drop_oldest")) as (ref, _):
-        async with anyio.create_task_group() as tg:
+    async with (
+        open_system() as system,
+        busy(system, Options(1, "drop_oldest")) as (ref, _),
+        anyio.create_task_group() as tg,
+    ):
 
-            async def ask() -> None:
-                with pytest.raises(MailboxFull):
-                    await ref.ask("dropped")
+        async def ask() -> None:
+            with pytest.raises(MailboxFull):
+                await ref.ask("dropped")
 
-            tg.start_soon(ask)
-            await anyio.wait_all_tasks_blocked()
-            ref.tell("newer")
+        tg.start_soon(ask)
+        await anyio.wait_all_tasks_blocked()
+        ref.tell("newer")
 
 
 async def test_an_actor_flooded_with_mail_starves_neither_timers_nor_tasks() -> None:
     async with open_system() as system:
+
         class Flooded(Worker):
             async def handle(self, message: Any) -> Any:
                 self.context.ref.tell(message)

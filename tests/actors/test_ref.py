@@ -8,6 +8,7 @@ from typing import Any
 
 import anyio
 import pytest
+from tests.actors.helpers import Hold, Worker, open_system, raising
 
 from actwright_actors import (
     Actor,
@@ -23,7 +24,6 @@ from actwright_actors import (
     Request,
 )
 from actwright_actors.testing import ManualClock, Probe
-from tests.actors.helpers import Hold, Worker, open_system, raising
 
 pytestmark = pytest.mark.anyio
 

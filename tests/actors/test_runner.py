@@ -7,10 +7,10 @@ import contextvars
 
 import anyio
 import pytest
+from tests.actors.helpers import ASYNCIO_BACKENDS, ASYNCIO_IDS, Hold, Worker, open_system, raising
 
 from actwright_actors import ActorDead, ChildTask, Crashed, Killed, Normal, StartFailed
 from actwright_actors.testing import ManualClock, Probe
-from tests.actors.helpers import ASYNCIO_BACKENDS, ASYNCIO_IDS, Hold, Worker, open_system, raising
 
 pytestmark = pytest.mark.anyio
 on_asyncio = pytest.mark.parametrize("anyio_backend", ASYNCIO_BACKENDS, ids=ASYNCIO_IDS)

@@ -15,6 +15,7 @@ from typing import Any
 
 import anyio
 import pytest
+from tests.actors.helpers import ASYNCIO_BACKENDS, ASYNCIO_IDS, Hold, Worker, open_system, raising
 
 from actwright_actors import (
     ActorRef,
@@ -29,7 +30,6 @@ from actwright_actors import (
     SystemClosed,
 )
 from actwright_actors.testing import ManualClock
-from tests.actors.helpers import ASYNCIO_BACKENDS, ASYNCIO_IDS, Hold, Worker, open_system, raising
 
 pytestmark = pytest.mark.anyio
 on_asyncio = pytest.mark.parametrize("anyio_backend", ASYNCIO_BACKENDS, ids=ASYNCIO_IDS)
@@ -51,20 +51,24 @@ async def test_actors_stop_one_by_one_in_the_reverse_order_of_their_start() -> N
 
 async def test_an_actor_that_does_not_stop_in_time_is_killed() -> None:
     clock = ManualClock()
-    hold = Hold()
-    with anyio.fail_after(20):
-        async with anyio.create_task_group() as tg, ActorSystem(clock=clock, stop_timeout=4.0) as system:
-            ref = await system.spawn(Worker())
-            ref.tell(hold)
+    hold, refs = Hold(), list[ActorRef[Any]]()
+
+    async def run() -> None:
+        async with ActorSystem(clock=clock, stop_timeout=4.0) as system:
+            refs.append(await system.spawn(Worker()))
+            refs[0].tell(hold)
             await hold.entered.wait()
 
-            async def wait_long() -> None:
-                await anyio.wait_all_tasks_blocked()
-                assert ref.is_alive
-                clock.advance(4.0)
-
-            tg.start_soon(wait_long)
-    assert ref.exit_reason == Killed()
+    with anyio.fail_after(20):
+        async with anyio.create_task_group() as tg:
+            tg.start_soon(run)
+            await hold.entered.wait()
+            await anyio.wait_all_tasks_blocked()
+            clock.advance(3.9)
+            await anyio.wait_all_tasks_blocked()
+            assert not hold.was_cancelled
+            clock.advance(0.1)
+    assert refs[0].exit_reason == Killed()
     assert hold.was_cancelled
 
 
@@ -109,12 +113,17 @@ async def test_a_stopping_system_starts_nothing_new() -> None:
 
 async def test_an_exception_of_the_block_is_raised_bare_after_the_actors_have_stopped() -> None:
     error = ValueError("the block's")
-    with anyio.fail_after(5), pytest.raises(ValueError, match="the block's") as caught:
+    refs: list[ActorRef[Any]] = []
+
+    async def run() -> None:
         async with ActorSystem() as system:
-            ref = await system.spawn(Worker())
+            refs.append(await system.spawn(Worker()))
             raise error
+
+    with anyio.fail_after(5), pytest.raises(ValueError, match="the block's") as caught:
+        await run()
     assert caught.value is error
-    assert ref.exit_reason == Shutdown()
+    assert refs[0].exit_reason == Shutdown()
 
 
 async def test_actors_that_were_never_awaited_are_stopped_too() -> None:
@@ -125,26 +134,33 @@ async def test_actors_that_were_never_awaited_are_stopped_too() -> None:
 
 async def test_a_keyboard_interrupt_in_an_actor_ends_the_system_and_is_raised_by_it() -> None:
     interrupt = KeyboardInterrupt()
-    with anyio.fail_after(5), pytest.raises(KeyboardInterrupt) as caught:
-        async with ActorSystem() as system:
-            other = await system.spawn(Worker())
-            ref = await system.spawn(Worker())
-            ref.tell(raising(interrupt))
+    system, refs = ActorSystem(), list[ActorRef[Any]]()
+
+    async def run() -> None:
+        async with system:
+            refs.extend([await system.spawn(Worker()), await system.spawn(Worker())])
+            refs[1].tell(raising(interrupt))
             await anyio.sleep_forever()
+
+    with anyio.fail_after(5), pytest.raises(KeyboardInterrupt) as caught:
+        await run()
     assert caught.value is interrupt
     assert system.interrupted is interrupt
-    assert ref.exit_reason == Crashed(interrupt)
-    assert other.exit_reason == Shutdown()
+    assert [ref.exit_reason for ref in refs] == [Shutdown(), Crashed(interrupt)]
 
 
 async def test_a_keyboard_interrupt_in_a_child_task_ends_the_system_as_well() -> None:
     interrupt = KeyboardInterrupt()
-    with anyio.fail_after(5), pytest.raises(KeyboardInterrupt):
+
+    async def run() -> None:
         async with ActorSystem() as system:
             worker = Worker()
             await system.spawn(worker)
             worker.context.start_soon(raising(interrupt))
             await anyio.sleep_forever()
+
+    with anyio.fail_after(5), pytest.raises(KeyboardInterrupt):
+        await run()
 
 
 class Watched:
@@ -244,10 +260,13 @@ async def test_an_aborting_asyncio_task_group_lets_actors_end_in_order() -> None
         watched.hold.release.set()
         raise ValueError("sibling")
 
-    with anyio.fail_after(5), pytest.raises(ExceptionGroup) as caught:
+    async def run() -> None:
         async with asyncio.TaskGroup() as group:
             group.create_task(watched.run_system())
             group.create_task(abort())
+
+    with anyio.fail_after(5), pytest.raises(ExceptionGroup) as caught:
+        await run()
     assert caught.group_contains(ValueError, match="sibling")
     watched.assert_ended_in_order()
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import anyio
 import anyio.to_thread
 import pytest
+from tests.actors.helpers import Hold, Worker, open_system
 
 from actwright_actors import (
+    ActorRef,
     ActorSystem,
     DeadLetter,
     DeadLetterReason,
@@ -17,7 +20,6 @@ from actwright_actors import (
     Normal,
     WrongThread,
 )
-from tests.actors.helpers import Hold, Worker, open_system
 
 pytestmark = pytest.mark.anyio
 
@@ -130,11 +132,11 @@ async def test_a_threads_message_after_the_end_is_a_dead_letter_and_no_error() -
 
 
 def test_a_message_after_the_loop_is_gone_is_a_dead_letter() -> None:
-    async def main() -> tuple[ActorSystem, Callable[[object], None]]:
-        async with ActorSystem() as system:
-            ref = await system.spawn(Worker())
-            return system, ref.tell
+    async def main() -> ActorRef[Any]:
+        async with system:
+            return await system.spawn(Worker())
 
-    system, tell = anyio.run(main)
-    tell("too late")
+    system = ActorSystem()
+    ref = anyio.run(main)
+    ref.tell("too late")
     assert system.dead_letters == 1

@@ -10,10 +10,10 @@ import anyio
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.actors.helpers import open_system
 
 from actwright_actors import Timers
 from actwright_actors.testing import ManualClock
-from tests.actors.helpers import open_system
 
 pytestmark = pytest.mark.anyio
 

@@ -6,9 +6,9 @@ import asyncio
 
 import anyio
 import pytest
+from tests.actors.helpers import ASYNCIO_BACKENDS, ASYNCIO_IDS
 
 from actwright_actors import wait_through
-from tests.actors.helpers import ASYNCIO_BACKENDS, ASYNCIO_IDS
 
 pytestmark = pytest.mark.anyio
 on_asyncio = pytest.mark.parametrize("anyio_backend", ASYNCIO_BACKENDS, ids=ASYNCIO_IDS)
@@ -30,9 +30,9 @@ async def _set(event: anyio.Event) -> None:
 
 async def test_a_cancelled_scope_is_waited_through_and_then_obeyed() -> None:
     done, cancelled, passed = anyio.Event(), anyio.Event(), False
+    scope = anyio.CancelScope()
     with anyio.fail_after(5):
         async with anyio.create_task_group() as tg:
-            scope = anyio.CancelScope()
 
             async def wait() -> None:
                 nonlocal passed
