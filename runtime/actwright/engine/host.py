@@ -82,7 +82,7 @@ class Host:
 
     async def __aexit__(
         self, exc_type: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None
-    ) -> bool | None:
+    ) -> None:
         """End every run, then the hooks, then the actors; through any number of cancellations, and then re-raise.
 
         With an exception, or with `on_exit="cancel"`, runs are cancelled at once, and otherwise when the drain is over.
@@ -98,11 +98,10 @@ class Host:
         self.status = "closed"
         with anyio.CancelScope(shield=True):
             await self._close_twins_and_threads()
-        if first is None or exc is not None:
-            return await self._system.__aexit__(exc_type, exc, tb)
-        if not await self._system.__aexit__(type(first), first, first.__traceback__):
+        if first is not None and exc is None:
+            await self._system.__aexit__(type(first), first, first.__traceback__)
             raise first
-        return None
+        await self._system.__aexit__(exc_type, exc, tb)
 
     async def _all_quiet(self) -> None:
         while self._runs or self._released:

@@ -55,9 +55,9 @@ class Runtime:
 
     async def __aexit__(
         self, exc_type: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None
-    ) -> bool | None:
+    ) -> None:
         try:
-            return await self._host.__aexit__(exc_type, exc, tb)
+            await self._host.__aexit__(exc_type, exc, tb)
         finally:
             leave(self._before)
 
