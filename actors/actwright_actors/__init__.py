@@ -22,7 +22,7 @@ from actwright_actors._backend import (
     escaped_cancellation_is_forged,
     thread_safe_caller,
 )
-from actwright_actors._reply import Refusal
+from actwright_actors._messages import Refusal
 from actwright_actors.actor import Actor, ActorContext, ChildTask, Request
 from actwright_actors.clock import Clock, SystemClock
 from actwright_actors.dead_letters import DeadLetter, DeadLetterHandler, DeadLetterReason

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 import anyio
 
 from actwright_actors._latch import Latch
-from actwright_actors._reply import Ask, Reply, StopRequest
+from actwright_actors._messages import Ask, Notice, Reply, StopRequest
 from actwright_actors._runner import run_actor, run_child
 from actwright_actors.actor import Actor, ActorContext, ChildTask
 from actwright_actors.dead_letters import DeadLetterReason
@@ -111,8 +111,6 @@ class Cell:
 
     def relaunch(self, actor: Actor[Any]) -> None:
         """Start the next incarnation, with the mail that is left."""
-        # A drain or a second stop() was meant for the incarnation that is gone.
-        self.mailbox.reopen(lambda item: not isinstance(item, StopRequest))
         self._prepare(actor)
         self.launch(None)
 
@@ -129,8 +127,7 @@ class Cell:
         return self.system.stop_timeout if own is None else own
 
     def request_stop(self, reason: ExitReason) -> None:
-        if self.status != "dead":
-            self.mailbox.signal(StopRequest(reason))
+        self.signal(StopRequest(reason))
 
     def shut_down(self) -> Timer:
         """Stop it in order; a timer, for the caller to cancel at its end, kills it when it takes too long."""
@@ -163,6 +160,8 @@ class Cell:
         if self.keeper is None:
             self.bury(reason)
         else:
+            # A drain or a second stop() was meant for the incarnation that is gone.
+            self.mailbox.reopen(lambda item: not isinstance(item, StopRequest))
             self.keeper.child_ended(self, reason)
 
     def bury(self, reason: ExitReason) -> None:
@@ -173,8 +172,7 @@ class Cell:
         self.system.forget(self)
         self.mailbox.close()
         for item in self.mailbox.clear():
-            if not isinstance(item, StopRequest | Down):
-                self.return_to_sender(item, DeadLetterReason.UNHANDLED)
+            self.return_to_sender(item, DeadLetterReason.UNHANDLED)
         for watcher in self.watchers:
             watcher.notify(Down(self.ref, reason))
         self.watchers.clear()
@@ -218,13 +216,15 @@ class Cell:
             capacity = self.mailbox.options.capacity or 0
             item.reply.fail(MailboxFull(self.ref, capacity) if full else ActorDead(self.ref, self.exit_reason))
             item = item.message
-        self.system.dead_letter(item, self.ref, why)
+        if not isinstance(item, Notice):
+            self.system.dead_letter(item, self.ref, why)
 
     # -- child tasks -----------------------------------------------------------------------------------------------
 
     def start_child(
         self, async_fn: Callable[..., Coroutine[Any, Any, object]], args: tuple[Any, ...], context: Context | None
     ) -> ChildTask:
+        self.system.require_loop_thread("ActorContext.start_soon")
         if self.status not in ("starting", "running"):
             raise ActorDead(self.ref, self.exit_reason)
         child = ChildTask(self)

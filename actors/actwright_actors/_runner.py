@@ -16,7 +16,7 @@ import anyio.lowlevel
 
 from actwright_actors import _backend
 from actwright_actors._latch import Latch
-from actwright_actors._reply import Ask, StopRequest
+from actwright_actors._messages import Ask, StopRequest
 from actwright_actors.actor import Actor, ChildTask
 from actwright_actors.exit import Crashed, ExitReason, Killed, Normal, StartFailed
 from actwright_actors.mailbox import EMPTY

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 
 import anyio
 
-from actwright_actors._reply import Ask, Reply
+from actwright_actors._messages import Ask, Notice, Reply
 from actwright_actors.actor import Request
 from actwright_actors.dead_letters import DeadLetterReason
 from actwright_actors.errors import AskTimeout, MailboxFull, SystemClosed, WrongThread
@@ -27,7 +27,7 @@ R = TypeVar("R")
 
 
 @dataclass(frozen=True, slots=True)
-class Down:
+class Down(Notice):
     """Sent to each watcher, once, when `ref` is dead for good."""
 
     ref: ActorRef[Any]
@@ -185,10 +185,9 @@ class ActorRef(Generic[M_contra]):
         self._require_loop_thread("demonitor", "Call it from an actor, or hand it over with system.post(...).")
         self._cell.watchers.pop(watcher, None)
 
-    def notify(self, fact: object) -> None:
-        """Put a fact of the library's own into the system lane. The dead need not know: this makes no dead letter."""
-        if self.is_alive:
-            self._cell.signal(fact)
+    def notify(self, notice: Notice) -> None:
+        """Put a message of the library's own into the system lane. From any thread."""
+        self._run_in_loop(partial(self._cell.signal, notice))
 
     # -- threads ---------------------------------------------------------------------------------------------------
 

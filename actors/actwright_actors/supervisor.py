@@ -18,7 +18,7 @@ from typing import Any, ClassVar
 import anyio
 
 from actwright_actors._cell import Cell
-from actwright_actors._reply import Refusal
+from actwright_actors._messages import Notice, Refusal
 from actwright_actors.actor import Actor, Request
 from actwright_actors.errors import ActorError, NoSuchChild, RestartIntensityExceeded
 from actwright_actors.exit import ExitReason, Killed, Normal, StartFailed
@@ -46,18 +46,18 @@ class StopChild(Request[ActorRef[Any]]):
 
 
 @dataclass(frozen=True, slots=True)
-class _ChildStarted:
+class _ChildStarted(Notice):
     name: str
 
 
 @dataclass(frozen=True, slots=True)
-class _ChildEnded:
+class _ChildEnded(Notice):
     name: str
     reason: ExitReason
 
 
 @dataclass(frozen=True, slots=True)
-class _RestartDue:
+class _RestartDue(Notice):
     """A back-off is over."""
 
 

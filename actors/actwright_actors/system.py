@@ -80,7 +80,9 @@ class ActorSystem:
         self.clock: Clock = self._clock or SystemClock()
         self.timers = Timers(self.clock, on_error=partial(self._log_escaped, "A timer's callback raised."))
         self._call_soon = _backend.thread_safe_caller()
-        _backend.protect_from_keyboard_interrupt(run_actor, run_child, Timers.run, wait_through)
+        _backend.protect_from_keyboard_interrupt(
+            run_actor, run_child, Timers.run, wait_through, ActorSystem.__aenter__, ActorSystem.__aexit__
+        )
         self._block = anyio.CancelScope()
         self._host_task = _backend.start_detached(self._host, f"{self.name} host")
         try:
@@ -166,8 +168,7 @@ class ActorSystem:
         """Make a cell and register its name; its task is the caller's business. For supervisors."""
         if not self._is_open:
             raise SystemClosed(self.name)
-        if get_ident() != self.thread_id:
-            raise WrongThread("spawning an actor", "Hand it over with system.post(...).")
+        self.require_loop_thread("ActorSystem.spawn_soon")
         self._spawned += 1
         name = f"{type(actor).__name__}-{self._spawned}" if name is None else name
         if name in self._cells:
@@ -206,6 +207,11 @@ class ActorSystem:
     def in_loop_thread(self) -> bool:
         """Whether the caller is in the thread of this system's loop."""
         return get_ident() == self.thread_id
+
+    def require_loop_thread(self, operation: str) -> None:
+        """Raise WrongThread, which names `operation`, unless the caller is in the loop's thread."""
+        if get_ident() != self.thread_id:
+            raise WrongThread(operation, "Hand it over with system.post(...).")
 
     def post(self, fn: Callable[[], object]) -> None:
         """Have the loop call `fn()` soon; from any thread, and in the order of each thread's calls.

@@ -10,10 +10,12 @@ import heapq
 import logging
 import math
 from collections.abc import Callable
+from threading import get_ident
 
 import anyio
 
 from actwright_actors.clock import Clock, SteppedClock
+from actwright_actors.errors import WrongThread
 
 __all__ = ["Timer", "Timers"]
 
@@ -62,6 +64,7 @@ class Timers:
         self._heap: list[tuple[float, int, Timer]] = []
         self._count = 0
         self._cancelled = 0
+        self._thread_id = get_ident()
         self._wake: anyio.Event | None = None
         self._wakes_at = math.inf
         if isinstance(clock, SteppedClock):
@@ -73,10 +76,19 @@ class Timers:
 
     def call_later(self, seconds: float, fn: Callable[[], object]) -> Timer:
         """Call `fn()` in `seconds`; with `math.inf` never, with zero or less in the loop's next round."""
-        return self.call_at(self._clock.now() + seconds, fn)
+        self._require_loop_thread()
+        return self._add(self._clock.now() + seconds, fn)
 
     def call_at(self, when: float, fn: Callable[[], object]) -> Timer:
-        """Call `fn()` when the clock's `now()` has reached `when`. O(log n). Only in the loop's thread."""
+        """Call `fn()` when the clock's `now()` has reached `when`. O(log n). Raises WrongThread in a foreign thread."""
+        self._require_loop_thread()
+        return self._add(when, fn)
+
+    def _require_loop_thread(self) -> None:
+        if get_ident() != self._thread_id:
+            raise WrongThread("Setting a timer", "Hand it over with system.post(...).")
+
+    def _add(self, when: float, fn: Callable[[], object]) -> Timer:
         timer = Timer(self, when, fn)
         self._count += 1
         heapq.heappush(self._heap, (when, self._count, timer))

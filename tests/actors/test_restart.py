@@ -27,6 +27,7 @@ ERROR = ValueError("boom")
 STRATEGIES: tuple[Strategy, ...] = get_args(Strategy)
 ORDERLY: list[ExitReason] = [Normal(), Shutdown()]
 ABNORMAL: list[ExitReason] = [Killed(), Crashed(ERROR), StartFailed(ERROR)]
+REASONS: list[ExitReason] = [*ORDERLY, *ABNORMAL]
 
 
 def specs(*restarts: RestartType) -> list[ChildSpec]:
@@ -66,7 +67,8 @@ def test_a_temporary_sibling_is_stopped_with_the_group_and_not_started_again() -
 @pytest.mark.parametrize("strategy", STRATEGIES)
 def test_a_child_that_needs_no_restart_drags_nobody_along(strategy: Strategy) -> None:
     children = specs("permanent", "transient", "temporary")
-    for name, reason in [("b", Normal()), ("c", Killed())]:
+    ends: list[tuple[str, ExitReason]] = [("b", Normal()), ("c", Killed())]
+    for name, reason in ends:
         assert plan(strategy, children, name, reason) == Plan()
 
 
@@ -75,7 +77,7 @@ def test_a_plan_spares_the_dead_and_starts_only_what_is_down(kinds: list[Restart
     children = specs(*kinds)
     dead = data.draw(st.sampled_from(children)).name
     strategy: Strategy = data.draw(st.sampled_from(STRATEGIES))
-    reason: ExitReason = data.draw(st.sampled_from([*ORDERLY, *ABNORMAL]))
+    reason = data.draw(st.sampled_from(REASONS))
     todo = plan(strategy, children, dead, reason)
     names = [child.name for child in children]
     assert dead not in todo.stop

@@ -29,7 +29,7 @@ from actwright_actors import (
     StopChild,
     Supervisor,
 )
-from actwright_actors.testing import ManualClock, Probe
+from actwright_actors.testing import ManualClock, Probe, assert_no_dead_letters
 
 pytestmark = pytest.mark.anyio
 
@@ -472,3 +472,26 @@ async def test_a_killed_supervisor_gives_up_starting_and_stops_what_it_started()
         assert await supervisor.stopped() == Killed()
         assert team.events == ["+a", "-a"]
         assert system.actors() == []
+
+
+async def test_what_a_supervisor_did_not_hear_before_its_end_is_no_dead_letter() -> None:
+    team = Team()
+    async with open_system() as system:
+        supervisor = await system.spawn(Supervisor([team.spec("a"), team.spec("b")]))
+        supervisor.stop()
+        for name in ("a", "b"):
+            child(system, name).kill()
+        await supervisor.stopped()
+        assert_no_dead_letters(system)
+
+
+async def test_mail_for_a_child_that_drained_waits_for_the_next_incarnation() -> None:
+    team, clock = Team(), ManualClock()
+    async with open_system(clock=clock) as system:
+        await system.spawn(Supervisor([team.spec("a")], backoff=Backoff(initial=1.0, jitter=0.0)))
+        ref = child(system, "a")
+        ref.drain()
+        await anyio.wait_all_tasks_blocked()
+        ref.tell("waits")
+        clock.advance(1.0)
+        assert await ref.ask("now") == ["waits", "now"]

@@ -63,12 +63,15 @@ async def test_a_thread_may_stop_drain_and_kill() -> None:
 
 async def test_what_only_the_loop_may_do_is_refused_in_a_thread_with_advice() -> None:
     async with open_system() as system:
-        ref = await system.spawn(Worker())
+        worker = Worker()
+        ref = await system.spawn(worker)
         watcher = await system.spawn(Worker())
         refused: list[Callable[[], object]] = [
             lambda: ref.monitor(watcher),
             lambda: ref.demonitor(watcher),
             lambda: system.spawn_soon(Worker()),
+            lambda: worker.context.start_soon(anyio.sleep_forever),
+            lambda: system.timers.call_later(1, dict),
             lambda: ref.ask("x").send(None),
             lambda: ref.send("x").send(None),
             lambda: ref.stopped().send(None),

@@ -1,4 +1,4 @@
-"""The way back of an `ask`."""
+"""What travels in a mailbox besides users' messages."""
 
 from __future__ import annotations
 
@@ -8,7 +8,13 @@ from typing import Any
 from actwright_actors._latch import Latch
 from actwright_actors.exit import ExitReason
 
-__all__ = ["Ask", "Refusal", "Reply", "StopRequest"]
+__all__ = ["Ask", "Notice", "Refusal", "Reply", "StopRequest"]
+
+
+class Notice:
+    """Base of what the library itself sends. The dead need not know, so it is never a dead letter."""
+
+    __slots__ = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +25,7 @@ class Refusal:
 
 
 class Reply:
-    """Settled once: by an answer, by an error, or by its deadline. Whatever comes later is ignored."""
+    """The way back of an `ask`: settled once, by an answer, an error or its deadline. What comes later is ignored."""
 
     __slots__ = ("error", "expired", "settled", "value")
 
@@ -57,7 +63,7 @@ class Ask:
 
 
 @dataclass(frozen=True, slots=True)
-class StopRequest:
+class StopRequest(Notice):
     """End in order, with this reason, once all earlier system messages are handled."""
 
     reason: ExitReason
