@@ -272,19 +272,19 @@ class ActorSystem:
     async def _host(self) -> None:
         """Hold the group of all tasks until told to close; then stop the actors in order."""
         try:
-            with anyio.CancelScope(shield=True):
-                async with anyio.create_task_group() as group:
-                    self._group: TaskGroup = group
-                    group.start_soon(self.timers.run, name=f"{self.name} timers")
-                    self._opened.set()
-                    await self._closing.wait()
-                    # This task walks the actors, not the caller's, because it is out of reach of cancellation.
-                    for cell in reversed(list(self._cells.values())):
-                        if cell.keeper is None:  # a supervisor stops its own children
-                            timer = cell.shut_down()
-                            await cell.stopped.wait()
-                            timer.cancel()
-                    group.cancel_scope.cancel()  # the timers, and whatever was abandoned
+            async with anyio.create_task_group() as group:
+                self._group: TaskGroup = group
+                group.start_soon(self.timers.run, name=f"{self.name} timers")
+                self._opened.set()
+                await self._closing.wait()
+                # This task walks the actors, not the caller's, because it is out of reach of cancellation. Only the
+                # end of the loop itself cancels it, if the block is never left; then there is nothing to wait for.
+                for cell in reversed(list(self._cells.values())):
+                    if cell.keeper is None:  # a supervisor stops its own children
+                        timer = cell.shut_down()
+                        await cell.stopped.wait()
+                        timer.cancel()
+                group.cancel_scope.cancel()  # the timers, and whatever was abandoned
         finally:
             self._is_open = False
             self.timers.clear()

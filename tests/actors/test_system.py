@@ -20,6 +20,7 @@ from tests.actors.helpers import ASYNCIO_BACKENDS, ASYNCIO_IDS, Hold, Worker, op
 from actwright_actors import (
     ActorRef,
     ActorSystem,
+    BackendName,
     Crashed,
     ExitReason,
     Killed,
@@ -28,6 +29,7 @@ from actwright_actors import (
     Shutdown,
     StartFailed,
     SystemClosed,
+    backend_options,
 )
 from actwright_actors.testing import ManualClock
 
@@ -341,6 +343,16 @@ def test_ctrl_c_in_the_middle_of_an_actor_reaches_the_main_task(name: str) -> No
     )
     assert done.stdout.splitlines() == ["handled", "main got it", "Shutdown()", "KeyboardInterrupt"]
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+@pytest.mark.parametrize("name", ["asyncio", "asyncio+uvloop", "trio"])
+def test_a_system_that_is_never_left_ends_with_its_loop(name: BackendName) -> None:
+    async def main() -> ActorRef[Any]:
+        return await (await ActorSystem().__aenter__()).spawn(Worker())
+
+    backend, options = backend_options(name)
+    ref = anyio.run(main, backend=backend, backend_options=options)
+    assert not ref.is_alive
 
 
 async def test_a_failed_start_is_logged_unless_the_spawner_is_told(caplog: pytest.LogCaptureFixture) -> None:
