@@ -83,7 +83,8 @@ def end_of_attempt(outcome: Outcome) -> State[Any]:
 
 def awaiting_retry(ended: State[Any], retries_left: int, delay_seconds: float) -> State[Any]:
     """The state between a failed attempt and the next one; it keeps the failure's message and cause."""
-    message = f"{ended.message or ended.name}; {retries_left} retries left, the next in {delay_seconds:g} s"
+    left = "1 retry" if retries_left == 1 else f"{retries_left} retries"
+    message = f"{ended.message or ended.name}; {left} left, the next in {delay_seconds:g} s"
     return AwaitingRetry(message=message, cause=ended.cause)
 
 

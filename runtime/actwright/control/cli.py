@@ -1,0 +1,94 @@
+"""The command line: `actwright`, also `python -m actwright`."""
+
+from __future__ import annotations
+
+import sys
+from enum import StrEnum
+from importlib.util import find_spec
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from actwright import __version__
+from actwright_actors import BackendName
+
+__all__ = ["Backend", "app", "demo", "main"]
+
+app = typer.Typer(
+    name="actwright",
+    help="Flows and tasks as actors, whose state change hooks run.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,  # an exception here is a bug: show it as Python does, ready to be reported
+)
+
+
+class Backend(StrEnum):
+    """What runs the actors."""
+
+    ASYNCIO = "asyncio"
+    UVLOOP = "uvloop"
+    TRIO = "trio"
+
+
+_NAMES: dict[Backend, BackendName] = {
+    Backend.ASYNCIO: "asyncio",
+    Backend.UVLOOP: "asyncio+uvloop",
+    Backend.TRIO: "trio",
+}
+_TO_INSTALL = {Backend.UVLOOP: "uvloop", Backend.TRIO: "'actwright[trio]'"}
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        print(f"actwright {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(  # pyright: ignore[reportUnusedFunction]  # typer calls it
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Show the version, and exit.")
+    ] = False,
+) -> None: ...
+
+
+@app.command()
+def demo(
+    backend: Annotated[
+        Backend | None, typer.Option(help="What runs the actors. Default: uvloop where it is installed, else asyncio.")
+    ] = None,
+) -> None:
+    """Run four flows, in a few seconds, and show every state change hook that fires.
+
+    One retries, one fails, one is cancelled, one crashes. The exit code is 0 if each hook that was due ran.
+    """
+    from actwright.control.demo import run_demo  # `actwright --help` needs no engine
+
+    if backend is None:
+        backend = Backend.UVLOOP if find_spec("uvloop") else Backend.ASYNCIO
+    _check_installed(backend)
+    _never_fail_to_print()
+    if not run_demo(Console(highlight=False), _NAMES[backend]):
+        raise typer.Exit(1)
+
+
+def _check_installed(backend: Backend) -> None:
+    if find_spec(backend.value) is None:
+        raise typer.BadParameter(
+            f"{backend.value} is not installed. Install it with: pip install {_TO_INSTALL[backend]}",
+            param_hint="--backend",
+        )
+
+
+def _never_fail_to_print() -> None:
+    # Where the terminal's encoding has no dots and dashes, question marks will do.
+    reconfigure = getattr(sys.stdout, "reconfigure", None)  # whatever stands in for stdout may not have it
+    if reconfigure is not None:
+        reconfigure(errors="replace")
+
+
+def main() -> None:
+    """Run the command that the command line names, and exit with its code."""
+    app()
