@@ -12,6 +12,7 @@ from tests.actors.helpers import Hold, Worker, open_system
 
 from actwright_actors import ActorDead, ActorRef, ActorSystem, DeadLetter, DeadLetterReason, MailboxFull
 from actwright_actors import MailboxOptions as Options
+from actwright_actors.mailbox import EMPTY, Mailbox
 from actwright_actors.testing import assert_no_dead_letters
 
 pytestmark = pytest.mark.anyio
@@ -163,6 +164,19 @@ async def test_a_mailbox_never_holds_more_than_its_capacity() -> None:
                 senders.start_soon(send_many)
         assert 0 < peak <= 3
         tg.cancel_scope.cancel()
+
+
+async def test_a_place_promised_to_a_waiting_sender_is_not_given_to_another() -> None:
+    box = Mailbox(Options(capacity=1))
+    assert box.offer(1)
+    async with anyio.create_task_group() as tg:
+        tg.start_soon(box.offer_when_room, 2)
+        await anyio.wait_all_tasks_blocked()
+        assert box.pop() == 1
+        assert not box.offer(3)
+    assert box.pop() == 2
+    assert box.pop() is EMPTY
+    assert box.offer(4)
 
 
 async def test_the_death_of_the_target_frees_a_waiting_sender() -> None:

@@ -155,3 +155,18 @@ def test_callbacks_are_any_callable_without_arguments() -> None:
         timers.call_later(0, call)
     clock.advance(0)
     assert fired == [1, 2]
+
+
+def test_what_a_callback_adds_is_left_for_the_next_round() -> None:
+    _, timers, fired = kit()
+
+    def once_more() -> None:
+        fired.append("x")
+        if len(fired) < 3:
+            timers.call_later(0, once_more)
+
+    timers.call_later(0, once_more)
+    timers.fire_due()
+    assert fired == ["x"]
+    timers.fire_due()
+    assert fired == ["x", "x"]
