@@ -227,18 +227,20 @@ class Supervisor(Actor[SupervisorMessage]):
     def _advance(self) -> None:
         """Take the next step, if it is time for one."""
         children = list(self._children.values())
-        if any(child.must_stop for child in children):
-            self._stop_next(children)
-        else:
-            self._start_next(children)
-
-    def _stop_next(self, children: list[_Child]) -> None:
-        if all(child.kill_timer is None for child in children):
-            last = next(child for child in reversed(children) if child.must_stop)
-            last.kill_timer = last.cell.shut_down()
-
-    def _start_next(self, children: list[_Child]) -> None:
+        # Children that are restarted one for one do not depend on each other, so none waits for another.
         in_order = self._strategy != "one_for_one"
+        self._stop_next(children, in_order)
+        if not (in_order and any(child.must_stop for child in children)):
+            self._start_next(children, in_order)
+
+    def _stop_next(self, children: list[_Child], in_order: bool) -> None:
+        for child in reversed(children):
+            if child.must_stop and child.kill_timer is None:
+                child.kill_timer = child.cell.shut_down()
+            if child.must_stop and in_order:
+                return
+
+    def _start_next(self, children: list[_Child], in_order: bool) -> None:
         now = self.context.system.clock.now()
         for child in children:
             if in_order and child.cell.status == "starting":

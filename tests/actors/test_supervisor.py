@@ -444,16 +444,17 @@ async def test_a_killed_supervisor_still_stops_its_children() -> None:
 
 async def test_a_supervisor_killed_twice_kills_its_children_and_leaves_no_orphan() -> None:
     team, hold = Team(), Hold()
-    async with open_system() as system:
-        supervisor = await system.spawn(Supervisor([team.spec("a")]))
-        ref = child(system, "a")
-        ref.tell(hold)
+    async with open_system(clock=ManualClock()) as system:
+        supervisor = await system.spawn(Supervisor([team.spec("a"), team.spec("b")]))
+        a, b = child(system, "a"), child(system, "b")
+        b.tell(hold)
         await hold.entered.wait()
         supervisor.kill()
         await anyio.wait_all_tasks_blocked()
-        assert ref.is_alive
+        assert a.is_alive
         supervisor.kill()
-        assert await ref.stopped() == Killed()
+        assert await b.stopped() == Killed()
+        assert await a.stopped() == Killed()
         await supervisor.stopped()
 
 
@@ -495,3 +496,34 @@ async def test_mail_for_a_child_that_drained_waits_for_the_next_incarnation() ->
         ref.tell("waits")
         clock.advance(1.0)
         assert await ref.ask("now") == ["waits", "now"]
+
+
+async def test_a_failed_start_in_a_group_restart_begins_again_with_those_that_are_down() -> None:
+    team = Team()
+
+    async def fail_second(name: str, nth: int) -> None:
+        if (name, nth) == ("a", 2):
+            raise ValueError("not yet")
+
+    team.before_start = fail_second
+    async with open_system() as system:
+        await system.spawn(Supervisor([team.spec("a"), team.spec("b")], strategy="one_for_all", intensity=5))
+        await crash(child(system, "b"))
+        assert await child(system, "b").ask("b") == ["b"]
+        assert team.starts == {"a": 3, "b": 2}
+        assert team.events == ["+a", "+b", "-b", "-a", "+a", "+b"]
+
+
+async def test_one_for_one_restarts_a_child_while_another_takes_long_to_stop() -> None:
+    team, hold = Team(), Hold()
+    async with open_system(clock=ManualClock()) as system:
+        supervisor = await system.spawn(Supervisor([team.spec("a"), team.spec("b")]))
+        slow = child(system, "b")
+        slow.tell(hold)
+        await hold.entered.wait()
+        await supervisor.ask(StopChild("b"))
+        await crash(child(system, "a"))
+        assert await child(system, "a").ask("back") == ["back"]
+        assert slow.is_alive
+        hold.release.set()
+        assert await slow.stopped() == Shutdown()
