@@ -20,6 +20,7 @@ from actwright_actors._backend import (
     backend_options,
     current_backend_name,
     escaped_cancellation_is_forged,
+    forget_event_loop,
     thread_safe_caller,
 )
 from actwright_actors._messages import Refusal
@@ -90,6 +91,7 @@ __all__ = [
     "backend_options",
     "current_backend_name",
     "escaped_cancellation_is_forged",
+    "forget_event_loop",
     "thread_safe_caller",
     "wait_through",
 ]

@@ -9,13 +9,19 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Coroutine
-from contextvars import copy_context
+from contextvars import Context, copy_context
 from types import FunctionType
 from typing import Any, Literal
 
 import anyio
 
-__all__ = ["BackendName", "backend_options", "current_backend_name", "escaped_cancellation_is_forged"]
+__all__ = [
+    "BackendName",
+    "backend_options",
+    "current_backend_name",
+    "escaped_cancellation_is_forged",
+    "thread_safe_caller",
+]
 
 BackendName = Literal["asyncio", "asyncio+uvloop", "trio"]
 
@@ -78,7 +84,24 @@ def thread_safe_caller() -> Callable[[Callable[[], object]], object]:
         return trio.lowlevel.current_trio_token().run_sync_soon
     import asyncio
 
-    return asyncio.get_running_loop().call_soon_threadsafe
+    loop, context = asyncio.get_running_loop(), Context()
+    _say_library("asyncio", context)
+    return lambda fn: loop.call_soon_threadsafe(fn, context=context)
+
+
+def forget_event_loop(context: Context) -> None:
+    """Say in `context` that no event loop runs: for a context copied in a loop, and about to be used in a thread.
+
+    Without this, `anyio.run` in that thread takes it for the loop's.
+    """
+    _say_library(None, context)
+
+
+def _say_library(name: str | None, context: Context) -> None:
+    # sniffio, which anyio asks where it is installed, sees asyncio by its current task, and a callback has none.
+    sniffio = sys.modules.get("sniffio")
+    if sniffio is not None:
+        context.run(sniffio.current_async_library_cvar.set, name)
 
 
 def loop_time() -> Callable[[], float]:

@@ -22,18 +22,22 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="ACTWRIGHT_", frozen=True, extra="ignore")
 
-    api_url: str = Field("http://127.0.0.1:4200/api", description="Where the API is served.")
-    ui_url: str = Field("http://127.0.0.1:4200", description="Where the dashboard is served.")
-    worker_threads: PositiveInt = Field(40, description="How many sync bodies may run at once.")
-    hook_threads: PositiveInt = Field(10, description="How many sync hooks may run at once.")
-    drain_seconds: NonNegativeFloat = Field(30.0, description="How long a Runtime that is left waits for its runs.")
-    cancel_grace_seconds: NonNegativeFloat = Field(30.0, description="How long a body that was told to stop may take.")
-    hook_timeout_seconds: PositiveFloat = Field(300.0, description="The timeout of a hook that sets none.")
+    api_url: str = Field(default="http://127.0.0.1:4200/api", description="Where the API is served.")
+    ui_url: str = Field(default="http://127.0.0.1:4200", description="Where the dashboard is served.")
+    worker_threads: PositiveInt = Field(default=40, description="How many sync bodies may run at once.")
+    hook_threads: PositiveInt = Field(default=10, description="How many sync hooks may run at once.")
+    drain_seconds: NonNegativeFloat = Field(
+        default=30.0, description="How long a Runtime that is left waits for its runs."
+    )
+    cancel_grace_seconds: NonNegativeFloat = Field(
+        default=30.0, description="How long a body that was told to stop may take."
+    )
+    hook_timeout_seconds: PositiveFloat = Field(default=300.0, description="The timeout of a hook that sets none.")
     background_backend: Literal["asyncio", "asyncio+uvloop", "trio"] = Field(
-        "asyncio+uvloop" if find_spec("uvloop") else "asyncio",
+        default="asyncio+uvloop" if find_spec("uvloop") else "asyncio",
         description="What the actors of a plain script run on, in a thread of its own.",
     )
-    hook_grace_seconds: NonNegativeFloat = Field(300.0, description="How long a shutdown waits for hooks.")
+    hook_grace_seconds: NonNegativeFloat = Field(default=300.0, description="How long a shutdown waits for hooks.")
 
 
 @cache

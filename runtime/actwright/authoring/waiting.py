@@ -15,7 +15,6 @@ import anyio
 from actwright_actors import thread_safe_caller
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from concurrent.futures import Future
     from typing import Any
 
@@ -51,7 +50,7 @@ def event_of(future: Future[Any]) -> anyio.Event:
         event.set()
         return event
     home = threading.get_ident()
-    call_in_loop: Callable[[Callable[[], object]], None] = thread_safe_caller()
+    call_in_loop = thread_safe_caller()
 
     def done(_: Future[Any]) -> None:
         if threading.get_ident() == home:

@@ -2,7 +2,7 @@
 
 A plain script has no event loop, and a sync flow called directly in async code blocks the loop that it is called on.
 In both cases the actors, the journal's traffic and the hooks live on a loop in a thread of its own; only the body
-runs in the calling thread. There is at most one such loop for each back end, started at the first use and closed at
+runs in the calling thread. There is one such loop for each back end that needs one, started at the first use and closed at
 exit: then what still runs is drained, as leaving a Runtime does.
 """
 
@@ -11,9 +11,10 @@ from __future__ import annotations
 import atexit
 import os
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from functools import partial
-from typing import cast
+from typing import TYPE_CHECKING
 
 from anyio.from_thread import BlockingPortal, start_blocking_portal
 
@@ -22,27 +23,30 @@ from actwright.engine.options import RuntimeOptions
 from actwright.settings import get_current_settings
 from actwright_actors import BackendName, backend_options, current_backend_name
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 __all__ = ["background_host", "close"]
 
 
 class _Loop:
     """One loop in one thread, and the hosts that live on it."""
 
-    def __init__(self, backend: BackendName) -> None:
+    def __init__(self, backend: BackendName, level: int) -> None:
         self._stack = ExitStack()
         name, options = backend_options(backend)
-        portal = start_blocking_portal(name, options, name=f"actwright-background-{backend}")
+        portal = start_blocking_portal(name, options, name=f"actwright-background-{level}")
         self._portal: BlockingPortal = self._stack.enter_context(portal)
+        self.thread_id: int = self._portal.call(threading.get_ident)
         self.hosts: dict[Host | None, tuple[Host, ExitStack]] = {}
 
-    def host(self, origin: Host | None) -> Host:
-        if origin not in self.hosts:
-            host, stack = Host(origin.twin_options() if origin else RuntimeOptions.of({})), ExitStack()
-            stack.enter_context(self._portal.wrap_async_context_manager(host))
-            self.hosts[origin] = host, stack
-            if origin is not None:
-                origin.close_twins = partial(_close_twins_of, origin)
-        return self.hosts[origin][0]
+    def open(self, origin: Host | None) -> Host:
+        host, stack = Host(origin.twin_options() if origin else RuntimeOptions.of({})), ExitStack()
+        stack.enter_context(self._portal.wrap_async_context_manager(host))
+        self.hosts[origin] = host, stack
+        if origin is not None:
+            origin.close_twins = partial(_close_twins_of, origin)
+        return host
 
     def close(self) -> None:
         for _, stack in reversed(self.hosts.values()):
@@ -51,20 +55,39 @@ class _Loop:
 
 
 _lock = threading.Lock()
-_loops: dict[BackendName, _Loop] = {}
+_loops: dict[tuple[BackendName, int], _Loop] = {}
 
 
 def background_host(origin: Host | None) -> Host:
     """The host on a background loop that stands in for `origin`, with its options, hooks and journal; for None, the
     process's own. The loop is of the back end that runs in this thread, if one does, so that hooks written for trio
-    run on trio."""
-    backend = current_backend_name() or cast(BackendName, get_current_settings().background_backend)
+    run on trio. Code on a background loop that blocks it in turn gets a loop of the next level."""
+    running = current_backend_name()
+    backend = running or get_current_settings().background_backend
     with _lock:
-        if backend not in _loops:
-            if not _loops:
-                atexit.register(close)
-            _loops[backend] = _Loop(backend)
-        return _loops[backend].host(origin)
+        key = backend, _level_of_this_thread() + 1
+        if key in _loops and origin in _loops[key].hosts:
+            return _loops[key].hosts[origin][0]
+        return _open(key, origin) if running is None else _in_a_thread(partial(_open, key, origin))
+
+
+def _open(key: tuple[BackendName, int], origin: Host | None) -> Host:
+    if not _loops:
+        atexit.register(close)
+    if key not in _loops:
+        _loops[key] = _Loop(*key)
+    return _loops[key].open(origin)
+
+
+def _level_of_this_thread() -> int:
+    me = threading.get_ident()
+    return next((level for (_, level), loop in _loops.items() if loop.thread_id == me), 0)
+
+
+def _in_a_thread(fn: Callable[[], Host]) -> Host:
+    """Call what blocks, and block: a loop's own thread may not (trio refuses it)."""
+    with ThreadPoolExecutor(1) as executor:
+        return executor.submit(fn).result()
 
 
 def _close_twins_of(origin: Host) -> None:
@@ -76,14 +99,20 @@ def _close_twins_of(origin: Host) -> None:
 
 
 def close() -> None:
-    """Drain and close all background loops; the next sync call opens new ones. Blocks."""
+    """Drain and close all background loops; the next sync call opens new ones. Blocks; not for a loop's thread."""
     with _lock:
         loops = list(_loops.values())
         _loops.clear()
         atexit.unregister(close)
-    for loop in loops:
+    for loop in reversed(loops):
         loop.close()
 
 
-# In a forked child the loop's thread does not exist, and what it left behind must not be closed twice.
-os.register_at_fork(after_in_child=_loops.clear)
+def _forget() -> None:
+    """In a forked child the loops' threads do not exist, and what they left behind must not be closed twice."""
+    global _lock
+    _lock = threading.Lock()
+    _loops.clear()
+
+
+os.register_at_fork(after_in_child=_forget)

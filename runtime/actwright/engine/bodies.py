@@ -16,7 +16,7 @@ from actwright.authoring.logging import printing_to_log
 from actwright.engine.messages import BodyEnded
 from actwright.exceptions import CancelledRun, RuntimeClosed
 from actwright.models.outcomes import Crash, Outcome, Returned, outcome_of_error
-from actwright_actors import SystemClosed, current_backend_name
+from actwright_actors import SystemClosed, current_backend_name, forget_event_loop
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -71,6 +71,8 @@ class Attempt:
         """
         blocks_loop = current_backend_name() is not None
         context = self.run.origin.context.copy()
+        if not blocks_loop:
+            forget_event_loop(context)
         outcome: Outcome
         try:
             with interruptible or nullcontext():

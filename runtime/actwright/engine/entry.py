@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import inspect
 import logging
-import sys
 import time
 from contextlib import nullcontext
 from queue import SimpleQueue
@@ -141,9 +141,11 @@ _warned_lines: set[tuple[str, int]] = set()
 def _warn_of_blocked_loop(run: LiveRun, seconds: float) -> None:
     if seconds < BLOCKED_LOOP_SECONDS:
         return
-    frame = sys._getframe()
-    while frame.f_back is not None and frame.f_globals.get("__name__", "").startswith("actwright."):
+    frame = inspect.currentframe()
+    while frame is not None and frame.f_globals.get("__name__", "").startswith("actwright."):
         frame = frame.f_back
+    if frame is None:
+        return
     line = frame.f_code.co_filename, frame.f_lineno
     if line in _warned_lines:
         return

@@ -13,6 +13,7 @@ from actwright.authoring.hooks import is_async
 from actwright.authoring.waiting import event_of
 from actwright.engine.steps import timed_steps
 from actwright.exceptions import HookTimedOut
+from actwright_actors import forget_event_loop
 
 if TYPE_CHECKING:
     import contextvars
@@ -60,6 +61,7 @@ class HookCall:
             self._arm()
             self._work = self._actor.start_soon(self._await_it, context=self._context)
         else:
+            forget_event_loop(self._context)
             self._work = threads.submit(self._call_it)
         await self._over.wait()
         if self._timer is not None:

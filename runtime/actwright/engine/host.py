@@ -158,10 +158,18 @@ class Host:
             self._start(run)
             return
         try:
-            self.post(lambda: self._start(run))
+            self.post(lambda: self._start_posted(run))
         except SystemClosed:
             del self._runs[run.snapshot.id]
             raise RuntimeClosed("This Runtime closed while a run was being started in it.") from None
+
+    def _start_posted(self, run: LiveRun) -> None:
+        try:
+            self._start(run)
+        except BaseException as error:
+            self.forget(run)
+            run.future.set_exception(error)  # the thread that waits for it must hear of it
+            raise
 
     def _start(self, run: LiveRun) -> None:
         self.journal.append(run.created())

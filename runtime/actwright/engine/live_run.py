@@ -15,7 +15,7 @@ from actwright_actors import SystemClosed
 
 if TYPE_CHECKING:
     import contextvars
-    from collections.abc import Iterator
+    from collections.abc import Generator
     from queue import SimpleQueue
 
     from actwright.authoring.context import RunContext
@@ -168,7 +168,7 @@ class LiveRun:
             raise CancelledRun(f"{self.title}: {why}", self._snapshot.id)
 
     @contextmanager
-    def waking(self, context: RunContext, inbox: SimpleQueue[None]) -> Iterator[None]:
+    def waking(self, context: RunContext, inbox: SimpleQueue[None]) -> Generator[None]:
         """While inside: put None into `inbox` when the body that `context` stands in is told to stop."""
         self._waiting.add(inbox)
         try:

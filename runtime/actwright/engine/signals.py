@@ -17,7 +17,7 @@ from actwright.engine.messages import Crash
 from actwright_actors import current_backend_name
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator
 
     from actwright.engine.live_run import LiveRun
 
@@ -39,7 +39,7 @@ class Interrupts:
         self.pending: BaseException | None = None
 
     @contextmanager
-    def calling(self, run: LiveRun) -> Iterator[None]:
+    def calling(self, run: LiveRun) -> Generator[None]:
         """While the main thread waits for `run`, or lends it itself."""
         self._runs.append(run)
         if isinstance(self.pending, SystemExit):
@@ -52,7 +52,7 @@ class Interrupts:
             self._runs.remove(run)
 
     @contextmanager
-    def body(self) -> Iterator[None]:
+    def body(self) -> Generator[None]:
         """Around a body: here, and nowhere in the engine, a signal raises."""
         self._bodies += 1
         try:
@@ -91,7 +91,7 @@ _current: Interrupts | None = None
 
 
 @contextmanager
-def interrupts_of_script() -> Iterator[Interrupts | None]:
+def interrupts_of_script() -> Generator[Interrupts | None]:
     """Around each call of a sync body: the script's interrupts, which the outermost call installs and restores.
 
     None where the thread is not the main one, or has an event loop: there signals are the host's business.

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, TypeVar
 from actwright.authoring.waiting import event_of, set_slot
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Generator
 
 __all__ = ["Job", "WorkerThreads"]
 
@@ -51,7 +51,7 @@ class Job:
         self._pool.abandon(self)
 
     @contextmanager
-    def given_back(self) -> Iterator[None]:
+    def given_back(self) -> Generator[None]:
         """Around a wait in the job's thread: its place is free meanwhile, and its own again at once after it."""
         self._pool.give_back(self)
         try:

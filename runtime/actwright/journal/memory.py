@@ -25,8 +25,8 @@ __all__ = ["MemoryJournal"]
 
 @dataclass(slots=True)
 class _History:
-    transitions: list[Transition] = field(default_factory=list)
-    deliveries: dict[UUID, HookDelivery] = field(default_factory=dict)
+    transitions: list[Transition] = field(default_factory=list[Transition])
+    deliveries: dict[UUID, HookDelivery] = field(default_factory=dict["UUID", "HookDelivery"])
 
     @property
     def run(self) -> FlowRun | TaskRun:
@@ -67,8 +67,8 @@ class MemoryJournal:
                     self._prune()
             case DeliveryChanged(delivery):
                 # A run may be pruned while the last of its hooks still runs: then nobody can ask for it either.
-                if history := self._histories.get(delivery.run_id):
-                    history.deliveries[delivery.id] = delivery
+                if delivery.run_id in self._histories:
+                    self._histories[delivery.run_id].deliveries[delivery.id] = delivery
 
     def _prune(self) -> None:
         while len(self._finished) > self._keep_runs:
@@ -76,8 +76,7 @@ class MemoryJournal:
 
     def run(self, run_id: UUID) -> FlowRun | TaskRun | None:
         with self._lock:
-            history = self._histories.get(run_id)
-            return history.run if history else None
+            return self._histories[run_id].run if run_id in self._histories else None
 
     def runs(self) -> list[FlowRun | TaskRun]:
         with self._lock:
@@ -85,8 +84,7 @@ class MemoryJournal:
 
     def transitions(self, run_id: UUID) -> list[Transition]:
         with self._lock:
-            history = self._histories.get(run_id)
-            return list(history.transitions) if history else []
+            return list(self._histories[run_id].transitions) if run_id in self._histories else []
 
     def deliveries(self, run_id: UUID | None = None) -> list[HookDelivery]:
         with self._lock:
