@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
+import threading
 from collections.abc import Callable
 from typing import Any
 
 import anyio
 import anyio.to_thread
 import pytest
+import uvloop
 from tests.actors.helpers import Hold, Worker, open_system
 
 from actwright_actors import (
@@ -143,3 +146,26 @@ def test_a_message_after_the_loop_is_gone_is_a_dead_letter() -> None:
     ref = anyio.run(main)
     ref.tell("too late")
     assert system.dead_letters == 1
+
+
+@pytest.mark.parametrize("loop_factory", [asyncio.new_event_loop, uvloop.new_event_loop], ids=["asyncio", "uvloop"])
+def test_a_plain_thread_may_start_actors_on_a_loop_that_anyio_did_not_start(
+    loop_factory: Callable[[], asyncio.AbstractEventLoop],
+) -> None:
+    async def main() -> None:
+        async with open_system() as system:
+            started = anyio.Event()
+            refs: list[ActorRef[object]] = []
+
+            def start() -> None:
+                refs.append(system.spawn_soon(Worker()))
+                started.set()
+
+            thread = threading.Thread(target=system.post, args=(start,))  # its context tells of no event loop
+            thread.start()
+            await started.wait()
+            thread.join()
+            assert await refs[0].ask("are you there?") == "are you there?"
+
+    with asyncio.Runner(loop_factory=loop_factory) as runner:
+        runner.run(main())
