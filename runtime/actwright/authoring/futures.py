@@ -1,5 +1,8 @@
 """Futures of runs: `Handle`, `Handles`, and `wait` and `as_completed` over them."""
 
+# pyright: reportPrivateUsage=false
+# The classes of this module are one thing in several shapes; a handle's run is private to all of them.
+
 from __future__ import annotations
 
 import threading
@@ -247,7 +250,7 @@ class as_completed(Generic[R]):
 
     def __iter__(self) -> Iterator[Handle[R]]:
         deadline = _deadline(self._timeout)
-        left = self._handles
+        left: list[Handle[R]] = self._handles
         while left:
             _block_until_done(left, _remaining(deadline), first=True)
             ready = [handle for handle in left if handle.done()]
@@ -258,7 +261,7 @@ class as_completed(Generic[R]):
 
     async def __aiter__(self) -> AsyncIterator[Handle[R]]:
         deadline = _deadline(self._timeout)
-        left = self._handles
+        left: list[Handle[R]] = self._handles
         while left:
             await self._one_done(left, _remaining(deadline))
             ready = [handle for handle in left if handle.done()]

@@ -13,7 +13,7 @@ from actwright.authoring.context import CURRENT, RunContext
 from actwright.exceptions import MissingContextError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, MutableMapping
+    from collections.abc import Generator, MutableMapping
 
     from actwright.models.runs import FlowRun, TaskRun
 
@@ -91,7 +91,7 @@ _print_to_log = _PrintToLog()
 
 
 @contextmanager
-def printing_to_log(wanted: bool) -> Iterator[None]:
+def printing_to_log(wanted: bool) -> Generator[None]:
     """Around a body: where `wanted`, its `print` goes to the run's log, at level INFO."""
     if not wanted:
         yield

@@ -25,7 +25,7 @@ async def run_flow(flow: Flow[..., T], /, *args: Any, return_state: Literal[True
 async def run_flow(flow: Flow[P, Coroutine[Any, Any, T]], /, *args: P.args, **kwargs: P.kwargs) -> T: ...
 @overload
 async def run_flow(flow: Flow[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T: ...
-async def run_flow(flow: Flow[..., Any], /, *args: Any, **kwargs: Any) -> Any:
+async def run_flow(flow: Any, /, *args: Any, **kwargs: Any) -> Any:
     """Run a flow and wait for what its body returns.
 
     A sync body runs in a worker thread, so the event loop stays free. It uses the Runtime around it, or opens one for

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from actwright.authoring.annotations import allow_failure
 from actwright.authoring.futures import Handle
@@ -20,12 +20,12 @@ def handles_in(value: object) -> Iterator[Handle[Any]]:
     while left:
         item = left.pop()
         if isinstance(item, Handle):
-            yield item
+            yield cast("Handle[Any]", item)
         elif isinstance(item, allow_failure):
-            left.append(item.value)
-        elif isinstance(item, list | tuple | set | frozenset | dict) and id(item) not in seen:
-            seen.add(id(item))  # a list may hold itself
-            left.extend(item.values() if isinstance(item, dict) else item)
+            left.append(cast("allow_failure[object]", item).value)
+        elif isinstance(item, list | tuple | set | frozenset | dict) and id(cast(object, item)) not in seen:
+            seen.add(id(cast(object, item)))  # a list may hold itself
+            left.extend(_held_by(cast(object, item)))
 
 
 def check_upstream(handles: Iterable[object]) -> None:
@@ -69,14 +69,21 @@ def _completed(handle: Handle[Any]) -> Any:
 
 def _resolved(value: Any, of_handle: Callable[[Handle[Any]], Any]) -> Any:
     if isinstance(value, allow_failure):
-        return _resolved(value.value, lambda handle: handle.state.result(raise_on_failure=False))
+        allowed = cast("allow_failure[Any]", value)
+        return _resolved(allowed.value, lambda handle: handle.state.result(raise_on_failure=False))
     if isinstance(value, Handle):
-        return of_handle(value)
+        return of_handle(cast("Handle[Any]", value))
     if next(handles_in(value), None) is None:
         return value  # the very object that was given
     if isinstance(value, dict):
-        return {key: _resolved(item, of_handle) for key, item in value.items()}
-    items = [_resolved(item, of_handle) for item in value]
-    if isinstance(value, tuple) and hasattr(value, "_fields"):
-        return type(value)(*items)
-    return type(value)(items)
+        mapping = cast("dict[Any, Any]", value)
+        return {key: _resolved(item, of_handle) for key, item in mapping.items()}
+    items = [_resolved(item, of_handle) for item in _held_by(value)]
+    kind = cast("Callable[..., Any]", type(value))
+    return kind(*items) if hasattr(kind, "_fields") else kind(items)  # a named tuple takes its items one by one
+
+
+def _held_by(collection: object) -> Iterable[Any]:
+    if isinstance(collection, dict):
+        return cast("dict[Any, Any]", collection).values()
+    return cast("Iterable[Any]", collection)

@@ -2,8 +2,8 @@
 
 A plain script has no event loop, and a sync flow called directly in async code blocks the loop that it is called on.
 In both cases the actors, the journal's traffic and the hooks live on a loop in a thread of its own; only the body
-runs in the calling thread. There is one such loop for each back end that needs one, started at the first use and closed at
-exit: then what still runs is drained, as leaving a Runtime does.
+runs in the calling thread. There is one such loop for each back end that needs one, started at the first use and closed
+at exit: then what still runs is drained, as leaving a Runtime does.
 """
 
 from __future__ import annotations

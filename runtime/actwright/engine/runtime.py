@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ParamSpec, Self, TypeVar, Unpack
+from typing import TYPE_CHECKING, Any, ParamSpec, Self, TypeVar, Unpack, overload
 
-from actwright.authoring.entry import Call
 from actwright.authoring.flows import Flow
 from actwright.authoring.futures import Accepted, Handle
 from actwright.engine.ambient import enter, leave
@@ -14,7 +13,7 @@ from actwright.engine.options import RuntimeKeywords, RuntimeOptions
 from actwright.exceptions import RuntimeClosed
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable
+    from collections.abc import Awaitable, Coroutine
     from types import TracebackType
     from uuid import UUID
 
@@ -23,7 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["Runtime"]
 
 P = ParamSpec("P")
-R = TypeVar("R")
+T = TypeVar("T")
 
 
 class Runtime:
@@ -66,7 +65,11 @@ class Runtime:
         """The history of its runs."""
         return self._host.journal
 
-    def submit(self, flow: Flow[P, Any], /, *args: Any, **kwargs: Any) -> Handle[Any]:
+    @overload
+    def submit(self, flow: Flow[P, Coroutine[Any, Any, T]], /, *args: P.args, **kwargs: P.kwargs) -> Handle[T]: ...
+    @overload
+    def submit(self, flow: Flow[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Handle[T]: ...
+    def submit(self, flow: Any, /, *args: Any, **kwargs: Any) -> Handle[Any]:
         """Start a run of a flow and return at once; it outlives the task that asked. In any thread.
 
         Args:
@@ -80,7 +83,7 @@ class Runtime:
         """
         if not isinstance(flow, Flow):
             raise TypeError(f"runtime.submit expects a flow; got {flow!r}. Put @flow above the function.")
-        call: Call = flow.prepare(args, kwargs)
+        call = flow.prepare(args, kwargs)
         return Handle(launch(self._host, call, usual_place(call)))
 
     def cancel(self, run_id: UUID, reason: str | None = None) -> Awaitable[None]:

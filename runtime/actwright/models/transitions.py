@@ -9,7 +9,7 @@ Completed, Failed, Cancelled, Crashed: final
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from actwright.exceptions import FailedRun, InvalidReturn
 from actwright.models.outcomes import Crash, Outcome, Raised, Returned, Timeout
@@ -90,7 +90,7 @@ def awaiting_retry(ended: State[Any], retries_left: int, delay_seconds: float) -
 
 def _end_of_return(value: Any) -> State[Any]:
     if isinstance(value, State):
-        return _end_of_returned_state(value)
+        return _end_of_returned_state(cast("State[Any]", value))
     states = _states_alone(value)
     if states is None:
         return Completed(data=value)
@@ -117,11 +117,12 @@ def _end_of_returned_state(state: State[Any]) -> State[Any]:
 
 def _states_alone(value: Any) -> list[State[Any]] | None:
     """The states of a collection that holds nothing else, or None."""
-    if not isinstance(value, list | tuple | set | frozenset | dict) or not value:
+    if not isinstance(value, list | tuple | set | frozenset | dict):
         return None
-    items: Iterable[Any] = value.values() if isinstance(value, dict) else value
-    states = [item for item in items if isinstance(item, State)]
-    return states if len(states) == len(value) else None
+    held = cast("Iterable[object]", value.values() if isinstance(value, dict) else value)
+    items = list(held)
+    states = [cast("State[Any]", item) for item in items if isinstance(item, State)]
+    return states if states and len(states) == len(items) else None
 
 
 def _described(error: BaseException) -> str:
