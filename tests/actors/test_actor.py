@@ -263,17 +263,18 @@ async def test_an_actor_runs_in_the_context_it_was_given() -> None:
 
 async def test_an_actor_may_be_spawned_in_the_context_that_is_current() -> None:
     variable = contextvars.ContextVar("variable", default="default")
+
+    async def read() -> str:
+        return variable.get()
+
     async with open_system() as system:
+        current = contextvars.copy_context()
 
-        async def spawn_in_own_context() -> ActorRef[Any]:
+        def spawn() -> ActorRef[Any]:
             variable.set("mine")
-            return system.spawn_soon(Worker(), context=contextvars.copy_context())
+            return system.spawn_soon(Worker(), context=current)
 
-        async def read() -> str:
-            return variable.get()
-
-        spawner = await system.spawn(Worker())
-        ref = await spawner.ask(spawn_in_own_context)
+        ref = current.run(spawn)
         assert await ref.ask(read) == "mine"
 
 

@@ -527,3 +527,19 @@ async def test_one_for_one_restarts_a_child_while_another_takes_long_to_stop() -
         assert slow.is_alive
         hold.release.set()
         assert await slow.stopped() == Shutdown()
+
+
+async def test_a_supervisor_has_no_deadline_of_its_own_while_a_child_uses_its_time() -> None:
+    team, clock, hold = Team(), ManualClock(), Hold()
+    async with open_system(clock=clock, stop_timeout=5.0) as system:
+        supervisor = await system.spawn(Supervisor([team.spec("a", stop_timeout=60.0)]))
+        child(system, "a").tell(hold)
+        await hold.entered.wait()
+        supervisor.stop()
+        await anyio.wait_all_tasks_blocked()
+        clock.advance(59.0)
+        await anyio.wait_all_tasks_blocked()
+        assert not hold.was_cancelled
+        hold.release.set()
+        assert await supervisor.stopped() == Normal()
+        assert team.events == ["+a", "-a"]
