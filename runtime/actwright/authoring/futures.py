@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Generic, Literal, Protocol, TypeVar, cast
 import anyio
 
 from actwright.authoring.context import current, in_async_code
-from actwright.authoring.waiting import blocking, event_of
+from actwright.authoring.waiting import blocking, until_done
 from actwright.exceptions import UnfinishedRun, WouldDeadlock
 
 if TYPE_CHECKING:
@@ -91,7 +91,7 @@ class Handle(Generic[R_co]):
         return self._result_when_done().__await__()
 
     async def _result_when_done(self) -> R_co:
-        await event_of(self._run.future).wait()
+        await until_done(self._run.future)
         return cast(R_co, self._run.future.result().result())
 
     @overload
@@ -208,7 +208,7 @@ class Waiting(Generic[R]):
     async def _when_done(self) -> Waiting[R]:
         with anyio.move_on_after(self._timeout):
             for handle in self._handles:
-                await event_of(handle._run.future).wait()
+                await until_done(handle._run.future)
         return self._look()
 
     def _block(self) -> Waiting[R]:
@@ -276,7 +276,7 @@ class as_completed(Generic[R]):
         for handle in handles:
             handle._run.future.add_done_callback(lambda _: _set_once(first))
         with anyio.move_on_after(timeout):
-            await event_of(first).wait()
+            await until_done(first)
 
     def _timed_out(self, left: list[Handle[R]]) -> TimeoutError:
         names = ", ".join(repr(handle.name) for handle in left)
@@ -335,7 +335,7 @@ class Accepted:
         return self._answered().__await__()
 
     async def _answered(self) -> None:
-        await event_of(self._answer).wait()
+        await until_done(self._answer)
         self._answer.result()
 
 

@@ -18,14 +18,17 @@ if TYPE_CHECKING:
     from concurrent.futures import Future
     from typing import Any
 
-__all__ = ["Slot", "blocking", "event_of", "set_slot"]
+__all__ = ["Slot", "blocking", "event_of", "set_slot", "until_done"]
 
 
 class Slot(Protocol):
     """A worker thread's place in its pool."""
 
     def given_back(self) -> AbstractContextManager[None]:
-        """Without the place inside the block, and with it again at once after it: it never queues for it."""
+        """Without the place inside the block, and with it again at once after it: it never queues for it.
+
+        Blocks may overlap, where the waits of several tasks of one event loop do: the last one's end counts.
+        """
         ...
 
 
@@ -61,3 +64,12 @@ def event_of(future: Future[Any]) -> anyio.Event:
 
     future.add_done_callback(done)
     return event
+
+
+async def until_done(future: Future[Any]) -> None:
+    """Wait in async code until `future` is done.
+
+    In the event loop of a sync body's own (`anyio.run` in a worker thread) that gives the thread's place back, too.
+    """
+    with blocking():
+        await event_of(future).wait()

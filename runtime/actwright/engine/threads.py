@@ -33,13 +33,14 @@ MAX_ABANDONED = 100
 class Job:
     """One call in a worker thread. It can be withdrawn until it starts, and abandoned after."""
 
-    __slots__ = ("_pool", "abandoned", "fn", "holds_place", "thread")
+    __slots__ = ("_pool", "abandoned", "fn", "holds_place", "thread", "waits")
 
     def __init__(self, pool: WorkerThreads, fn: Callable[[], object]) -> None:
         self._pool = pool
         self.fn = fn
         self.thread: threading.Thread | None = None
         self.holds_place = False
+        self.waits = 0
         self.abandoned = False
 
     def withdraw(self) -> bool:
@@ -148,11 +149,13 @@ class WorkerThreads:
 
     def give_back(self, job: Job) -> None:
         with self._wake:
+            job.waits += 1
             self._release(job)
 
     def regain(self, job: Job) -> None:
         with self._wake:
-            if not job.abandoned:
+            job.waits -= 1
+            if not (job.waits or job.abandoned):
                 job.holds_place = True
                 self._busy += 1
 
