@@ -13,7 +13,7 @@ from uuid import UUID
 if TYPE_CHECKING:
     from actwright.authoring.runnable import Runnable
 
-__all__ = ["check_run_name", "generate_name", "run_name"]
+__all__ = ["check_run_name", "default_run_name", "generate_name", "run_name"]
 
 _FIELDS: dict[str, frozenset[str]] = {
     "flow": frozenset({"flow.name", "flow_run.id"}),
@@ -22,11 +22,17 @@ _FIELDS: dict[str, frozenset[str]] = {
 """What a template may name besides the parameters; a parameter called `flow` hides `flow.name`."""
 
 
-def run_name(subject: Runnable[..., Any], run_id: UUID, parameters: Mapping[str, Any]) -> str:
-    """The name of a new run: what `flow_run_name` or `task_run_name` says, else a default.
+def default_run_name(subject: Runnable[..., Any], run_id: UUID) -> str:
+    """What a run is called unless its author says otherwise: a flow run two words, a task run the task's name and the
+    start of its id."""
+    return generate_name() if subject.kind == "flow" else f"{subject.name}-{str(run_id)[:3]}"
 
-    A flow run's default is two words, a task run's the task's name and the start of its id. A function is called
-    without arguments where the run was called, so `actwright.runtime` tells it of the run around.
+
+def run_name(subject: Runnable[..., Any], run_id: UUID, parameters: Mapping[str, Any]) -> str:
+    """The name of a run: what `flow_run_name` or `task_run_name` makes, else the default.
+
+    A function is called without arguments, in the context of the new run: `actwright.runtime.flow_run.parameters`, or
+    `task_run.parameters`, are its own.
 
     Raises:
         TypeError: the function gave something else than a string.
@@ -35,7 +41,7 @@ def run_name(subject: Runnable[..., Any], run_id: UUID, parameters: Mapping[str,
     """
     given = subject.options.run_name
     if given is None:
-        return generate_name() if subject.kind == "flow" else f"{subject.name}-{str(run_id)[:3]}"
+        return default_run_name(subject, run_id)
     if isinstance(given, str):
         return _fill(given, subject, run_id, parameters)
     made = cast("object", given())

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from uuid import UUID, uuid4
 
 from actwright.authoring.context import CURRENT, RunContext
-from actwright.authoring.names import generate_name
+from actwright.authoring.names import default_run_name
 from actwright.authoring.tags import current_tags
 from actwright.engine.bodies import OnLoop, Place, WorkerThread
 from actwright.engine.live_run import LiveRun, Origin
@@ -73,16 +73,12 @@ def _first_snapshot(call: Call, parent: LiveRun | None) -> FlowRun | TaskRun:
         "parent_flow_run_id": around.id if around and around.kind == "flow" else None,
         "parent_task_run_id": around.id if around and around.kind == "task" else None,
     }
-    # The name is made again, by what the author says of it, once the arguments are known.
+    shared["name"] = default_run_name(
+        subject, run_id
+    )  # until the arguments are known, of which the author may make one
     if subject.kind == "flow":
-        return FlowRun(name=generate_name(), flow_name=subject.name, **shared)
-    return TaskRun(
-        name=_task_run_name(subject.name, run_id), task_name=subject.name, flow_run_id=_flow_id(parent), **shared
-    )
-
-
-def _task_run_name(name: str, run_id: UUID) -> str:
-    return f"{name}-{str(run_id)[:3]}"
+        return FlowRun(flow_name=subject.name, **shared)
+    return TaskRun(task_name=subject.name, flow_run_id=_flow_id(parent), **shared)
 
 
 def _flow_id(parent: LiveRun | None) -> UUID | None:
