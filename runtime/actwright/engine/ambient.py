@@ -18,7 +18,7 @@ __all__ = ["ambient_host", "enter", "leave"]
 
 # A task that does not descend from the one that opened the Runtime still shares its loop: a request handler of a web
 # application whose lifespan holds the Runtime. A thread that the opener started shares its context, but not its loop.
-_OF_LOOP: Final[RunVar[Host | None]] = RunVar("actwright_host", None)
+_OF_LOOP: Final[RunVar[tuple[Host, ...]]] = RunVar("actwright_hosts", ())
 _OF_CONTEXT: Final[ContextVar[Host | None]] = ContextVar("actwright_host", default=None)
 
 
@@ -29,19 +29,19 @@ def ambient_host() -> Host | None:
         return context.run.host
     candidates = [_OF_CONTEXT.get()]
     if current_backend_name() is not None:
-        candidates.append(_OF_LOOP.get())
+        candidates += reversed(_OF_LOOP.get())
     return next((host for host in candidates if host is not None and host.status != "closed"), None)
 
 
-def enter(host: Host) -> tuple[Host | None, Host | None]:
-    """Make `host` the ambient one of this loop and this context; returns what `leave` needs."""
-    before = _OF_LOOP.get(), _OF_CONTEXT.get()
-    _OF_LOOP.set(host)
+def enter(host: Host) -> Host | None:
+    """Make `host` the ambient one of this loop and this context; returns the one before, for `leave`."""
+    before = _OF_CONTEXT.get()
+    _OF_LOOP.set((*_OF_LOOP.get(), host))
     _OF_CONTEXT.set(host)
     return before
 
 
-def leave(before: tuple[Host | None, Host | None]) -> None:
-    """Undo `enter`."""
-    _OF_LOOP.set(before[0])
-    _OF_CONTEXT.set(before[1])
+def leave(host: Host, before: Host | None) -> None:
+    """Undo `enter`; those of two tasks on one loop need not be left in the reverse order."""
+    _OF_LOOP.set(tuple(other for other in _OF_LOOP.get() if other is not host))
+    _OF_CONTEXT.set(before)

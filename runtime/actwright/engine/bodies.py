@@ -112,11 +112,11 @@ class Attempt:
 
     def ended(self, outcome: Outcome) -> None:
         """Say that the attempt ended."""
+        self.over = True  # first: an actor that takes the run over looks here for what its forerunner cannot tell
         try:
             self.run.signal(BodyEnded(self.number, outcome))
         except (SystemClosed, RuntimeClosed):
-            # A body that was abandoned may end after its Runtime did: nobody is left who would hear of it.
-            self.over = True
+            pass  # a body that was abandoned may end after its Runtime did: nobody is left who would hear of it
 
 
 class Execution(Protocol):

@@ -13,7 +13,7 @@ from actwright.authoring.context import CURRENT, in_async_code
 from actwright.authoring.futures import Handle
 from actwright.authoring.logging import show_logs_of_a_script
 from actwright.authoring.waiting import blocking, event_of
-from actwright.engine.ambient import ambient_host, enter, leave
+from actwright.engine.ambient import ambient_host
 from actwright.engine.background import background_host
 from actwright.engine.bodies import CallersThread
 from actwright.engine.host import LAST_MARGIN_SECONDS, Host
@@ -91,12 +91,9 @@ async def call_async(call: Call) -> Any:
         return _outcome(await _wait_for(launch(host, call, usual_place(call))), call)
     if host is None:
         show_logs_of_a_script(HISTORY)
+    # Ambient to the run alone, which knows its host: a call in another task must not end with this one.
     async with Host(RuntimeOptions.of({}) if host is None else host.twin_options()) as own:
-        before = enter(own)
-        try:
-            state = await _wait_for(launch(own, call, usual_place(call)))
-        finally:
-            leave(before)
+        state = await _wait_for(launch(own, call, usual_place(call)))
     return _outcome(state, call)
 
 

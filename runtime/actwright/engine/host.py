@@ -52,7 +52,7 @@ class Host:
         self.status = "new"
         self.worker_threads = WorkerThreads(options.worker_threads, "actwright-worker")
         self.hook_threads = WorkerThreads(options.hook_threads, "actwright-hook")
-        self._system = ActorSystem("actwright", clock=options.clock, on_dead_letter=_refuse_late_cancel)
+        self._system = ActorSystem("actwright", clock=options.clock, on_dead_letter=self._answer_lost_cancel)
         self._runs: dict[UUID, LiveRun] = {}
         self._by_actor: dict[ActorRef[Any], LiveRun] = {}
         self._released: dict[Batch, None] = {}
@@ -122,7 +122,9 @@ class Host:
 
     def _leave_the_rest(self) -> None:
         for run in self._runs.values():
-            run.log.critical("It is %s, and is left behind by its Runtime, which closes.", run.snapshot.state.name)
+            state = run.snapshot.state.name
+            run.log.critical("It is %s, and is left behind by its Runtime, which closes.", state)
+            run.future.set_exception(RuntimeClosed(f"{run.title} is {state}: its Runtime closed before it ended."))
         for batch in self._released:
             for due in batch.dues:
                 if due.delivery.is_open:
@@ -154,11 +156,11 @@ class Host:
     def launch(self, run: LiveRun) -> None:
         """Make a run's actor and send it off. In any thread: a foreign one hands it over, and does not wait."""
         self._runs[run.snapshot.id] = run
-        if self._system.in_loop_thread():
-            self._start(run)
-            return
         try:
-            self.post(lambda: self._start_posted(run))
+            if self._system.in_loop_thread():
+                self._start(run)
+            else:
+                self.post(lambda: self._start_posted(run))
         except SystemClosed:
             del self._runs[run.snapshot.id]
             raise RuntimeClosed("This Runtime closed while a run was being started in it.") from None
@@ -172,11 +174,15 @@ class Host:
             raise
 
     def _start(self, run: LiveRun) -> None:
+        ref, parent = self.start_actor(run), run.parent
         self.journal.append(run.created())
-        ref = self.start_actor(run)
         # A call across loops blocks the caller's loop until it is done: that parent cannot end before.
-        if run.parent is not None and run.parent.host is self:
-            run.parent.signal(ChildStarted(run))
+        if parent is not None and parent.host is self:
+            if parent.is_final:  # it ended while this was on its way here from another thread
+                run.cancel(f"{parent.title} is {parent.snapshot.state.name}.")
+            else:
+                parent.children.add(run)
+                parent.signal(ChildStarted(run))
         ref.signal(Begin())
 
     def start_actor(self, run: LiveRun) -> ActorRef[RunMessage]:
@@ -215,7 +221,7 @@ class Host:
     def request_cancel(self, run_id: UUID, reason: str | None) -> Future[None]:
         """Ask for a run to be cancelled, by its id. In any thread."""
         answer: Future[None] = Future()
-        request = CancelRequested(run_id, Cancel(reason, answer))
+        request = CancelRequested(run_id, reason, answer)
         supervisor = self._system.lookup("runs")
         if supervisor is None:
             answer.set_exception(self.no_such_run(run_id))
@@ -230,6 +236,19 @@ class Host:
             return RunError(f"There is no run {run_id} here. Check the id.", run_id)
         message = f"{known.kind.capitalize()} run {known.name!r} is already {known.state.name}."
         return RunIsFinal(message, run_id, state_name=known.state.name)
+
+    def _answer_lost_cancel(self, letter: DeadLetter) -> None:
+        """A request to cancel that found no actor still gets its answer: from the run's next actor, if it lives."""
+        match letter.message:
+            case CancelRequested(run_id, _, answer):
+                answer.set_exception(self.no_such_run(run_id))
+            case Cancel(run=run) as cancel if run is not None:
+                if run.future.done():
+                    run.refuse(cancel)
+                else:
+                    run.cancels.append(cancel)
+            case _:
+                pass
 
     # Hooks
 
@@ -288,11 +307,3 @@ class Host:
         self.journal.append(*records, committed=lambda: committed.set_result(None))
         if not committed.done():
             await event_of(committed).wait()
-
-
-def _refuse_late_cancel(letter: DeadLetter) -> None:
-    """A Cancel that reached a run's actor after its end still gets its answer."""
-    if isinstance(letter.message, Cancel) and letter.message.answer and not letter.message.answer.done():
-        letter.message.answer.set_exception(
-            RunIsFinal("The run has ended: what has ended cannot be cancelled.", state_name="final")
-        )

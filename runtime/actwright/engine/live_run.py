@@ -58,6 +58,7 @@ class LiveRun:
         children: the runs that its body started and that are not done.
         attempt: its body, while that runs.
         outbox: hooks that are due and not done.
+        cancels: requests that have no answer yet.
     """
 
     def __init__(self, host: Host, call: Call, snapshot: FlowRun | TaskRun, origin: Origin, place: Place) -> None:
@@ -70,6 +71,7 @@ class LiveRun:
         self.children: set[LiveRun] = set()
         self.attempt: Attempt | None = None
         self.outbox: list[Batch] = []
+        self.cancels: list[Cancel] = []
         self._snapshot = snapshot
         self._stopped: tuple[int, str] = (0, "")
         self._waiting: set[SimpleQueue[None]] = set()
@@ -131,13 +133,17 @@ class LiveRun:
         """Put a message into the run's mailbox; any thread may."""
         if self.ref is not None:
             self.ref.signal(message)
-        else:  # launched from another thread a moment ago: its actor is made before this comes up
+        elif (
+            not self.future.done()
+        ):  # launched from another thread a moment ago: its actor is made before this comes up
             self.host.post(lambda: self.signal(message))
+        elif isinstance(message, Cancel):  # its Runtime closed before it could start
+            self.refuse(message)
 
-    def cancel(self, reason: str | None = None) -> Future[None]:
-        """Ask it to stop. The future is done when Cancelling is committed, or with RunIsFinal."""
-        answer: Future[None] = Future()
-        message = Cancel(reason, answer)
+    def cancel(self, reason: str | None = None, answer: Future[None] | None = None) -> Future[None]:
+        """Ask it to stop. `answer`, or a new future, is done when Cancelling is committed, or with RunIsFinal."""
+        answer = answer or Future()
+        message = Cancel(reason, answer, self)
         if self.is_final:
             self.refuse(message)
             return answer

@@ -41,10 +41,11 @@ class Begin:
 
 @dataclass(frozen=True, slots=True)
 class Cancel:
-    """Stop the work. `answer` is done when Cancelling is committed, or gets RunIsFinal."""
+    """Stop the work of `run`. `answer` is done when Cancelling is committed, or gets RunIsFinal."""
 
     reason: str | None = None
     answer: Future[None] | None = None
+    run: LiveRun | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,6 +23,7 @@ from enum import Enum, auto
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from actwright.authoring.context import CURRENT, RunContext
 from actwright.authoring.futures import wait
 from actwright.authoring.hooks import is_async
 from actwright.authoring.names import run_name
@@ -84,7 +85,6 @@ class RunActor(Actor[m.RunMessage]):
         self._returned: Returned | None = None
         self._retry_delay = 0.0
         self._gave_up = False
-        self._cancels: list[m.Cancel] = []
         self._uncommitted: set[UUID] = set()
         self._open_hooks = {batch.state.id for batch in run.outbox if batch.released and not batch.told}
         self._timer: Timer | None = None
@@ -123,7 +123,8 @@ class RunActor(Actor[m.RunMessage]):
             parameters = resolve_arguments(call.parameters)
             if subject.options.validate_parameters:
                 parameters = subject.parameters.validate(parameters)
-            self._change(parameters=parameters, name=self._name(parameters))
+            self._change(parameters=parameters)
+            self._change(name=self._name(parameters))
         except Exception as error:
             self._enter(Failed(message=f"{type(error).__name__}: {error}", cause=error))
             return
@@ -133,7 +134,11 @@ class RunActor(Actor[m.RunMessage]):
 
     def _name(self, parameters: dict[str, Any]) -> str:
         run = self.run
-        return run.origin.context.copy().run(run_name, run.subject, run.snapshot.id, parameters)
+        if run.subject.options.run_name is None:
+            return run.snapshot.name
+        context = run.origin.context.copy()
+        context.run(CURRENT.set, RunContext(run))
+        return context.run(run_name, run.subject, run.snapshot.id, parameters)
 
     # Entering a state
 
@@ -159,7 +164,7 @@ class RunActor(Actor[m.RunMessage]):
             self.host.journal.append(record, committed=partial(run.signal, m.Committed(state)))
         else:
             self.host.journal.append(record)
-            self._entered(state)
+            self.committed(m.Committed(state))
 
     def committed(self, message: m.Committed) -> None:
         state = message.state
@@ -187,8 +192,12 @@ class RunActor(Actor[m.RunMessage]):
             self._check_settled()
         elif self.phase is Phase.UNWINDING:
             self._check_unwound()
-        elif state is self.run.snapshot.state and self._is_quiet:
+        elif self._waits_to_enter and state is self.run.snapshot.state and self._is_quiet:
             self._entered(state)
+
+    @property
+    def _waits_to_enter(self) -> bool:
+        return self.phase is Phase.ENTERING or (self.phase is Phase.FINAL and not self.run.future.done())
 
     @property
     def _is_quiet(self) -> bool:
@@ -210,9 +219,10 @@ class RunActor(Actor[m.RunMessage]):
         run = self.run
         level = logging.INFO if state.is_completed() else logging.ERROR
         run.log.log(level, "Finished in state %s", state)
-        for message in self._cancels:
+        for message in run.cancels:
             run.refuse(message)
-        run.future.set_result(state)
+        if not run.future.done():  # a Runtime that closed past every grace has left it behind
+            run.future.set_result(state)
         if run.parent:
             run.parent.signal(m.ChildEnded(run))
         self.host.forget(run)
@@ -261,9 +271,12 @@ class RunActor(Actor[m.RunMessage]):
 
     def crash(self, message: m.Crash) -> None:
         state = self.run.snapshot.state
+        # What was said to an actor that died is lost: these have ended.
+        self.run.children = {child for child in self.run.children if not child.future.done()}
         # Of an actor that died: what it entered is committed or about to be, so its hooks are due.
         self._release(lambda batch: batch.state.id not in self._uncommitted and not batch.after_unwinding)
         if self.phase is Phase.UNWINDING:
+            self._answer_cancels()
             self._stop_work(f"it is {state.name}.")
             self._check_unwound()
         elif self.phase is Phase.FINAL:
@@ -313,9 +326,7 @@ class RunActor(Actor[m.RunMessage]):
     # Children
 
     def child_started(self, message: m.ChildStarted) -> None:
-        if not message.child.future.done():
-            self.run.children.add(message.child)
-        if self._verdict is not None or self.phase in (Phase.UNWINDING, Phase.FINAL):
+        if self._verdict is not None or self.phase is Phase.UNWINDING:
             message.child.signal(m.Cancel(f"{self.run.title} is {self.run.snapshot.state.name}."))
 
     def child_ended(self, message: m.ChildEnded) -> None:
@@ -393,10 +404,13 @@ class RunActor(Actor[m.RunMessage]):
     # Cancelling
 
     def cancel(self, message: m.Cancel) -> None:
-        self._cancels.append(message)
+        if self.phase is Phase.FINAL:
+            self.run.refuse(message)
+            return
+        self.run.cancels.append(message)
         if self.phase is Phase.UNWINDING:
             self._answer_cancels()
-        elif self.phase is not Phase.FINAL and not self._ends_for_good():
+        elif not self._ends_for_good():
             self._begin_cancelling(message.reason)
 
     def _ends_for_good(self) -> bool:
@@ -423,10 +437,10 @@ class RunActor(Actor[m.RunMessage]):
         """Those who asked hear that it is Cancelling once that is committed."""
         if self.run.snapshot.state.id in self._uncommitted:
             return
-        for message in self._cancels:
+        for message in self.run.cancels:
             if message.answer and not message.answer.done():
                 message.answer.set_result(None)
-        self._cancels.clear()
+        self.run.cancels.clear()
 
     def _check_unwound(self) -> None:
         if not self._is_quiet:

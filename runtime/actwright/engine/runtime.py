@@ -43,7 +43,7 @@ class Runtime:
 
     def __init__(self, **options: Unpack[RuntimeKeywords]) -> None:
         self._host = Host(RuntimeOptions.of(options))
-        self._before: tuple[Host | None, Host | None] = None, None
+        self._before: Host | None = None
 
     async def __aenter__(self) -> Self:
         if self._host.status != "new":
@@ -58,7 +58,7 @@ class Runtime:
         try:
             await self._host.__aexit__(exc_type, exc, tb)
         finally:
-            leave(self._before)
+            leave(self._host, self._before)
 
     @property
     def journal(self) -> Journal:

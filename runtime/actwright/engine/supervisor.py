@@ -6,11 +6,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from uuid import UUID
 
-from actwright.engine.messages import Cancel, Crash
+from actwright.engine.messages import Crash
 from actwright.exceptions import InternalError
 from actwright_actors import Actor, ActorRef, Crashed, Down, StartFailed
 
 if TYPE_CHECKING:
+    from concurrent.futures import Future
+
     from actwright.engine.host import Host
     from actwright.engine.live_run import LiveRun
     from actwright.engine.messages import RunMessage
@@ -24,7 +26,8 @@ class CancelRequested:
     """Somebody wants a run stopped, and knows its id alone."""
 
     run_id: UUID
-    cancel: Cancel
+    reason: str | None
+    answer: Future[None]
 
 
 class RunSupervisor(Actor[Down | CancelRequested]):
@@ -46,12 +49,12 @@ class RunSupervisor(Actor[Down | CancelRequested]):
                 run = self._host.run_of_actor(ref)
                 if run is not None and not run.future.done():
                     self._take_over(run, reason)
-            case CancelRequested(run_id, cancel):
+            case CancelRequested(run_id, reason, answer):
                 run = self._host.live_run(run_id)
                 if run is not None:
-                    run.signal(cancel)
-                elif cancel.answer is not None:
-                    cancel.answer.set_exception(self._host.no_such_run(run_id))
+                    run.cancel(reason, answer)
+                else:
+                    answer.set_exception(self._host.no_such_run(run_id))
 
     def _take_over(self, run: LiveRun, reason: ExitReason) -> None:
         successor: ActorRef[RunMessage] = self._host.start_actor(run)
