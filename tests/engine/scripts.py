@@ -8,7 +8,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from textwrap import dedent
 
@@ -50,6 +50,17 @@ class Program:
         """Send it a signal."""
         self._process.send_signal(number)
 
+    def send_line(self, line: str) -> None:
+        """Write a line to its standard input; one that has ended already does not read it."""
+        assert self._process.stdin is not None
+        with suppress(BrokenPipeError):
+            self._process.stdin.write(f"{line}\n")
+            self._process.stdin.flush()
+
+    def lines_of(self, subject: str) -> list[str]:
+        """What it said of a flow or task: of "work: Cancelled" the last word."""
+        return [line.removeprefix(f"{subject}: ") for line in self.lines if line.startswith(f"{subject}: ")]
+
     def exit_code(self) -> int:
         """Wait for its end, reading what it says until then; as a shell reports it: 128 + the signal that killed it."""
         assert self._process.stdout is not None
@@ -62,7 +73,9 @@ class Program:
 def started(folder: Path, source: str, **settings: str) -> Generator[Program]:
     """Start a program, and see to its end. One that hangs is killed, and so ends with 137."""
     command = [sys.executable, "-W", "error", str(_written(folder, source))]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=_environment(settings))
+    process = subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=_environment(settings)
+    )
     with process:
         watchdog = threading.Timer(WATCHDOG_SECONDS, process.kill)  # a read of a pipe has no timeout of its own
         watchdog.start()

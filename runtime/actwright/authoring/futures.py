@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Generic, Literal, Protocol, TypeVar, cast
 import anyio
 
 from actwright.authoring.context import current, in_async_code
-from actwright.authoring.waiting import blocking, until_done
+from actwright.authoring.waiting import blocking, take, until_done
 from actwright.exceptions import UnfinishedRun, WouldDeadlock
 
 if TYPE_CHECKING:
@@ -305,7 +305,7 @@ def _block_until_done(handles: Iterable[Handle[Any]], timeout: float | None, *, 
             if context:
                 context.run.raise_if_stopped(context)
             try:
-                inbox.get(timeout=_remaining(deadline))
+                take(inbox, _remaining(deadline))
             except Empty:
                 return
 

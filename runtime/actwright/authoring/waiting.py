@@ -6,9 +6,12 @@ nesting runs out of threads.
 
 from __future__ import annotations
 
+import math
 import threading
+import time
 from contextlib import AbstractContextManager, nullcontext, suppress
-from typing import TYPE_CHECKING, Protocol
+from queue import Empty, SimpleQueue
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 import anyio
 
@@ -18,7 +21,11 @@ if TYPE_CHECKING:
     from concurrent.futures import Future
     from typing import Any
 
-__all__ = ["Slot", "blocking", "event_of", "set_slot", "until_done"]
+__all__ = ["Slot", "blocking", "event_of", "set_slot", "take", "until_done"]
+
+T = TypeVar("T")
+
+LOOK_UP_SECONDS = 0.2
 
 
 class Slot(Protocol):
@@ -44,6 +51,21 @@ def blocking() -> AbstractContextManager[None]:
     """Around every blocking wait of ours: gives this thread's place in its pool back meanwhile, if it has one."""
     slot: Slot | None = getattr(_thread, "slot", None)
     return slot.given_back() if slot is not None else nullcontext()
+
+
+def take(inbox: SimpleQueue[T], timeout: float | None = None) -> T:
+    """The next item, waited for in this thread for `timeout` seconds at most; None has no limit. Raises queue.Empty.
+
+    A signal that strikes in the very moment in which the main thread begins to block does not wake it, and its handler
+    would wait with it: so the main thread looks up now and then.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        return inbox.get(timeout=timeout)
+    deadline = math.inf if timeout is None else time.monotonic() + timeout
+    while (left := deadline - time.monotonic()) > LOOK_UP_SECONDS:
+        with suppress(Empty):
+            return inbox.get(timeout=LOOK_UP_SECONDS)
+    return inbox.get(timeout=max(0.0, left))
 
 
 def event_of(future: Future[Any]) -> anyio.Event:

@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING, Any
 from actwright.authoring.context import CURRENT, in_async_code
 from actwright.authoring.futures import Handle
 from actwright.authoring.logging import show_logs_of_a_script
-from actwright.authoring.waiting import blocking, event_of
+from actwright.authoring.waiting import blocking, event_of, take
 from actwright.engine.ambient import ambient_host
 from actwright.engine.background import background_host
 from actwright.engine.bodies import CallersThread
 from actwright.engine.host import LAST_MARGIN_SECONDS, Host
 from actwright.engine.launch import launch, usual_place
 from actwright.engine.options import RuntimeOptions
-from actwright.engine.signals import interrupts_of_script
+from actwright.engine.signals import interrupts_of_script, without_interrupts
 from actwright.exceptions import RuntimeClosed
 from actwright_actors import current_backend_name, wait_through
 
@@ -62,7 +62,7 @@ def _lend_this_thread(run: LiveRun, inbox: SimpleQueue[Callable[[], None] | None
     while not run.future.done():
         try:
             with blocking():
-                job = inbox.get()
+                job = take(inbox)
             if job is not None:
                 job()
         except BaseException as error:  # a KeyboardInterrupt, where the script or the loop has handlers of its own
@@ -120,7 +120,8 @@ def submit(call: Call) -> Handle[Any]:
                 "one: `async with Runtime():`."
             )
         host = _host_for_blocking()
-    return Handle(launch(host, call, usual_place(call)))
+    with without_interrupts():
+        return Handle(launch(host, call, usual_place(call)))
 
 
 def journal() -> Journal:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import signal
 import threading
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any
 
 from actwright.engine.messages import Crash
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from actwright.engine.live_run import LiveRun
 
-__all__ = ["Interrupts", "interrupts_of_script"]
+__all__ = ["Interrupts", "interrupts_of_script", "without_interrupts"]
 
 _DEFAULTS: dict[signal.Signals, Any] = {
     signal.SIGINT: signal.default_int_handler,
@@ -34,7 +34,7 @@ class Interrupts:
 
     def __init__(self) -> None:
         self._runs: list[LiveRun] = []
-        self._bodies = 0
+        self._in_body = False
         self._before: dict[signal.Signals, Any] = {}
         self.pending: BaseException | None = None
 
@@ -51,14 +51,27 @@ class Interrupts:
         finally:
             self._runs.remove(run)
 
-    @contextmanager
-    def body(self) -> Generator[None]:
+    def body(self) -> AbstractContextManager[None]:
         """Around a body: here, and nowhere in the engine, a signal raises."""
-        self._bodies += 1
+        return self._raising(True)
+
+    def engine(self) -> AbstractContextManager[None]:
+        """Around the engine's own code that a body calls: a signal that strikes there is raised when it is done."""
+        return self._raising(False)
+
+    @contextmanager
+    def _raising(self, wanted: bool) -> Generator[None]:
+        before, self._in_body = self._in_body, wanted
         try:
+            self._raise_pending()
             yield
         finally:
-            self._bodies -= 1
+            self._in_body = before
+        self._raise_pending()
+
+    def _raise_pending(self) -> None:
+        if self._in_body and self.pending is not None:
+            raise self.pending
 
     def install(self) -> None:
         for number, default in _DEFAULTS.items():
@@ -83,8 +96,7 @@ class Interrupts:
             self.pending = SystemExit(128 + number)
             for run in self._runs:
                 run.signal(Crash(self.pending, "SIGTERM"))
-        if self._bodies:
-            raise self.pending
+        self._raise_pending()
 
 
 _current: Interrupts | None = None
@@ -101,7 +113,8 @@ def interrupts_of_script() -> Generator[Interrupts | None]:
         yield None
         return
     if _current is not None:
-        yield _current
+        with _current.engine():
+            yield _current
         return
     _current = interrupts = Interrupts()
     interrupts.install()
@@ -112,3 +125,10 @@ def interrupts_of_script() -> Generator[Interrupts | None]:
         interrupts.restore()
     if interrupts.pending is not None:
         raise interrupts.pending
+
+
+def without_interrupts() -> AbstractContextManager[None]:
+    """Around what a signal must not cut in two; in whatever thread. It is raised after it."""
+    if _current is None or threading.current_thread() is not threading.main_thread():
+        return nullcontext()
+    return _current.engine()
