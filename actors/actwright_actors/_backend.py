@@ -97,6 +97,11 @@ def forget_event_loop(context: Context) -> None:
     _say_library(None, context)
 
 
+def remember_event_loop(context: Context) -> None:
+    """Say in `context` that the loop running here does: for a task that is started outside of any task."""
+    _say_library(current_backend(), context)
+
+
 def _say_library(name: str | None, context: Context) -> None:
     # sniffio, which anyio asks where it is installed, sees asyncio by its current task, and a callback has none.
     sniffio = sys.modules.get("sniffio")

@@ -184,7 +184,9 @@ class ActorSystem:
             self._group.start_soon(async_fn, *args, name=name)
         else:
             # A context that is current somewhere up the stack cannot be entered again; a copy, which is cheap, can.
-            context.copy().run(partial(self._group.start_soon, async_fn, *args, name=name))
+            context = context.copy()
+            _backend.remember_event_loop(context)  # a posted function starts tasks too, and it may come from a thread
+            context.run(partial(self._group.start_soon, async_fn, *args, name=name))
 
     # -- finding ---------------------------------------------------------------------------------------------------
 

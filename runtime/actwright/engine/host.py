@@ -216,7 +216,7 @@ class Host:
     def commits_first(self, run: LiveRun) -> bool:
         """Whether a run's transitions are committed before anything follows from them: where a hook is registered
         for it, or where its end is what the caller of the whole waits for."""
-        return run.parent is None or run.subject.options.has_hooks or bool(self.hooks_for(run))
+        return run.parent is None or run.options.has_hooks or bool(self.hooks_for(run))
 
     def request_cancel(self, run_id: UUID, reason: str | None) -> Future[None]:
         """Ask for a run to be cancelled, by its id. In any thread."""

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from actwright.authoring.context import RunContext
     from actwright.authoring.entry import Call
+    from actwright.authoring.options import RunOptions
     from actwright.authoring.runnable import Runnable
     from actwright.engine.bodies import Attempt, Place
     from actwright.engine.host import Host
@@ -53,6 +54,7 @@ class LiveRun:
     """One run. Its actor alone changes it, on the loop; anyone may read `snapshot`, which is replaced as a whole.
 
     Attributes:
+        options: those of its flow or task when it began; hooks that are added to that later are not for this run.
         future: its final state, once the hooks that its caller waits for are done.
         ref: its actor; another one when a run had to be taken over.
         children: the runs that its body started and that are not done.
@@ -64,6 +66,7 @@ class LiveRun:
     def __init__(self, host: Host, call: Call, snapshot: FlowRun | TaskRun, origin: Origin, place: Place) -> None:
         self.host = host
         self.call = call
+        self.options: RunOptions = call.subject.options
         self.origin = origin
         self.place = place
         self.future: Future[State[Any]] = Future()
@@ -112,7 +115,7 @@ class LiveRun:
     @property
     def logs_prints(self) -> bool:
         """Whether `print` in the body goes to the run's log."""
-        wanted = self.subject.options.log_prints
+        wanted = self.options.log_prints
         return self.origin.log_prints if wanted is None else wanted
 
     @property

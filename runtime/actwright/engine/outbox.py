@@ -73,7 +73,7 @@ def due_hooks(
     It is one batch, except that on_cancellation hooks wait for the body to unwind and those with `at_once` do not.
     """
     events = hook_events(snapshot.state)
-    own = [(event, hook, False) for event in events for hook in run.subject.options.hooks(event)]
+    own = [(event, hook, False) for event in events for hook in run.options.hooks(event)]
     shared = [(event, hook, True) for event in events for hook in runtime_wide.get(event, ())]
     dues = [
         Due(_delivery(snapshot, event, hook, position, now), hook, wide)

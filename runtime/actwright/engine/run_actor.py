@@ -121,7 +121,7 @@ class RunActor(Actor[m.RunMessage]):
         try:
             check_upstream(call.wait_for)
             parameters = resolve_arguments(call.parameters)
-            if subject.options.validate_parameters:
+            if self.run.options.validate_parameters:
                 parameters = subject.parameters.validate(parameters)
             self._change(parameters=parameters)
             self._change(name=self._name(parameters))
@@ -134,7 +134,7 @@ class RunActor(Actor[m.RunMessage]):
 
     def _name(self, parameters: dict[str, Any]) -> str:
         run = self.run
-        if run.subject.options.run_name is None:
+        if run.options.run_name is None:
             return run.snapshot.name
         context = run.origin.context.copy()
         context.run(CURRENT.set, RunContext(run))
@@ -234,7 +234,7 @@ class RunActor(Actor[m.RunMessage]):
         self.phase = Phase.BODY
         self._verdict = self._returned = None
         attempt = self.run.attempt = Attempt(self.run, self.run.snapshot.run_count, self._parameters)
-        timeout = self.run.subject.options.timeout_seconds
+        timeout = self.run.options.timeout_seconds
         if timeout is not None:
             self._set_timer(timeout, m.TimeoutPassed(attempt.number))
         attempt.start(self.context)
@@ -265,7 +265,7 @@ class RunActor(Actor[m.RunMessage]):
 
     def timeout_passed(self, message: m.TimeoutPassed) -> None:
         if self.phase is Phase.BODY and self._is_current(message.attempt):
-            seconds = self.run.subject.options.timeout_seconds
+            seconds = self.run.options.timeout_seconds
             error = RunTimedOut(f"The body took longer than its timeout of {seconds:g} s", self.run.snapshot.id)
             self._end_attempt(end_of_attempt(Timeout(error)), "it timed out.")
 
@@ -349,7 +349,7 @@ class RunActor(Actor[m.RunMessage]):
         self._conclude(self._the_verdict())
 
     def _conclude(self, verdict: State[Any]) -> None:
-        options = self.run.subject.options
+        options = self.run.options
         if verdict.is_cancelling() or verdict.is_cancelled():
             self._begin_cancelling(verdict.message)
         elif not self._may_retry(verdict):
@@ -380,7 +380,7 @@ class RunActor(Actor[m.RunMessage]):
             self._await_retry(verdict) if message.again else self._enter(verdict)
 
     def _await_retry(self, verdict: State[Any]) -> None:
-        attempt, options = self.run.snapshot.run_count, self.run.subject.options
+        attempt, options = self.run.snapshot.run_count, self.run.options
         self._retry_delay = delay_before(attempt, options, self.host.rng)
         self._enter(awaiting_retry(verdict, self._retries_left(), self._retry_delay))
 
@@ -394,7 +394,7 @@ class RunActor(Actor[m.RunMessage]):
         return verdict.is_failed() and self._retries_left() > 0 and not self._gave_up
 
     def _retries_left(self) -> int:
-        return max(0, self.run.subject.options.retries + 1 - self.run.snapshot.run_count)
+        return max(0, self.run.options.retries + 1 - self.run.snapshot.run_count)
 
     def _the_verdict(self) -> State[Any]:
         if self._verdict is None:
