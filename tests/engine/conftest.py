@@ -8,6 +8,7 @@ import pytest
 from tests.engine.recorder import Recorder
 
 from actwright.engine import background
+from actwright.settings import get_current_settings
 
 
 @pytest.fixture(autouse=True)
@@ -22,3 +23,13 @@ def background_loops_are_closed(leaves_nothing_behind: None) -> Iterator[None]:
 def recorder() -> Recorder:
     """What happens in this test, in order."""
     return Recorder()
+
+
+@pytest.fixture(params=["asyncio", "asyncio+uvloop", "trio"])
+def background_backend(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """What the actors of sync code outside of a Runtime live on: a test that asks for it runs on each."""
+    backend: str = request.param
+    monkeypatch.setenv("ACTWRIGHT_BACKGROUND_BACKEND", backend)
+    get_current_settings.cache_clear()
+    yield backend
+    get_current_settings.cache_clear()

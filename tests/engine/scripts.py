@@ -12,8 +12,11 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from textwrap import dedent
 
-__all__ = ["WATCHDOG_SECONDS", "Program", "run_file", "run_script", "started"]
+from actwright_actors import BackendName
 
+__all__ = ["EACH_BACKEND", "WATCHDOG_SECONDS", "Program", "run_file", "run_script", "started"]
+
+EACH_BACKEND: tuple[BackendName, ...] = ("asyncio", "asyncio+uvloop", "trio")
 WATCHDOG_SECONDS = 30.0
 
 
