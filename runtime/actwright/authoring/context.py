@@ -6,8 +6,9 @@ threads that code starts.
 
 from __future__ import annotations
 
+import os
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
 from actwright_actors import current_backend_name
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from actwright.models.deliveries import HookDelivery
     from actwright.models.runs import FlowRun, TaskRun
 
-__all__ = ["CURRENT", "ActiveRun", "RunContext", "current", "in_async_code"]
+__all__ = ["CURRENT", "ActiveRun", "RunContext", "current", "in_async_code", "within_reach"]
 
 
 class ActiveRun(Protocol):
@@ -62,6 +63,7 @@ class RunContext:
         delivery: in a hook, what is being delivered; None in a body.
         runtime_wide: in a hook that was registered with the Runtime, for every run.
         entered: in a hook, the run as it was when it entered the state that the hook is for.
+        inherited: this process was forked from that of the run, which goes on there; it can be read here, not reached.
     """
 
     run: ActiveRun
@@ -70,6 +72,7 @@ class RunContext:
     delivery: HookDelivery | None = None
     runtime_wide: bool = False
     entered: FlowRun | TaskRun | None = None
+    inherited: bool = False
 
     @property
     def in_hook(self) -> bool:
@@ -84,7 +87,22 @@ def current() -> RunContext | None:
     return CURRENT.get()
 
 
+def within_reach() -> RunContext | None:
+    """The context of the code that asks, where its run lives in this process; None in a forked child."""
+    context = CURRENT.get()
+    return None if context is None or context.inherited else context
+
+
 def in_async_code() -> bool:
     """Whether the code that asks may await: a loop runs in this thread, and no sync body holds it up."""
     context = CURRENT.get()
     return current_backend_name() is not None and not (context and context.blocks_loop)
+
+
+def _inherit() -> None:
+    context = CURRENT.get()
+    if context is not None:
+        CURRENT.set(replace(context, inherited=True))
+
+
+os.register_at_fork(after_in_child=_inherit)

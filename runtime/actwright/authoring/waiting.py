@@ -7,9 +7,11 @@ nesting runs out of threads.
 from __future__ import annotations
 
 import math
+import os
 import threading
 import time
 from contextlib import AbstractContextManager, nullcontext, suppress
+from functools import partial
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
@@ -45,6 +47,10 @@ _thread = threading.local()
 def set_slot(slot: Slot | None) -> None:
     """Say which place this thread holds; only a pool calls this, about its own threads."""
     _thread.slot = slot
+
+
+# In a forked child the pool is gone, and perhaps somebody held its lock.
+os.register_at_fork(after_in_child=partial(set_slot, None))
 
 
 def blocking() -> AbstractContextManager[None]:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from contextvars import ContextVar
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from anyio.lowlevel import RunVar
 
-from actwright.authoring.context import CURRENT
+from actwright.authoring.context import within_reach
 from actwright.engine.live_run import LiveRun
 from actwright_actors import current_backend_name
 
@@ -24,7 +26,7 @@ _OF_CONTEXT: Final[ContextVar[Host | None]] = ContextVar("actwright_host", defau
 
 def ambient_host() -> Host | None:
     """The host of the run or hook that the code that asks is part of; else the open Runtime around it; else None."""
-    context = CURRENT.get()
+    context = within_reach()
     if context is not None and isinstance(context.run, LiveRun):
         return context.run.host
     candidates = [_OF_CONTEXT.get()]
@@ -45,3 +47,7 @@ def leave(host: Host, before: Host | None) -> None:
     """Undo `enter`; those of two tasks on one loop need not be left in the reverse order."""
     _OF_LOOP.set(tuple(other for other in _OF_LOOP.get() if other is not host))
     _OF_CONTEXT.set(before)
+
+
+# In a forked child no Runtime of the parent's is open.
+os.register_at_fork(after_in_child=partial(_OF_CONTEXT.set, None))

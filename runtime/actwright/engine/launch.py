@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 from uuid import UUID, uuid4
 
-from actwright.authoring.context import CURRENT, RunContext
+from actwright.authoring.context import RunContext, within_reach
 from actwright.authoring.names import default_run_name
 from actwright.authoring.tags import current_tags
 from actwright.engine.bodies import OnLoop, Place, WorkerThread
@@ -34,7 +34,7 @@ def launch(host: Host, call: Call, place: Place) -> LiveRun:
         CancelledRun: it was called by a body that was told to stop.
         RuntimeClosed: the host takes no new runs.
     """
-    context = CURRENT.get()
+    context = within_reach()
     host.admit(is_inner=context is not None)
     parent = _parent(context)
     if context is not None:

@@ -132,3 +132,14 @@ def without_interrupts() -> AbstractContextManager[None]:
     if _current is None or threading.current_thread() is not threading.main_thread():
         return nullcontext()
     return _current.engine()
+
+
+def _forget() -> None:
+    """In a forked child the runs that a signal would end are those of the parent."""
+    global _current
+    if _current is not None:
+        _current.restore()
+        _current = None
+
+
+os.register_at_fork(after_in_child=_forget)
