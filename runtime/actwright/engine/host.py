@@ -16,7 +16,7 @@ from actwright.authoring.waiting import event_of
 from actwright.engine.hook_actor import Deliver, HookActor
 from actwright.engine.messages import Begin, Cancel, ChildStarted
 from actwright.engine.run_actor import RunActor
-from actwright.engine.supervisor import CancelRequested, RunSupervisor
+from actwright.engine.supervisor import CancelRequested, Escalation, RunSupervisor
 from actwright.engine.threads import WorkerThreads
 from actwright.exceptions import RunError, RunIsFinal, RuntimeClosed
 from actwright.journal.memory import MemoryJournal
@@ -73,7 +73,8 @@ class Host:
             ChildSpec("runs", lambda: RunSupervisor(self)),
         ]
         try:
-            await self._system.spawn(Supervisor(specs), name="supervisor")
+            supervisor = await self._system.spawn(Supervisor(specs, intensity=10, period=60.0), name="supervisor")
+            supervisor.monitor(await self._system.spawn(Escalation(self), name="escalation"))
         except BaseException as error:
             await self._system.__aexit__(type(error), error, error.__traceback__)
             raise
@@ -99,9 +100,37 @@ class Host:
         with anyio.CancelScope(shield=True):
             await self._close_twins_and_threads()
         if first is not None and exc is None:
-            await self._system.__aexit__(type(first), first, first.__traceback__)
+            exc_type, exc, tb = type(first), first, first.__traceback__
+        try:
+            await self._system.__aexit__(exc_type, exc, tb)
+        finally:
+            self._fail_the_rest()
+        if first is not None and exc is first:
             raise first
-        await self._system.__aexit__(exc_type, exc, tb)
+
+    def supervision_failed(self) -> None:
+        """What serves runs has crashed too often to be started again: nothing that runs could come to its end."""
+        self.status = "broken"
+        self._fail_the_rest()
+
+    def _fail_the_rest(self) -> None:
+        """Let nobody wait for a run that nothing serves any more."""
+        for run in list(self._runs.values()):
+            state = run.snapshot.state.name
+            run.log.critical("It is %s, and is left behind by its Runtime, which is %s.", state, self.status)
+            if not run.future.done():
+                run.future.set_exception(
+                    RuntimeClosed(f"{run.title} is {state}: its Runtime is {self.status}, and it had not ended.")
+                )
+        for batch in self._released:
+            for due in batch.dues:
+                if not due.done:
+                    batch.run.log.critical("Hook '%s' is left undone by its Runtime.", due.hook.name)
+                if due.call is not None:
+                    due.call.abandon()
+        self._runs.clear()
+        self._released.clear()
+        self._note_quiet()
 
     async def _all_quiet(self) -> None:
         while self._runs or self._released:
@@ -118,20 +147,7 @@ class Host:
             if run.parent is None or run.parent.host is not self:
                 run.signal(Cancel("its Runtime is closing."))
         grace = self.options.cancel_grace_seconds + self.options.hook_grace_seconds + LAST_MARGIN_SECONDS
-        self.call_later(grace, self._leave_the_rest)
-
-    def _leave_the_rest(self) -> None:
-        for run in self._runs.values():
-            state = run.snapshot.state.name
-            run.log.critical("It is %s, and is left behind by its Runtime, which closes.", state)
-            run.future.set_exception(RuntimeClosed(f"{run.title} is {state}: its Runtime closed before it ended."))
-        for batch in self._released:
-            for due in batch.dues:
-                if due.delivery.is_open:
-                    batch.run.log.critical("Hook '%s' is left undone by its Runtime, which closes.", due.hook.name)
-        self._runs.clear()
-        self._released.clear()
-        self._note_quiet()
+        self.call_later(grace, self._fail_the_rest)
 
     async def _close_twins_and_threads(self) -> None:
         """Close what stands in for this host on other loops, which blocks, and so is done in a thread."""
@@ -161,8 +177,8 @@ class Host:
                 self._start(run)
             else:
                 self.post(lambda: self._start_posted(run))
-        except SystemClosed:
-            del self._runs[run.snapshot.id]
+        except (SystemClosed, RuntimeClosed):
+            self._runs.pop(run.snapshot.id, None)
             raise RuntimeClosed("This Runtime closed while a run was being started in it.") from None
 
     def _start_posted(self, run: LiveRun) -> None:
@@ -174,6 +190,8 @@ class Host:
             raise
 
     def _start(self, run: LiveRun) -> None:
+        if self.status not in ("open", "draining"):
+            raise RuntimeClosed(f"This Runtime is {self.status}: {run.title} came too late.")
         ref, parent = self.start_actor(run), run.parent
         self.journal.append(run.created())
         # A call across loops blocks the caller's loop until it is done: that parent cannot end before.
@@ -268,6 +286,10 @@ class Host:
 
     def released_batches(self) -> list[Batch]:
         return list(self._released)
+
+    def is_released(self, batch: Batch) -> bool:
+        """Whether it was handed over and is not done."""
+        return batch in self._released
 
     def batch_done(self, batch: Batch) -> None:
         self._released.pop(batch, None)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from actwright.engine.messages import RunMessage
     from actwright_actors import ExitReason
 
-__all__ = ["CancelRequested", "RunSupervisor"]
+__all__ = ["CancelRequested", "Escalation", "RunSupervisor"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,3 +64,14 @@ class RunSupervisor(Actor[Down | CancelRequested]):
         # What ends the process ends the run too, and the caller has to see that, not an error of ours.
         ends_process = isinstance(cause, SystemExit | KeyboardInterrupt)
         successor.signal(Crash(cause if cause and ends_process else error, str(error)))
+
+
+class Escalation(Actor[Down]):
+    """Hears when the supervisor itself gives up, and tells the host: there is nobody else above."""
+
+    def __init__(self, host: Host) -> None:
+        self._host = host
+
+    async def handle(self, message: Down) -> None:
+        if message.reason.is_abnormal:
+            self._host.supervision_failed()
