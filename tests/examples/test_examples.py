@@ -1,0 +1,86 @@
+"""Each program in `examples/` runs, and prints what it should."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import get_args
+
+import pytest
+
+from actwright_actors import BackendName
+
+EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
+TESTED_ELSEWHERE = {"cloud_run_job.py", "web_app.py"}
+
+PRINTS = {
+    "first_flow.py": "Crashed: deleting the cloud job 'gpu-7'\nnightly ended Crashed\n",
+    "hooks_of_flows_and_tasks.py": (
+        "task my_task: Failed, The body raised ValueError: meh\n"
+        "flow my-flow: Completed\n"
+    ),
+    "several_hooks.py": (
+        "Task run succeeded!\n"
+        "If the task run succeeds or fails, this hook runs.\n"
+        "Task run failed!\n"
+        "If the task run succeeds or fails, this hook runs.\n"
+    ),
+    "hook_with_default_argument.py": "custom_value Completed\n",
+    "hook_with_keyword_arguments.py": "foo 42 Failed\n",
+    "sync_script.py": "4 pages: Running\n4 pages: Completed\n12 rows\n",
+    "trio_program.py": (
+        "wind: Completed, lock released\n"
+        "wind measured\n"
+        "frost: Cancelling, lock released\n"
+        "frost was cancelled: True\n"
+        "rain: Completed, lock released\n"
+        "rain measured\n"
+    ),
+}  # fmt: skip
+
+
+def run(*command: str | Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-W", "error", *command], cwd=EXAMPLES, env=os.environ | environment,
+        capture_output=True, text=True, timeout=30, check=False,
+    )  # fmt: skip
+
+
+def test_no_example_goes_untested() -> None:
+    assert {path.name for path in EXAMPLES.glob("*.py")} == set(PRINTS) | TESTED_ELSEWHERE
+
+
+@pytest.mark.parametrize("name", PRINTS)
+def test_an_example_prints_what_it_should(name: str) -> None:
+    ran = run(name)
+    assert (ran.returncode, ran.stdout) == (0, PRINTS[name]), ran.stderr
+
+
+@pytest.fixture
+def cloud(tmp_path: Path) -> Path:
+    """A cloud of one folder, where each job is a folder, and a `gcloud` that deletes one, once it is told "y"."""
+    gcloud = tmp_path / "gcloud"
+    gcloud.write_text(
+        "#!/bin/sh -e\n"
+        '[ "$1 $2 $3 $4 $6 $7" = "beta run jobs delete --region us-central1" ]\n'
+        'read answer; [ "$answer" = y ]\n'
+        f'rmdir "{tmp_path}/jobs/$5"\n'
+    )
+    gcloud.chmod(0o755)
+    (tmp_path / "jobs" / "job-7").mkdir(parents=True)
+    return tmp_path
+
+
+@pytest.mark.parametrize("backend", get_args(BackendName))
+def test_the_hook_of_a_crashed_flow_deletes_its_cloud_run_job(cloud: Path, backend: BackendName) -> None:
+    ran = run(
+        "-c", 'import cloud_run_job as it; it.crashing_flow.with_options(flow_run_name="job-7")()',
+        PATH=f"{cloud}:{os.environ['PATH']}", ACTWRIGHT_BACKGROUND_BACKEND=backend,
+    )  # fmt: skip
+    assert list((cloud / "jobs").iterdir()) == [], ran.stderr
+    assert "Exception ignored" not in ran.stderr
+    # The process ends as the task wanted it to: hooks do not swallow its exit.
+    assert ran.returncode == 1
+    assert ran.stderr.endswith("Crashing on purpose!\n")
