@@ -108,10 +108,15 @@ def close() -> None:
         loop.close()
 
 
+_lost: list[_Loop] = []
+
+
 def _forget() -> None:
-    """In a forked child the loops' threads do not exist, and what they left behind must not be closed twice."""
+    """In a forked child the loops' threads do not exist, and what they left behind must not be closed twice; nor freed,
+    since that would close it too, and wait for those threads."""
     global _lock
     _lock = threading.Lock()
+    _lost.extend(_loops.values())
     _loops.clear()
 
 
