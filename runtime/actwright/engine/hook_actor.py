@@ -43,6 +43,7 @@ class HookActor(Actor[Deliver]):
 
     def __init__(self, host: Host) -> None:
         self._host = host
+        self._begun: set[Batch] = set()
 
     async def on_start(self) -> None:
         for batch in self._host.released_batches():
@@ -52,16 +53,19 @@ class HookActor(Actor[Deliver]):
         self._begin(message.batch)
 
     def _begin(self, batch: Batch) -> None:
-        self.context.start_soon(self._deliver, batch)
+        # One released while this actor was between two lives is found at the start, and is in the mailbox as well.
+        if batch not in self._begun and self._host.is_released(batch):
+            self._begun.add(batch)
+            self.context.start_soon(self._deliver, batch)
 
     async def _deliver(self, batch: Batch) -> None:
         waited_for = batch.waited_for
         for place, due in enumerate(batch.dues):
             if place >= waited_for:
                 self._tell(batch)
-            if due.delivery.is_open:
-                await self._deliver_one(batch, due)
+            await self._deliver_one(batch, due)
         self._tell(batch)
+        self._begun.discard(batch)
         self._host.batch_done(batch)
 
     def _tell(self, batch: Batch) -> None:
@@ -73,24 +77,38 @@ class HookActor(Actor[Deliver]):
     async def _deliver_one(self, batch: Batch, due: Due) -> None:
         """One delivery, to its end: tries until one succeeds or no other may follow."""
         log = batch.run.log
-        while True:
-            if why := self._expired(due):
+        while not due.done:
+            if due.call is not None:  # ours, or one that outlived the hook actor before us, as a thread does
+                await self._conclude(batch, due, due.call, log)
+            elif why := self._expired(due):
                 self._change(due, due.delivery.skipped(self._now(), why))
                 log.error("Hook '%s' is not run: %s", due.hook.name, why)
-                return
-            await self._host.commit(DeliveryChanged(self._started(due)))
-            call, error = await self._try_once(batch, due, log)
-            if error is None:
-                self._change(due, due.delivery.succeeded(self._now()))
-                log.info("Hook '%s' finished running successfully", due.hook.name)
-                return
+                due.done = True
+            else:
+                await self._host.commit(DeliveryChanged(self._started(due)))
+                log.info("Running hook '%s' in response to entering state '%s'", due.hook.name, batch.state.name)
+                args = (batch.run.subject, batch.snapshot, batch.state)
+                due.call = self._call(partial(due.hook.fn, *args), due.hook, self._context(batch, due))
+
+    async def _conclude(self, batch: Batch, due: Due, call: HookCall, log: RunLogger) -> None:
+        """Wait for a try to end, record how, and see whether another one follows."""
+        error = await call.error()
+        if call.was_cut:
+            due.call = None
+        elif error is None:
+            self._change(due, due.delivery.succeeded(self._now()))
+            due.done = True
+            log.info("Hook '%s' finished running successfully", due.hook.name)
+        else:
             self._change(due, due.delivery.failed(self._now(), f"{type(error).__name__}: {error}"))
             log.error("An error was encountered while running hook '%s'", due.hook.name, exc_info=error)
-            if not _may_retry(due):
+            if _may_retry(due):
+                await self._host.sleep(due.hook.retry_delay_seconds)
+                await call.really_over()
+                due.call = None
+            else:
                 await self._give_up(batch, due.delivery, log)
-                return
-            await self._host.sleep(due.hook.retry_delay_seconds)
-            await call.really_over()
+                due.done = True
 
     def _started(self, due: Due) -> HookDelivery:
         due.delivery = due.delivery.started(self._now())
@@ -100,15 +118,11 @@ class HookActor(Actor[Deliver]):
         due.delivery = delivery
         self._host.journal.append(DeliveryChanged(delivery))
 
-    async def _try_once(self, batch: Batch, due: Due, log: RunLogger) -> tuple[HookCall, BaseException | None]:
-        log.info("Running hook '%s' in response to entering state '%s'", due.hook.name, batch.state.name)
-        args = (batch.run.subject, batch.snapshot, batch.state)
-        call = self._call(partial(due.hook.fn, *args), due.hook, self._context(batch, due))
-        return call, await call.error(self._host.hook_threads)
-
     def _call(self, fn: Callable[[], Any], hook: Hook, context: contextvars.Context) -> HookCall:
         timeout = hook.timeout_seconds or self._host.options.hook_timeout_seconds
-        return HookCall(fn, hook, self.context, context, timeout)
+        call = HookCall(fn, hook, self.context, context, timeout)
+        call.start(self._host.hook_threads)
+        return call
 
     def _context(self, batch: Batch, due: Due) -> contextvars.Context:
         """What the hook sees: the context variables of the run's caller, and where it stands."""
@@ -123,7 +137,7 @@ class HookActor(Actor[Deliver]):
         told = self._host.options.on_hook_failure
         if told is not None:
             call = self._call(partial(told.fn, delivery), told, batch.run.origin.context.copy())
-            error = await call.error(self._host.hook_threads)
+            error = await call.error()
             if error is not None:
                 log.error("on_hook_failure '%s' raised", told.name, exc_info=error)
 

@@ -13,7 +13,7 @@ from actwright.authoring.hooks import is_async
 from actwright.authoring.waiting import event_of
 from actwright.engine.steps import timed_steps
 from actwright.exceptions import HookTimedOut
-from actwright_actors import forget_event_loop
+from actwright_actors import ActorDead, escaped_cancellation_is_forged, forget_event_loop
 
 if TYPE_CHECKING:
     import contextvars
@@ -38,6 +38,9 @@ class HookCall:
         actor: whose child tasks async hooks are.
         context: the context variables that the call sees.
         timeout: seconds that the call may take, from when it begins: waiting for a thread does not count.
+
+    Attributes:
+        was_cut: the hook actor died under it, so it neither succeeded nor failed.
     """
 
     def __init__(
@@ -54,15 +57,19 @@ class HookCall:
         self._scope = anyio.CancelScope()
         self._timer: Timer | None = None
         self._work: ChildTask | Job | None = None
+        self.was_cut = False
 
-    async def error(self, threads: WorkerThreads) -> BaseException | None:
-        """Make the call and return what it raised, None if nothing; past the timeout, a HookTimedOut."""
+    def start(self, threads: WorkerThreads) -> None:
+        """Make the call, and return at once."""
         if is_async(self._hook.fn):
             self._arm()
             self._work = self._actor.start_soon(self._await_it, context=self._context)
         else:
             forget_event_loop(self._context)
             self._work = threads.submit(self._call_it)
+
+    async def error(self) -> BaseException | None:
+        """Wait for its end and return what it raised, None if nothing; past the timeout, a HookTimedOut."""
         await self._over.wait()
         if self._timer is not None:
             self._timer.cancel()
@@ -87,7 +94,10 @@ class HookCall:
             self._ended.set_result(None)
 
     def _go_on_in_loop(self) -> None:
-        self._work = self._actor.start_soon(self._await_it, context=self._context)
+        try:
+            self._work = self._actor.start_soon(self._await_it, context=self._context)
+        except ActorDead:
+            self._cut()
 
     async def _await_it(self) -> None:
         """Await the hook and keep how that ended. A cancellation that nobody ordered is a failure of the hook."""
@@ -98,16 +108,22 @@ class HookCall:
                     awaitable: Awaitable[Any] = self._fn()
                     await timed_steps(awaitable, self._warn_of_slow_step)
                 except anyio.get_cancelled_exc_class() as cancelled:
-                    if self._scope.cancel_called:
+                    if self._scope.cancel_called or not escaped_cancellation_is_forged(self._scope):
                         raise
                     error = cancelled
                 except BaseException as raised:
                     error = raised
-        finally:
-            if error is None:
-                self._ended.set_result(None)
-            else:
-                self._ended.set_exception(error)
+        except anyio.get_cancelled_exc_class():
+            self._cut()
+            raise
+        if error is None:
+            self._ended.set_result(None)
+        else:
+            self._ended.set_exception(error)
+
+    def _cut(self) -> None:
+        self.was_cut = True
+        self._over.set()
 
     def _arm(self) -> None:
         if not self._ended.done():
@@ -123,8 +139,13 @@ class HookCall:
         if self._ended.done() or self._work is None:
             return
         logger.warning("Hook '%s' did not end at its timeout. It is abandoned; it may still run.", self._hook.name)
-        self._work.abandon()
-        self._over.set()
+        self.abandon()
+
+    def abandon(self) -> None:
+        """Wait for it no longer, nor let a closing pool do so."""
+        if self._work is not None and not self._ended.done():
+            self._work.abandon()
+            self._over.set()
 
     def _warn_of_slow_step(self, seconds: float) -> None:
         logger.warning(

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from actwright.authoring.hooks import Hook
+    from actwright.engine.hook_call import HookCall
     from actwright.engine.live_run import LiveRun
     from actwright.models.runs import FlowRun, TaskRun
     from actwright.models.states import State
@@ -28,11 +29,19 @@ __all__ = ["Batch", "Due", "due_hooks"]
 
 @dataclass(slots=True)
 class Due:
-    """One hook that is due; `delivery` is where it stands."""
+    """One hook that is due.
+
+    Attributes:
+        delivery: where it stands.
+        call: the latest try; it may outlive the hook actor that began it.
+        done: nothing is left to do for it.
+    """
 
     delivery: HookDelivery
     hook: Hook
     runtime_wide: bool
+    call: HookCall | None = None
+    done: bool = False
 
 
 @dataclass(slots=True, eq=False)

@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from datetime import UTC, datetime
 from enum import Enum, auto
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -353,7 +354,7 @@ class RunActor(Actor[m.RunMessage]):
         if verdict.is_cancelling() or verdict.is_cancelled():
             self._begin_cancelling(verdict.message)
         elif not self._may_retry(verdict):
-            self._enter(verdict)
+            self._enter_verdict(verdict)
         elif options.retry_condition_fn is None:
             self._await_retry(verdict)
         else:
@@ -377,7 +378,11 @@ class RunActor(Actor[m.RunMessage]):
     def retry_decided(self, message: m.RetryDecided) -> None:
         if self.phase is Phase.DECIDING:
             verdict = self._the_verdict()
-            self._await_retry(verdict) if message.again else self._enter(verdict)
+            self._await_retry(verdict) if message.again else self._enter_verdict(verdict)
+
+    def _enter_verdict(self, verdict: State[Any]) -> None:
+        # It was reached when the body ended, and is entered now that the children have, too.
+        self._enter(verdict.model_copy(update={"timestamp": datetime.now(UTC)}))
 
     def _await_retry(self, verdict: State[Any]) -> None:
         attempt, options = self.run.snapshot.run_count, self.run.options

@@ -33,7 +33,7 @@ MAX_ABANDONED = 100
 class Job:
     """One call in a worker thread. It can be withdrawn until it starts, and abandoned after."""
 
-    __slots__ = ("_pool", "abandoned", "fn", "holds_place", "thread", "waits")
+    __slots__ = ("_pool", "abandoned", "done", "fn", "holds_place", "thread", "waits")
 
     def __init__(self, pool: WorkerThreads, fn: Callable[[], object]) -> None:
         self._pool = pool
@@ -42,9 +42,10 @@ class Job:
         self.holds_place = False
         self.waits = 0
         self.abandoned = False
+        self.done = False
 
     def withdraw(self) -> bool:
-        """Take it out of the queue. False when it has started: then it runs to its end."""
+        """Take it out of the queue. False when it is not there: it has started, and runs to its end, or is out."""
         return self._pool.withdraw(self)
 
     def abandon(self) -> None:
@@ -124,19 +125,20 @@ class WorkerThreads:
 
     def withdraw(self, job: Job) -> bool:
         with self._wake:
-            if job.thread is not None:
+            if job not in self._queue:
                 return False
             self._queue.remove(job)
             return True
 
     def abandon(self, job: Job) -> None:
         with self._wake:
-            if job.abandoned:
+            if job in self._queue:
+                self._queue.remove(job)
+            if job.thread is None or job.done or job.abandoned:
                 return
             job.abandoned = True
             self.abandoned += 1
-            if job.thread is not None:
-                self._stuck.add(job.thread)
+            self._stuck.add(job.thread)
             if self.abandoned <= MAX_ABANDONED:
                 self._release(job)
                 return
@@ -213,6 +215,7 @@ class WorkerThreads:
 
     def _finish(self, job: Job) -> None:
         with self._wake:
+            job.done = True
             if job.abandoned:
                 self.abandoned -= 1
                 self._stuck.discard(threading.current_thread())
