@@ -12,6 +12,7 @@ import anyio
 import pytest
 from tests.engine.gate import Gate
 from tests.engine.recorder import Recorder
+from tests.engine.subjects import bodies, raising
 from tests.engine.watched import at_rest, open_runtime, until
 
 from actwright import Runtime, flow, hook, runtime
@@ -19,8 +20,6 @@ from actwright.models.deliveries import DeliveryStatus, HookDelivery
 from actwright_actors.testing import ManualClock
 
 pytestmark = pytest.mark.anyio
-
-both = pytest.mark.parametrize("is_async", [False, True], ids=["sync", "async"])
 
 
 async def body() -> str:
@@ -39,13 +38,6 @@ def calling(does: Callable[[], object], is_async: bool) -> Callable[..., Any]:
     return async_hook if is_async else sync_hook
 
 
-def raising(error: BaseException) -> Callable[[], None]:
-    def fail() -> None:
-        raise error
-
-    return fail
-
-
 def deliveries(opened: Runtime) -> list[tuple[DeliveryStatus, int]]:
     """Where each delivery stands, and how often it was begun."""
     return [(delivery.status, delivery.attempt) for delivery in opened.journal.deliveries()]
@@ -54,7 +46,7 @@ def deliveries(opened: Runtime) -> list[tuple[DeliveryStatus, int]]:
 # A hook that raises
 
 
-@both
+@bodies
 @pytest.mark.parametrize(
     "error",
     [ValueError("on purpose"), SystemExit(3), KeyboardInterrupt(), asyncio.CancelledError(), TimeoutError()],
@@ -78,7 +70,7 @@ async def test_whatever_a_hook_raises_the_next_one_runs_and_the_state_stays(
     assert record.exc_info[1] is error
 
 
-@both
+@bodies
 async def test_a_hook_that_raises_before_the_body_does_not_keep_it_from_starting(is_async: bool) -> None:
     async with open_runtime():
         assert await flow(body, on_running=[calling(raising(SystemExit()), is_async)])() == "the result"
@@ -87,7 +79,7 @@ async def test_a_hook_that_raises_before_the_body_does_not_keep_it_from_starting
 # Tries
 
 
-@both
+@bodies
 async def test_a_hook_is_tried_again_until_it_succeeds_always_as_the_same_delivery(is_async: bool) -> None:
     ids: list[Any] = []
 
@@ -107,7 +99,7 @@ async def test_a_hook_is_tried_again_until_it_succeeds_always_as_the_same_delive
     ("options", "attempts"),
     [({}, 1), ({"retries": 2}, 3), ({"retries": 5, "max_attempts": 2}, 2), ({"retries": 1, "max_attempts": 9}, 2)],
 )
-@both
+@bodies
 async def test_a_hook_is_given_up_after_its_retries_or_its_most_attempts(
     options: Any, attempts: int, is_async: bool, recorder: Recorder
 ) -> None:
@@ -286,7 +278,7 @@ async def test_a_delivery_that_is_older_than_it_may_be_is_skipped_and_said_so(
     async def takes_a_minute(*args: Any) -> None:
         clock.advance(60)
 
-    hooks = [
+    hooks: list[Any] = [
         takes_a_minute,
         hook(recorder.hook("fresh enough"), expires_seconds=61),
         hook(recorder.hook("too old"), expires_seconds=60),
@@ -357,7 +349,7 @@ async def test_an_abandoned_hook_that_ends_after_all_changes_nothing(recorder: R
 # Who is told
 
 
-@both
+@bodies
 async def test_on_hook_failure_is_told_once_of_each_delivery_that_failed_for_good(is_async: bool) -> None:
     told: list[HookDelivery] = []
 
@@ -373,7 +365,7 @@ async def test_on_hook_failure_is_told_once_of_each_delivery_that_failed_for_goo
     assert (failed.attempt, failed.error) == (3, "ValueError: on purpose")
 
 
-@both
+@bodies
 async def test_an_on_hook_failure_that_raises_is_logged_and_not_told_of_itself(
     is_async: bool, recorder: Recorder, caplog: pytest.LogCaptureFixture
 ) -> None:

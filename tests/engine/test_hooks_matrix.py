@@ -17,8 +17,9 @@ from uuid import UUID
 import anyio
 import pytest
 from tests.engine.recorder import Recorder
+from tests.engine.subjects import kinds, made
 
-from actwright import Flow, FlowRun, Runtime, State, TaskRun, flow, run_flow, runtime, task
+from actwright import FlowRun, Runtime, State, TaskRun, flow, run_flow, runtime
 from actwright.authoring.hooks import HOOK_EVENTS
 from actwright.authoring.waiting import event_of
 
@@ -146,8 +147,9 @@ class Body:
 
 async def final_state(subject: Any) -> State[Any]:
     """What calling it with return_state=True returns: a flow by run_flow, a task in a flow of its own kind."""
-    if isinstance(subject, Flow):
-        return await run_flow(subject, return_state=True)
+    if subject.kind == "flow":
+        state: State[Any] = await run_flow(subject, return_state=True)
+        return state
     states: list[State[Any]] = []
 
     def around() -> None:
@@ -163,14 +165,13 @@ async def final_state(subject: Any) -> State[Any]:
 @pytest.mark.parametrize("event", HOOK_EVENTS)
 @pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize("is_async", [False, True], ids=["sync-body", "async-body"])
-@pytest.mark.parametrize("kind", ["flow", "task"])
+@kinds
 async def test_a_hook_is_called_once_in_its_place_with_the_very_state(
     kind: str, is_async: bool, shape: str, event: str, recorder: Recorder
 ) -> None:
     case, body = CASES[event], Body(event, recorder)
-    decorate: Any = flow if kind == "flow" else task
     hooks = [SHAPES[shape](recorder, label) for label in ("first", "second")]
-    subject = decorate(body.asynchronous if is_async else body.sync, retries=case.retries, **{event: hooks})
+    subject = made(kind, body.asynchronous if is_async else body.sync, retries=case.retries, **{event: hooks})
     finals: list[State[Any]] = []
     with anyio.fail_after(20):
         async with Runtime() as within, anyio.create_task_group() as tasks:

@@ -7,6 +7,7 @@ from typing import Any
 import anyio
 import pytest
 from tests.engine.recorder import Recorder
+from tests.engine.subjects import bodies, kinds, made, started
 from tests.engine.watched import at_rest, open_runtime
 
 from actwright import Flow, Runtime, flow, task
@@ -35,7 +36,7 @@ async def test_they_fire_after_the_runs_own_in_the_same_transition(recorder: Rec
 
 
 @pytest.mark.parametrize("event", HOOK_EVENTS)
-@pytest.mark.parametrize("kind", ["flow", "task"])
+@kinds
 async def test_a_run_without_hooks_of_its_own_has_those_of_every_list(
     kind: str, event: str, recorder: Recorder
 ) -> None:
@@ -47,11 +48,10 @@ async def test_a_run_without_hooks_of_its_own_has_those_of_every_list(
         if event == "on_failure" or (event == "on_retry" and len(recorder.seen) == 0):
             raise ValueError("on purpose")
 
-    decorate: Any = flow if kind == "flow" else task
-    subject = decorate(ends_as_wanted, retries=1 if event == "on_retry" else 0)
+    subject = made(kind, ends_as_wanted, retries=1 if event == "on_retry" else 0)
     options: Any = {f"{kind}_hooks": {event: [recorder.hook(event)]}}
     async with open_runtime(**options) as opened:
-        handle = opened.submit(subject) if kind == "flow" else subject.submit()
+        handle = started(opened, subject)
         await at_rest()
         if event == "on_cancellation":
             await handle.cancel()
@@ -73,7 +73,7 @@ async def test_hooks_for_flows_are_not_for_tasks_and_the_other_way_round(recorde
         assert seen.label.startswith("flow" if isinstance(seen.subject, Flow) else "task")
 
 
-@pytest.mark.parametrize("is_async", [False, True], ids=["sync", "async"])
+@bodies
 async def test_a_run_that_such_a_hook_starts_has_none_of_them_nor_have_its_children(
     is_async: bool, recorder: Recorder
 ) -> None:
@@ -132,7 +132,9 @@ async def test_a_broken_one_does_not_touch_the_run(recorder: Recorder) -> None:
 
 
 def test_a_list_that_does_not_exist_is_refused_by_name() -> None:
-    with pytest.raises(ValueError, match=r"flow_hooks has no event 'on_success'\. Expected one of on_running, on_retry"):
+    with pytest.raises(
+        ValueError, match=r"flow_hooks has no event 'on_success'\. Expected one of on_running, on_retry"
+    ):
         Runtime(flow_hooks={"on_success": []})
 
 

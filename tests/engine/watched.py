@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from typing import Unpack
 
 import anyio
-import anyio.lowlevel
 
 from actwright import Runtime
 from actwright.engine.options import RuntimeKeywords
@@ -18,7 +17,7 @@ WATCHDOG_SECONDS = 20
 
 
 @asynccontextmanager
-async def open_runtime(**options: Unpack[RuntimeKeywords]) -> AsyncIterator[Runtime]:
+async def open_runtime(**options: Unpack[RuntimeKeywords]) -> AsyncGenerator[Runtime]:
     """A Runtime; a test that hangs in it fails."""
     with anyio.fail_after(WATCHDOG_SECONDS):
         async with Runtime(**options) as runtime:
