@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
+from copy import deepcopy
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -96,13 +97,13 @@ class MemoryJournal:
 
     def variable(self, name: str) -> Any:
         with self._lock:
-            return self._variables[name]
+            return deepcopy(self._variables[name])  # what a caller does to a value must not change the stored one
 
     def set_variable(self, name: str, value: Any, *, overwrite: bool) -> None:
         with self._lock:
             if name in self._variables and not overwrite:
                 raise FileExistsError(name)
-            self._variables[name] = value
+            self._variables[name] = deepcopy(value)
 
     def unset_variable(self, name: str) -> bool:
         with self._lock:
