@@ -97,8 +97,12 @@ class Host:
         except BaseException as error:
             first = error
         self.status = "closed"
-        with anyio.CancelScope(shield=True):
-            await self._close_twins_and_threads()
+        try:
+            await self._close_twins()
+        except BaseException as error:
+            first = first or error
+        self.worker_threads.close()
+        self.hook_threads.close()
         if first is not None and exc is None:
             exc_type, exc, tb = type(first), first, first.__traceback__
         try:
@@ -149,12 +153,12 @@ class Host:
         grace = self.options.cancel_grace_seconds + self.options.hook_grace_seconds + LAST_MARGIN_SECONDS
         self.call_later(grace, self._fail_the_rest)
 
-    async def _close_twins_and_threads(self) -> None:
+    async def _close_twins(self) -> None:
         """Close what stands in for this host on other loops, which blocks, and so is done in a thread."""
         if self.close_twins is not None:
-            await self.worker_threads.run(self.close_twins)
-        self.worker_threads.close()
-        self.hook_threads.close()
+            _, closed = self.worker_threads.start(self.close_twins)
+            await wait_through(event_of(closed))
+            closed.result()
 
     # Runs
 

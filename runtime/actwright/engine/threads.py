@@ -97,6 +97,17 @@ class WorkerThreads:
 
     async def run(self, fn: Callable[[], T]) -> T:
         """Call `fn` in a thread and wait for what it returns or raises. Cancelled meanwhile, its thread goes on."""
+        job, future = self.start(fn)
+        try:
+            await event_of(future).wait()
+        except BaseException:
+            if not job.withdraw():
+                job.abandon()
+            raise
+        return future.result()
+
+    def start(self, fn: Callable[[], T]) -> tuple[Job, Future[T]]:
+        """Call `fn` in a thread, whatever becomes of the caller; the future is what it returns or raises."""
         future: Future[T] = Future()
 
         def settle() -> None:
@@ -105,14 +116,7 @@ class WorkerThreads:
             except BaseException as error:
                 future.set_exception(error)
 
-        job = self.submit(settle)
-        try:
-            await event_of(future).wait()
-        except BaseException:
-            if not job.withdraw():
-                job.abandon()
-            raise
-        return future.result()
+        return self.submit(settle), future
 
     def close(self) -> None:
         """Let the threads end, and wait for those that are idle. Those of abandoned jobs end when these do."""
