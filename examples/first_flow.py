@@ -13,12 +13,12 @@ async def delete_job(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any])
     print(f"{state.name}: deleting the cloud job {flow_run.parameters['job']!r}")
 
 
-@task
+@task(task_run_name="train on {job}")
 async def train(job: str) -> None:
     raise SystemExit(f"{job} ran out of memory")  # passes every `except Exception`
 
 
-@flow(on_failure=[delete_job], on_cancellation=[delete_job], on_crashed=[delete_job])
+@flow(flow_run_name="nightly", on_failure=[delete_job], on_cancellation=[delete_job], on_crashed=[delete_job])
 async def nightly(job: str) -> None:
     await train(job)
 

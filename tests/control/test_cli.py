@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from importlib.machinery import ModuleSpec
@@ -34,6 +35,9 @@ def test_the_demo_shows_every_kind_of_hook_without_a_terminal_on_any_back_end(ba
     for event in HOOK_EVENTS:
         assert f"● {event}" in ran.stdout
     assert "33 hooks were due, 33 ran." in ran.stdout
+    took = re.search(r"It took ([\d.]+) s", ran.stdout)
+    assert took
+    assert float(took[1]) < 10
     assert max(map(len, ran.stdout.splitlines())) <= 80
 
 
