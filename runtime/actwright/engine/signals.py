@@ -87,14 +87,15 @@ class Interrupts:
             signal.signal(number, signal.SIG_DFL)
             os.kill(os.getpid(), number)
             return
-        # The messages go first: whatever the exception then makes of a body, the run knows why it ends.
+        # The messages go first: whatever the exception then makes of a body, the run knows why it ends. The innermost
+        # run hears of it first, or it might be told to stop by the one around it instead.
         if number == signal.SIGINT:
             self.pending = KeyboardInterrupt()
-            for run in self._runs:
+            for run in reversed(self._runs):
                 run.cancel("SIGINT")
         else:
             self.pending = SystemExit(128 + number)
-            for run in self._runs:
+            for run in reversed(self._runs):
                 run.signal(Crash(self.pending, "SIGTERM"))
         self._raise_pending()
 
