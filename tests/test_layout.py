@@ -39,16 +39,17 @@ ENGINE_DOORS = {"actwright.engine.messages", "actwright.engine.runtime"}
 PUBLIC = {
     "actwright": [
         "Cancelled", "Cancelling", "Completed", "Crashed", "Failed", "Flow", "FlowRun", "Handle", "Pending", "Running",
-        "Runtime", "State", "StateType", "Task", "TaskRun", "allow_failure", "as_completed", "flow", "get_run_logger",
-        "hook", "run_flow", "tags", "task", "unmapped", "wait",
+        "Runtime", "State", "StateType", "Task", "TaskRun", "Variable", "allow_failure", "as_completed", "flow",
+        "get_run_logger", "hook", "run_flow", "tags", "task", "unmapped", "wait",
     ],
     "actwright_actors": [
         "Actor", "ActorContext", "ActorDead", "ActorError", "ActorRef", "ActorSystem", "AskTimeout", "BackendName",
-        "ChildSpec", "ChildTask", "Clock", "Crashed", "DeadLetter", "DeadLetterHandler", "DeadLetterReason", "Down",
-        "ExitReason", "Killed", "MailboxFull", "MailboxOptions", "NameTaken", "Normal", "Overflow", "Request",
-        "RestartIntensityExceeded", "Shutdown", "StartFailed", "Supervisor", "SystemClock", "SystemClosed", "Timer",
-        "Timers", "WrongThread", "backend_options", "current_backend_name", "escaped_cancellation_is_forged",
-        "wait_through",
+        "Backoff", "ChildSpec", "ChildTask", "Clock", "Crashed", "DeadLetter", "DeadLetterHandler", "DeadLetterReason",
+        "Down", "ExitReason", "Killed", "MailboxFull", "MailboxOptions", "NameTaken", "NoSuchChild", "Normal",
+        "Overflow", "Refusal", "Request", "RestartIntensityExceeded", "RestartType", "Shutdown", "StartChild",
+        "StartFailed", "StopChild", "Strategy", "Supervisor", "SystemClock", "SystemClosed", "Timer", "Timers",
+        "WrongThread", "backend_options", "current_backend_name", "escaped_cancellation_is_forged", "forget_event_loop",
+        "thread_safe_caller", "wait_through",
     ],
 }  # fmt: skip
 

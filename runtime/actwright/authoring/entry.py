@@ -15,9 +15,8 @@ from typing import TYPE_CHECKING, Any, Protocol, cast
 if TYPE_CHECKING:
     from actwright.authoring.futures import Handle
     from actwright.authoring.runnable import Runnable
-    from actwright.journal.protocol import Journal
 
-__all__ = ["Call", "EngineEntry", "engine"]
+__all__ = ["Call", "EngineEntry", "VariableStore", "engine"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +36,22 @@ class Call:
     wait_for: tuple[Any, ...] = ()
 
 
+class VariableStore(Protocol):
+    """Named JSON values; a journal is one."""
+
+    def variable(self, name: str) -> Any:
+        """The value of a variable. Raises KeyError when there is none."""
+        ...
+
+    def set_variable(self, name: str, value: Any, *, overwrite: bool) -> None:
+        """Set a variable. Raises FileExistsError when there is one and `overwrite` is false."""
+        ...
+
+    def unset_variable(self, name: str) -> bool:
+        """Forget a variable; whether there was one."""
+        ...
+
+
 class EngineEntry(Protocol):
     """What authoring asks of the engine."""
 
@@ -52,8 +67,8 @@ class EngineEntry(Protocol):
         """Start a run and return at once."""
         ...
 
-    def journal(self) -> Journal:
-        """The journal that the code that asks writes to."""
+    def variables(self) -> VariableStore:
+        """Where the code that asks keeps variables."""
         ...
 
 

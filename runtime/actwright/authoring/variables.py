@@ -42,7 +42,7 @@ class Variable:
             KeyError: there is none, and no default was given.
         """
         try:
-            return cls(name, engine().journal().variable(name))
+            return cls(name, engine().variables().variable(name))
         except KeyError:
             if default is not _MISSING:
                 return cls(name, default)
@@ -65,7 +65,7 @@ class Variable:
                 f"Variable {name!r} must be JSON (str, number, bool, None, list, dict): {error}"
             ) from error
         try:
-            engine().journal().set_variable(name, copy, overwrite=overwrite)
+            engine().variables().set_variable(name, copy, overwrite=overwrite)
         except FileExistsError:
             raise ValueError(f"There is a variable {name!r} already. Use overwrite=True to replace it.") from None
         return cls(name, copy)
@@ -73,7 +73,7 @@ class Variable:
     @classmethod
     def unset(cls, name: str) -> bool:
         """Forget a variable; whether there was one."""
-        return engine().journal().unset_variable(name)
+        return engine().variables().unset_variable(name)
 
     def __await__(self) -> Generator[Any, Any, Self]:
         return self

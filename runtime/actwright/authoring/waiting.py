@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from concurrent.futures import Future
     from typing import Any
 
-__all__ = ["Slot", "blocking", "event_of", "set_slot", "take", "until_done"]
+__all__ = ["LOOK_UP_SECONDS", "Slot", "blocking", "event_of", "set_slot", "take", "until_done"]
 
 T = TypeVar("T")
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from actwright.engine.threads import Job
     from actwright_actors import ActorContext, ChildTask
 
-__all__ = ["Attempt", "CallersThread", "OnLoop", "Place", "WorkerThread"]
+__all__ = ["Attempt", "CallersThread", "Execution", "OnLoop", "Place", "WorkerThread"]
 
 
 class Attempt:

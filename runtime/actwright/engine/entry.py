@@ -31,12 +31,12 @@ if TYPE_CHECKING:
     from actwright.journal.protocol import Journal
     from actwright.models.states import State
 
-__all__ = ["call", "call_async", "journal", "submit"]
+__all__ = ["call", "call_async", "submit", "variables"]
 
 logger = logging.getLogger("actwright.engine")
 
-BLOCKED_LOOP_SECONDS = 0.1
-HISTORY = "History is kept in memory: it ends with this process."
+_BLOCKED_LOOP_SECONDS = 0.1
+_HISTORY = "History is kept in memory: it ends with this process."
 
 
 def call(call: Call) -> Any:
@@ -76,7 +76,7 @@ def _host_for_blocking() -> Host:
     host = ambient_host()
     if host is None:
         if CURRENT.get() is None and current_backend_name() is None:
-            show_logs_of_a_script(HISTORY)
+            show_logs_of_a_script(_HISTORY)
         return background_host(None)
     return background_host(host) if host.in_loop_thread() else host
 
@@ -90,7 +90,7 @@ async def call_async(call: Call) -> Any:
     if host is not None and host.in_loop_thread():
         return _outcome(await _wait_for(launch(host, call, usual_place(call))), call)
     if host is None:
-        show_logs_of_a_script(HISTORY)
+        show_logs_of_a_script(_HISTORY)
     # Ambient to the run alone, which knows its host: a call in another task must not end with this one.
     async with Host(RuntimeOptions.of({}) if host is None else host.twin_options()) as own:
         state = await _wait_for(launch(own, call, usual_place(call)))
@@ -124,8 +124,8 @@ def submit(call: Call) -> Handle[Any]:
         return Handle(launch(host, call, usual_place(call)))
 
 
-def journal() -> Journal:
-    """The journal that the code that asks writes to: of the Runtime around it, or of this process."""
+def variables() -> Journal:
+    """Where the code that asks keeps variables: in the journal of the Runtime around it, or of this process."""
     return (ambient_host() or background_host(None)).journal
 
 
@@ -137,7 +137,7 @@ _warned_lines: set[tuple[str, int]] = set()
 
 
 def _warn_of_blocked_loop(run: LiveRun, seconds: float) -> None:
-    if seconds < BLOCKED_LOOP_SECONDS:
+    if seconds < _BLOCKED_LOOP_SECONDS:
         return
     frame = inspect.currentframe()
     while frame is not None and frame.f_globals.get("__name__", "").startswith("actwright."):

@@ -27,7 +27,7 @@ __all__ = ["HookCall"]
 
 logger = logging.getLogger("actwright.engine")
 
-UNWIND_SECONDS = 1.0
+_UNWIND_SECONDS = 1.0
 """How long an async hook that was cancelled at its timeout may take to unwind before it is given up."""
 
 
@@ -133,7 +133,7 @@ class HookCall:
         self._error = HookTimedOut(f"Hook '{self._hook.name}' took longer than its timeout of {self._timeout:g} s")
         self._scope.cancel()
         unwinds = is_async(self._hook.fn)
-        self._timer = self._actor.system.timers.call_later(UNWIND_SECONDS if unwinds else 0, self._give_up)
+        self._timer = self._actor.system.timers.call_later(_UNWIND_SECONDS if unwinds else 0, self._give_up)
 
     def _give_up(self) -> None:
         if self._ended.done() or self._work is None:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from actwright.models.deliveries import HookDelivery
     from actwright_actors import Clock
 
-__all__ = ["RuntimeKeywords", "RuntimeOptions"]
+__all__ = ["HooksByEvent", "RuntimeKeywords", "RuntimeOptions"]
 
 HooksByEvent = Mapping[str, Iterable[Callable[..., object]]]
 

@@ -20,7 +20,7 @@ from actwright.authoring.waiting import event_of, set_slot
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
 
-__all__ = ["Job", "WorkerThreads"]
+__all__ = ["IDLE_SECONDS", "MAX_ABANDONED", "Job", "WorkerThreads"]
 
 logger = logging.getLogger("actwright.threads")
 
