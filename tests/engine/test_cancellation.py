@@ -1,308 +1,27 @@
-"""Cancelling a run: by whatever means and at whatever moment, it ends Cancelled, once, with its hooks run once."""
+"""Cancelling a run: whoever asks, and at whatever moment, it ends Cancelled, with its hooks run once."""
 
 from __future__ import annotations
 
-import asyncio
-import logging
-import threading
-from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import asynccontextmanager
 from typing import Any
 from uuid import uuid4
 
 import anyio
 import pytest
-from tests.engine.faults import ON_ASYNCIO, leaks_no_task, live, names
+from tests.engine.faults import leaks_no_task, live, names
 from tests.engine.gate import WATCHDOG_SECONDS, Gate
 from tests.engine.phases import BEFORE_THE_END, Phase, name_of
 from tests.engine.recorder import Recorder
 from tests.engine.watched import at_rest, open_runtime
 
-from actwright import Completed, Failed, Flow, Handle, Runtime, State, flow, hook, run_flow, task, wait
+from actwright import Completed, Failed, Handle, Runtime, State, flow, hook, task, wait
 from actwright.engine.messages import BodyEnded
 from actwright.exceptions import CancelledRun, RunError, RunIsFinal
 from actwright.models.outcomes import Returned
-from actwright_actors.testing import ManualClock
 
 pytestmark = pytest.mark.anyio
 
-CANCELLED = ["on_running", "body unwound", "on_cancellation", "on_end"]
-"""What a run goes through whose body was cancelled."""
 
-
-def endless(recorder: Recorder, started: anyio.Event) -> Flow[[], Any]:
-    """A flow that only a cancellation ends."""
-
-    async def body() -> None:
-        started.set()
-        try:
-            await anyio.sleep_forever()
-        finally:
-            recorder.mark("body unwound")
-
-    return flow(body, name="endless", **recorder.all_hooks())
-
-
-@asynccontextmanager
-async def anywhere(inside: bool) -> AsyncGenerator[None]:
-    """In an open Runtime, or in none: then `run_flow` opens its own."""
-    with anyio.fail_after(WATCHDOG_SECONDS), leaks_no_task():
-        if inside:
-            async with Runtime():
-                yield
-        else:
-            yield
-
-
-# Each of these calls the flow, and is cancelled in its own way once the body has started.
-
-Canceller = Callable[[Flow[[], Any], anyio.Event], Awaitable[None]]
-
-
-async def by_move_on_after(endless: Flow[[], Any], started: anyio.Event) -> None:
-    async def pass_the_deadline() -> None:
-        await started.wait()
-        scope.deadline = anyio.current_time()
-
-    scope = anyio.move_on_after(WATCHDOG_SECONDS)
-    async with anyio.create_task_group() as group:
-        group.start_soon(pass_the_deadline)
-        with scope:
-            await run_flow(endless)
-    assert scope.cancelled_caught
-
-
-async def by_a_failing_task_group(endless: Flow[[], Any], started: anyio.Event) -> None:
-    async def call() -> None:
-        await run_flow(endless)
-
-    async def abort() -> None:
-        async with anyio.create_task_group() as group:
-            group.start_soon(call)
-            await started.wait()
-            raise ValueError("sibling")
-
-    with pytest.raises(ExceptionGroup) as caught:
-        await abort()
-    assert caught.group_contains(ValueError, match="sibling")
-
-
-async def by_wait_for(endless: Flow[[], Any], started: anyio.Event) -> None:
-    loop = asyncio.get_running_loop()
-    asked = loop.time()
-    with pytest.raises(TimeoutError):
-        await asyncio.wait_for(run_flow(endless), 0.2)
-    assert loop.time() - asked >= 0.19
-    assert started.is_set()
-
-
-async def by_asyncio_timeout(endless: Flow[[], Any], started: anyio.Event) -> None:
-    async def pass_the_deadline() -> None:
-        await started.wait()
-        timeout.reschedule(0)
-
-    side = asyncio.ensure_future(pass_the_deadline())
-    timeout = asyncio.timeout(None)
-
-    async def call() -> None:
-        async with timeout:
-            await run_flow(endless)
-
-    with pytest.raises(TimeoutError):
-        await call()
-    await side
-
-
-async def by_an_aborting_asyncio_task_group(endless: Flow[[], Any], started: anyio.Event) -> None:
-    async def abort() -> None:
-        async with asyncio.TaskGroup() as group:
-            group.create_task(run_flow(endless))
-            await started.wait()
-            raise ValueError("sibling")
-
-    with pytest.raises(ExceptionGroup) as caught:
-        await abort()
-    assert caught.group_contains(ValueError, match="sibling")
-
-
-async def by_two_cancels_of_its_task(endless: Flow[[], Any], started: anyio.Event) -> None:
-    caller = asyncio.ensure_future(run_flow(endless))
-    await started.wait()
-    caller.cancel("first")
-    await asyncio.sleep(0.05)
-    caller.cancel("second")
-    with pytest.raises(asyncio.CancelledError):
-        await caller
-
-
-EVERYWHERE: list[Canceller] = [by_move_on_after, by_a_failing_task_group]
-NATIVE: list[Canceller] = [
-    by_wait_for,
-    by_asyncio_timeout,
-    by_an_aborting_asyncio_task_group,
-    by_two_cancels_of_its_task,
-]
-
-
-@pytest.mark.parametrize("inside", [True, False], ids=["in a Runtime", "without one"])
-@pytest.mark.parametrize("cancel", EVERYWHERE, ids=name_of)
-async def test_a_cancelled_caller_leaves_a_cancelled_run_whose_hooks_ran_once(
-    cancel: Canceller, inside: bool, recorder: Recorder
-) -> None:
-    started = anyio.Event()
-    async with anywhere(inside):
-        await cancel(endless(recorder, started), started)
-        assert recorder.order == CANCELLED  # all of it before the caller goes on
-    assert recorder.order == CANCELLED
-    assert recorder.states("on_end")[0].is_cancelled()
-
-
-@pytest.mark.parametrize(**ON_ASYNCIO)
-@pytest.mark.parametrize("inside", [True, False], ids=["in a Runtime", "without one"])
-@pytest.mark.parametrize("cancel", NATIVE, ids=name_of)
-async def test_a_natively_cancelled_caller_leaves_a_cancelled_run_whose_hooks_ran_once(
-    cancel: Canceller, inside: bool, recorder: Recorder
-) -> None:
-    started = anyio.Event()
-    async with anywhere(inside):
-        await cancel(endless(recorder, started), started)
-        assert recorder.order == CANCELLED
-    assert recorder.order == CANCELLED
-    assert recorder.states("on_end")[0].is_cancelled()
-
-
-@pytest.mark.parametrize(**ON_ASYNCIO)
-@pytest.mark.parametrize("inside", [True, False], ids=["in a Runtime", "without one"])
-async def test_native_cancels_that_come_while_the_hooks_run_do_not_cut_them(inside: bool, recorder: Recorder) -> None:
-    gate, started = Gate(), anyio.Event()
-
-    async def slow(*_: object) -> None:
-        await gate.astop_here()
-        recorder.mark("slow hook")
-
-    async with anywhere(inside):
-        caller = asyncio.ensure_future(
-            run_flow(endless(recorder, started).with_options(on_cancellation=[slow], on_running=[]))
-        )
-        await started.wait()
-        caller.cancel()
-        await gate.reached()
-        for _ in range(3):
-            caller.cancel()
-            await at_rest()
-        assert not caller.done()
-        gate.open()
-        with pytest.raises(asyncio.CancelledError):
-            await caller
-    assert recorder.order == ["body unwound", "slow hook", "on_end"]
-
-
-async def test_one_of_two_callers_without_a_runtime_that_is_cancelled_leaves_the_other_alone() -> None:
-    gate, other = Gate(), Gate()
-
-    @flow
-    async def stays() -> str:
-        await gate.astop_here()
-        return "stayed"
-
-    @flow
-    async def goes() -> None:
-        await other.astop_here()
-
-    results: list[str] = []
-
-    async def call_stays() -> None:
-        results.append(await run_flow(stays))
-
-    with anyio.fail_after(WATCHDOG_SECONDS):
-        async with anyio.create_task_group() as group:
-            with anyio.CancelScope() as scope:
-
-                async def cancel_when_both_run() -> None:
-                    await other.reached()
-                    group.start_soon(call_stays)
-                    await gate.reached()
-                    scope.cancel()
-
-                group.start_soon(cancel_when_both_run)
-                await run_flow(goes)
-            assert scope.cancelled_caught
-            gate.open()
-    assert results == ["stayed"]
-
-
-# Outcome and Cancel
-
-
-@pytest.mark.parametrize("kind", ["flow", "task", "task with hooks"])
-async def test_an_outcome_posted_before_a_cancel_stands_and_the_cancel_names_the_state(kind: str) -> None:
-    handles: list[Handle[Any]] = []
-    recorder, started = Recorder(), anyio.Event()
-
-    async def body() -> None:
-        started.set()
-        await anyio.sleep_forever()
-
-    hooks: dict[str, Any] = recorder.all_hooks() if "hooks" in kind else {}
-
-    @flow
-    async def around() -> None:
-        handles.append(task(body, **hooks).submit())
-        await wait(handles)
-
-    async with open_runtime() as runtime:
-        outer = runtime.submit(flow(body) if kind == "flow" else around)
-        await started.wait()
-        handle = handles[0] if handles else outer
-        live(runtime, handle).signal(BodyEnded(1, Returned(42)))
-        with pytest.raises(RunIsFinal, match="Completed") as caught:
-            await handle.cancel()
-        assert caught.value.state_name == "Completed"
-        assert await handle == 42
-        await outer
-    assert "on_cancellation" not in recorder.order
-
-
-async def test_an_outcome_after_a_cancel_ends_in_cancelled(recorder: Recorder) -> None:
-    started = anyio.Event()
-
-    @flow(**recorder.all_hooks())
-    async def ends_well() -> int:
-        started.set()
-        try:
-            await anyio.sleep_forever()
-        finally:
-            return 42  # noqa: B012
-
-    async with open_runtime() as runtime:
-        handle = runtime.submit(ends_well)
-        await started.wait()
-        await handle.cancel("enough")
-        with pytest.raises(CancelledRun, match="enough"):
-            await handle
-        assert names(runtime, handle) == ["Pending", "Running", "Cancelling", "Cancelled"]
-    assert recorder.order == ["on_running", "on_cancellation", "on_end"]
-
-
-async def test_to_cancel_what_has_ended_names_the_state_it_ended_in() -> None:
-    @flow
-    async def failing() -> None:
-        raise ValueError("boom")
-
-    async with open_runtime() as runtime:
-        handle = runtime.submit(failing)
-        await wait([handle])
-        with pytest.raises(RunIsFinal, match="already Failed"):
-            await handle.cancel()
-        with pytest.raises(RunIsFinal, match="already Failed"):
-            await runtime.cancel(handle.id)
-    with pytest.raises(RunIsFinal, match="already Failed"):
-        await runtime.cancel(handle.id)
-    with pytest.raises(RunIsFinal, match="already Failed"):
-        await handle.cancel()
-
-
-# The phases
+# At each point of its life
 
 
 @pytest.mark.parametrize("times", [1, 2], ids=["once", "twice"])
@@ -413,6 +132,77 @@ async def test_a_cancel_in_the_moment_of_the_start_never_runs_the_body(recorder:
     assert recorder.order[-2:] == ["on_cancellation", "on_end"]
 
 
+# Outcome and Cancel
+
+
+@pytest.mark.parametrize("kind", ["flow", "task", "task with hooks"])
+async def test_an_outcome_posted_before_a_cancel_stands_and_the_cancel_names_the_state(kind: str) -> None:
+    handles: list[Handle[Any]] = []
+    recorder, started = Recorder(), anyio.Event()
+
+    async def body() -> None:
+        started.set()
+        await anyio.sleep_forever()
+
+    hooks: dict[str, Any] = recorder.all_hooks() if "hooks" in kind else {}
+
+    @flow
+    async def around() -> None:
+        handles.append(task(body, **hooks).submit())
+        await wait(handles)
+
+    async with open_runtime() as runtime:
+        outer = runtime.submit(flow(body) if kind == "flow" else around)
+        await started.wait()
+        handle = handles[0] if handles else outer
+        live(runtime, handle).signal(BodyEnded(1, Returned(42)))
+        with pytest.raises(RunIsFinal, match="Completed") as caught:
+            await handle.cancel()
+        assert caught.value.state_name == "Completed"
+        assert await handle == 42
+        await outer
+    assert "on_cancellation" not in recorder.order
+
+
+async def test_an_outcome_after_a_cancel_ends_in_cancelled(recorder: Recorder) -> None:
+    started = anyio.Event()
+
+    @flow(**recorder.all_hooks())
+    async def ends_well() -> int:
+        started.set()
+        try:
+            await anyio.sleep_forever()
+        finally:
+            return 42  # noqa: B012
+
+    async with open_runtime() as runtime:
+        handle = runtime.submit(ends_well)
+        await started.wait()
+        await handle.cancel("enough")
+        with pytest.raises(CancelledRun, match="enough"):
+            await handle
+        assert names(runtime, handle) == ["Pending", "Running", "Cancelling", "Cancelled"]
+    assert recorder.order == ["on_running", "on_cancellation", "on_end"]
+
+
+async def test_to_cancel_what_has_ended_names_the_state_it_ended_in() -> None:
+    @flow
+    async def failing() -> None:
+        raise ValueError("boom")
+
+    async with open_runtime() as runtime:
+        handle = runtime.submit(failing)
+        await wait([handle])
+        with pytest.raises(RunIsFinal, match="already Failed"):
+            await handle.cancel()
+        with pytest.raises(RunIsFinal, match="already Failed"):
+            await runtime.cancel(handle.id)
+    with pytest.raises(RunIsFinal, match="already Failed"):
+        await runtime.cancel(handle.id)
+    with pytest.raises(RunIsFinal, match="already Failed"):
+        await handle.cancel()
+
+
 # Who asks
 
 
@@ -516,116 +306,6 @@ async def test_to_cancel_whoever_awaits_a_handle_does_not_cancel_the_run() -> No
         await handle
 
 
-# Bodies that do not end
-
-
-async def test_an_async_body_that_swallows_its_cancellation_is_abandoned_after_the_grace(
-    recorder: Recorder, caplog: pytest.LogCaptureFixture
-) -> None:
-    gate, clock, later, started = Gate(), ManualClock(), list[BaseException](), anyio.Event()
-    child = task(anyio.sleep_forever, name="child")
-
-    @flow(**recorder.all_hooks())
-    async def stubborn() -> None:
-        started.set()
-        try:
-            await anyio.sleep_forever()
-        except anyio.get_cancelled_exc_class():
-            with anyio.CancelScope(shield=True):
-                await gate.astop_here()
-                try:
-                    child.submit()
-                except CancelledRun as error:
-                    later.append(error)
-
-    async with open_runtime(clock=clock, cancel_grace_seconds=30) as runtime:
-        handle = runtime.submit(stubborn)
-        await started.wait()
-        await handle.cancel()
-        await gate.reached()
-        clock.advance(29.9)
-        await at_rest()
-        assert handle.state.is_cancelling()
-        assert recorder.order == ["on_running"]  # its hooks wait for the body to unwind
-        with caplog.at_level(logging.WARNING, "actwright.engine"):
-            clock.advance(0.2)
-            await wait([handle])
-        assert "abandoned" in caplog.text
-        assert handle.state.is_cancelled()
-        gate.open()
-        await at_rest()
-        assert len(later) == 1
-        assert handle.state.is_cancelled()
-    assert recorder.order == ["on_running", "on_cancellation", "on_end"]
-
-
-async def test_a_sync_body_that_does_not_end_is_abandoned_and_can_start_nothing_any_more(recorder: Recorder) -> None:
-    gate, clock, later = Gate(), ManualClock(), list[BaseException]()
-    ended = threading.Event()
-    child = task(anyio.sleep_forever, name="child")
-
-    @flow(**recorder.all_hooks())
-    def stubborn() -> None:
-        gate.stop_here()
-        try:
-            child.submit()
-        except CancelledRun as error:
-            later.append(error)
-        ended.set()
-
-    async with open_runtime(clock=clock, cancel_grace_seconds=30, worker_threads=1) as runtime:
-        handle = runtime.submit(stubborn)
-        await gate.reached()
-        await handle.cancel()
-        clock.advance(30)
-        await wait([handle])
-        assert handle.state.is_cancelled()
-        # Its place is free for others.
-        assert await runtime.submit(flow(lambda: "next", name="next")) == "next"
-        gate.open()
-        assert await anyio.to_thread.run_sync(ended.wait, WATCHDOG_SECONDS)
-        assert len(later) == 1
-    assert recorder.order == ["on_running", "on_cancellation", "on_end"]
-
-
-async def test_a_body_that_was_abandoned_is_not_tried_again() -> None:
-    gate, clock, attempts = Gate(), ManualClock(), list[int]()
-
-    async def stubborn() -> None:
-        attempts.append(1)
-        with anyio.CancelScope(shield=True):
-            await gate.astop_here()
-
-    async with open_runtime(clock=clock, cancel_grace_seconds=30) as runtime:
-        handle = runtime.submit(flow(stubborn, timeout_seconds=5, retries=3))
-        await gate.reached()
-        clock.advance(5)
-        await at_rest()
-        clock.advance(30)
-        await wait([handle])
-        assert handle.state.name == "TimedOut"
-        gate.open()
-    assert attempts == [1]
-
-
-async def test_a_sync_body_that_waits_in_a_queue_for_a_thread_is_cancelled_without_starting(
-    recorder: Recorder,
-) -> None:
-    gate = Gate()
-    async with open_runtime(worker_threads=1) as runtime:
-        first = runtime.submit(flow(gate.stop_here, name="first"))
-        await gate.reached()
-        queued = runtime.submit(flow(lambda: recorder.mark("body"), name="queued"))
-        await at_rest()
-        assert queued.state.is_running()
-        await queued.cancel()
-        await wait([queued])
-        assert queued.state.is_cancelled()
-        gate.open()
-        await first
-    assert recorder.order == []
-
-
 # Hooks of a cancellation
 
 
@@ -704,49 +384,3 @@ async def test_a_cancel_goes_down_to_all_descendants_and_these_are_final_first(r
         await wait([handle])
         assert {run.state.name for run in runtime.journal.runs()} == {"Cancelled"}
     assert recorder.order == ["leaf", "branch", "root"]
-
-
-async def test_a_cancelled_caller_of_a_task_cancels_that_alone() -> None:
-    child = task(anyio.sleep_forever, name="child")
-
-    @flow
-    async def around() -> str:
-        with anyio.CancelScope() as scope:
-            scope.cancel()
-            await child()
-        assert scope.cancelled_caught
-        return "went on"
-
-    async with open_runtime() as runtime:
-        assert await run_flow(around) == "went on"
-        assert sorted(run.state.name for run in runtime.journal.runs()) == ["Cancelled", "Completed"]
-
-
-async def test_a_cancelled_caller_waits_no_longer_than_every_grace_for_a_hook_that_hangs() -> None:
-    gate, clock, started = Gate(), ManualClock(), anyio.Event()
-
-    async def hangs(*_: object) -> None:
-        await gate.astop_here()
-
-    @flow(on_cancellation=[hangs])
-    async def body() -> None:
-        started.set()
-        await anyio.sleep_forever()
-
-    async with open_runtime(clock=clock, cancel_grace_seconds=10, hook_grace_seconds=20) as runtime:
-        async with anyio.create_task_group() as group:
-            with anyio.CancelScope() as scope:
-
-                async def cancel() -> None:
-                    await started.wait()
-                    scope.cancel()
-                    await gate.reached()
-                    clock.advance(36)
-
-                group.start_soon(cancel)
-                await run_flow(body)
-            assert scope.cancelled_caught
-        [run] = runtime.journal.runs()
-        assert run.state.is_cancelling()  # it says what is so: its hook still runs
-        gate.open()
-    assert runtime.journal.runs()[0].state.is_cancelled()

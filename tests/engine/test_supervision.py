@@ -24,7 +24,7 @@ from actwright.engine.hook_actor import HookActor
 from actwright.engine.messages import BodyEnded
 from actwright.engine.run_actor import RunActor
 from actwright.engine.supervisor import RunSupervisor
-from actwright.exceptions import CrashedRun, RunIsFinal
+from actwright.exceptions import CrashedRun, InternalError, RunIsFinal
 from actwright.models.deliveries import DeliveryStatus
 from actwright.models.outcomes import Returned
 from actwright.models.transitions import hook_events
@@ -287,6 +287,30 @@ async def test_whatever_message_kills_a_runs_actor_each_due_hook_runs_once_and_e
             assert at > 10
             break
     assert "abandoned" not in caplog.text  # that a body has ended is never missed
+
+
+async def test_a_run_whose_actors_die_one_after_the_other_is_given_up_and_nobody_waits_for_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    handle = RunActor.handle
+
+    async def faulty(actor: RunActor, message: Any) -> None:
+        if actor.run.subject.name == "hopeless":
+            crashes(actor)
+        await handle(actor, message)
+
+    monkeypatch.setattr(RunActor, "handle", faulty)
+    hopeless = task(anyio.sleep_forever, name="hopeless")
+
+    @flow
+    async def around() -> str:
+        submitted = hopeless.submit()
+        with pytest.raises(InternalError, match="ended before its run did"):
+            await submitted
+        return "went on"
+
+    async with open_runtime() as runtime:
+        assert await runtime.submit(around) == "went on"
 
 
 # The hook actor

@@ -14,7 +14,7 @@ import anyio
 
 from actwright.authoring.waiting import event_of
 from actwright.engine.hook_actor import Deliver, HookActor
-from actwright.engine.messages import Begin, Cancel, ChildStarted
+from actwright.engine.messages import Begin, Cancel, ChildEnded, ChildStarted
 from actwright.engine.run_actor import RunActor
 from actwright.engine.supervisor import CancelRequested, Escalation, RunSupervisor
 from actwright.engine.threads import WorkerThreads
@@ -33,10 +33,11 @@ if TYPE_CHECKING:
     from actwright.engine.messages import RunMessage
     from actwright.engine.options import RuntimeOptions
     from actwright.engine.outbox import Batch
+    from actwright.exceptions import InternalError
     from actwright.journal.protocol import Journal, Record
     from actwright_actors import ActorRef
 
-__all__ = ["Host"]
+__all__ = ["LAST_MARGIN_SECONDS", "Host"]
 
 LAST_MARGIN_SECONDS: Final = 5.0
 """Past every grace, how much longer a close waits before it says what is left and goes."""
@@ -122,10 +123,7 @@ class Host:
         for run in list(self._runs.values()):
             state = run.snapshot.state.name
             run.log.critical("It is %s, and is left behind by its Runtime, which is %s.", state, self.status)
-            if not run.future.done():
-                run.future.set_exception(
-                    RuntimeClosed(f"{run.title} is {state}: its Runtime is {self.status}, and it had not ended.")
-                )
+            run.let_go(RuntimeClosed(f"{run.title} is {state}: its Runtime is {self.status}, and it had not ended."))
         for batch in self._released:
             for due in batch.dues:
                 if not due.done:
@@ -225,6 +223,16 @@ class Host:
         if run.ref is not None:
             self._by_actor.pop(run.ref, None)
         self._note_quiet()
+
+    def give_up(self, run: LiveRun, error: InternalError) -> None:
+        """Let nobody wait for a run that no actor can bring to its end."""
+        run.log.critical("It is %s, and is given up.", run.snapshot.state.name, exc_info=error)
+        run.let_go(error)
+        for child in run.children:
+            child.signal(Cancel(f"{run.title} was given up."))
+        if run.parent is not None:
+            run.parent.signal(ChildEnded(run))
+        self.forget(run)
 
     def live_run(self, run_id: UUID) -> LiveRun | None:
         return self._runs.get(run_id)

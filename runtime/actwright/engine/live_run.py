@@ -61,6 +61,7 @@ class LiveRun:
         attempt: its body, while that runs.
         outbox: hooks that are due and not done.
         cancels: requests that have no answer yet.
+        takeovers: how many of its actors have died.
     """
 
     def __init__(self, host: Host, call: Call, snapshot: FlowRun | TaskRun, origin: Origin, place: Place) -> None:
@@ -75,6 +76,7 @@ class LiveRun:
         self.attempt: Attempt | None = None
         self.outbox: list[Batch] = []
         self.cancels: list[Cancel] = []
+        self.takeovers = 0
         self._snapshot = snapshot
         self._stopped: tuple[int, str] = (0, "")
         self._waiting: set[SimpleQueue[None]] = set()
@@ -162,6 +164,14 @@ class LiveRun:
             state = self._snapshot.state
             message = f"{self.title} is already {state.name}: what has ended cannot be cancelled."
             cancel.answer.set_exception(RunIsFinal(message, self._snapshot.id, state_name=state.name))
+
+    def let_go(self, error: Exception) -> None:
+        """Give `error` to whoever waits for the run, since nothing will bring it to its end."""
+        if not self.future.done():
+            self.future.set_exception(error)
+        for cancel in self.cancels:
+            if cancel.answer and not cancel.answer.done():
+                cancel.answer.set_exception(error)
 
     def stop_body(self, attempt: int, why: str) -> None:
         """Tell what is left of this attempt's body, in whatever thread, that it may start nothing any more."""

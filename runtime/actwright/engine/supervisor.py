@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 from uuid import UUID
 
 from actwright.engine.messages import Crash
@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     from actwright_actors import ExitReason
 
 __all__ = ["CancelRequested", "Escalation", "RunSupervisor"]
+
+
+MAX_TAKEOVERS: Final = 5
+"""Of one run. What kills one actor after the other would kill the next, and keep the loop busy with it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,10 +61,14 @@ class RunSupervisor(Actor[Down | CancelRequested]):
                     answer.set_exception(self._host.no_such_run(run_id))
 
     def _take_over(self, run: LiveRun, reason: ExitReason) -> None:
-        successor: ActorRef[RunMessage] = self._host.start_actor(run)
         cause = reason.error if isinstance(reason, Crashed | StartFailed) else None
         error = InternalError(f"The actor of {run.title} ended before its run did: {reason}")
         error.__cause__ = cause
+        run.takeovers += 1
+        if run.takeovers > MAX_TAKEOVERS:
+            self._host.give_up(run, error)
+            return
+        successor: ActorRef[RunMessage] = self._host.start_actor(run)
         # What ends the process ends the run too, and the caller has to see that, not an error of ours.
         ends_process = isinstance(cause, SystemExit | KeyboardInterrupt)
         successor.signal(Crash(cause if cause and ends_process else error, str(error)))
