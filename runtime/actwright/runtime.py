@@ -159,6 +159,18 @@ class _HookAttributes:
         return context.delivery if context else None
 
     @property
+    def name(self) -> str | None:
+        """The name of the hook."""
+        delivery = self._delivery()
+        return delivery.hook_name if delivery else None
+
+    @property
+    def event(self) -> str | None:
+        """Which list it stands in: "on_failure", ...; one function may stand in several."""
+        delivery = self._delivery()
+        return delivery.event if delivery else None
+
+    @property
     def delivery_id(self) -> UUID | None:
         """The same at each attempt: what an idempotent hook remembers."""
         delivery = self._delivery()

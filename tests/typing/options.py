@@ -64,3 +64,12 @@ async def tagged(a: int) -> str:
 async def tags_keep_the_signature() -> None:
     assert_type(await tagged(1), str)
     await tagged("1")  # type: ignore[arg-type]
+
+
+# As the hook's signature is usually written: a bare name is a flow, task or state of anything.
+def a_hook_of_bare_names(flow: Flow, flow_run: FlowRun, state: State) -> None: ...
+def a_task_hook_of_bare_names(task: Task, task_run: TaskRun, state: State) -> None: ...
+
+
+flow(work, on_failure=[a_hook_of_bare_names])
+task(work, on_failure=[a_task_hook_of_bare_names])

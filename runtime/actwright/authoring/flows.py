@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Concatenate, ParamSpec, Self, TypeVar, Unpack, overload
+from typing import Any, Concatenate, Self, Unpack, overload
+
+from typing_extensions import ParamSpec, TypeVar
 
 from actwright.authoring.options import FlowKeywords, FlowOptions
 from actwright.authoring.runnable import Runnable
 
 __all__ = ["Flow", "flow"]
 
-P = ParamSpec("P")
+P = ParamSpec("P", default=...)
 Q = ParamSpec("Q")
 R = TypeVar("R")
-R_co = TypeVar("R_co", covariant=True)
+R_co = TypeVar("R_co", covariant=True, default=Any)
 
 
 class Flow(Runnable[P, R_co]):
@@ -53,9 +55,9 @@ class Flow(Runnable[P, R_co]):
 
 
 @overload
-def flow(fn: Callable[P, R], /, **options: Unpack[FlowKeywords]) -> Flow[P, R]: ...
+def flow(fn: Callable[Q, R], /, **options: Unpack[FlowKeywords]) -> Flow[Q, R]: ...
 @overload
-def flow(fn: None = None, /, **options: Unpack[FlowKeywords]) -> Callable[[Callable[P, R]], Flow[P, R]]: ...
+def flow(fn: None = None, /, **options: Unpack[FlowKeywords]) -> Callable[[Callable[Q, R]], Flow[Q, R]]: ...
 def flow(fn: Callable[..., Any] | None = None, /, **options: Unpack[FlowKeywords]) -> Any:
     """Make a flow of a function: `@flow`, `@flow(retries=2, on_failure=[notify])`, or `flow(fn, name="nightly")`.
 

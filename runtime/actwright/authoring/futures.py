@@ -10,9 +10,10 @@ import time
 from concurrent.futures import Future, InvalidStateError
 from contextlib import nullcontext, suppress
 from queue import Empty, SimpleQueue
-from typing import TYPE_CHECKING, Any, Generic, Literal, Protocol, TypeVar, cast, overload
+from typing import TYPE_CHECKING, Any, Generic, Literal, Protocol, cast, overload
 
 import anyio
+from typing_extensions import TypeVar
 
 from actwright.authoring.context import current, in_async_code
 from actwright.authoring.waiting import blocking, take, until_done
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 __all__ = ["Accepted", "Handle", "Handles", "SubmittedRun", "Waiting", "as_completed", "wait"]
 
 R = TypeVar("R")
-R_co = TypeVar("R_co", covariant=True)
+R_co = TypeVar("R_co", covariant=True, default=Any)
 
 
 class SubmittedRun(Protocol):

@@ -7,7 +7,9 @@ import inspect
 import sys
 from collections.abc import Callable, Coroutine, Iterable, Mapping
 from types import MethodType
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, ParamSpec, Self, TypeVar, cast, overload
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, Self, cast, overload
+
+from typing_extensions import ParamSpec, TypeVar
 
 from actwright.authoring import entry
 from actwright.authoring.entry import Call
@@ -22,8 +24,8 @@ if TYPE_CHECKING:
 
 __all__ = ["RESERVED_ARGUMENTS", "Runnable"]
 
-P = ParamSpec("P")
-R_co = TypeVar("R_co", covariant=True)
+P = ParamSpec("P", default=...)
+R_co = TypeVar("R_co", covariant=True, default=Any)
 T = TypeVar("T")
 
 RESERVED_ARGUMENTS = ("return_state", "wait_for")

@@ -48,3 +48,6 @@ async def run_flow(flow: Any, /, *args: Any, **kwargs: Any) -> Any:
             f"run_flow expects a flow; got {flow!r}. Put @flow above the function; a task is awaited itself."
         )
     return await engine().call_async(flow.prepare(args, kwargs))
+
+
+engine()  # with this module, at import: to load it at the first call would hold the event loop for as long

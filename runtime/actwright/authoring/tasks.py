@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, Self, TypeAlias, TypeVar, Unpack, overload
+from typing import TYPE_CHECKING, Any, Concatenate, Self, TypeAlias, Unpack, overload
+
+from typing_extensions import ParamSpec, TypeVar
 
 from actwright.authoring import entry
 from actwright.authoring.mapping import calls_of_map
@@ -19,10 +21,10 @@ if TYPE_CHECKING:
 
 __all__ = ["Task", "task"]
 
-P = ParamSpec("P")
+P = ParamSpec("P", default=...)
 Q = ParamSpec("Q")
 R = TypeVar("R")
-R_co = TypeVar("R_co", covariant=True)
+R_co = TypeVar("R_co", covariant=True, default=Any)
 T = TypeVar("T")
 
 
@@ -107,9 +109,9 @@ def _refuse_return_state(kwargs: Mapping[str, Any]) -> None:
 
 
 @overload
-def task(fn: Callable[P, R], /, **options: Unpack[TaskKeywords]) -> Task[P, R]: ...
+def task(fn: Callable[Q, R], /, **options: Unpack[TaskKeywords]) -> Task[Q, R]: ...
 @overload
-def task(fn: None = None, /, **options: Unpack[TaskKeywords]) -> Callable[[Callable[P, R]], Task[P, R]]: ...
+def task(fn: None = None, /, **options: Unpack[TaskKeywords]) -> Callable[[Callable[Q, R]], Task[Q, R]]: ...
 def task(fn: Callable[..., Any] | None = None, /, **options: Unpack[TaskKeywords]) -> Any:
     """Make a task of a function: `@task`, `@task(retries=2, on_failure=[notify])`, or `task(fn, name="load")`.
 

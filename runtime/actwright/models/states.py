@@ -9,10 +9,11 @@ from __future__ import annotations
 import builtins
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Generic, Literal, overload
 from uuid import UUID, uuid4
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
+from typing_extensions import TypeVar
 
 from actwright.exceptions import CancelledRun, CrashedRun, FailedRun, UnfinishedRun
 
@@ -36,7 +37,7 @@ __all__ = [
     "TimedOut",
 ]
 
-R = TypeVar("R")
+R = TypeVar("R", default=Any)
 
 
 class StateType(StrEnum):
