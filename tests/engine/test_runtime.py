@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import signal
 import threading
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Iterator
 from contextlib import asynccontextmanager
 from typing import Any, get_args
 
@@ -297,6 +297,15 @@ async def test_past_every_grace_it_is_left_though_a_hook_hangs_and_says_so(
     gate.open()
 
 
+@pytest.fixture
+def ctrl_c_raises() -> Iterator[None]:
+    """As in a program that a terminal started; one that a shell put into the background ignores SIGINT."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("ctrl_c_raises")
 @pytest.mark.parametrize("backend", get_args(BackendName))
 def test_ctrl_c_in_a_body_cancels_what_runs_and_its_hooks_run(backend: BackendName) -> None:
     """A sync test, since the back end's own runner is what turns the signal into a KeyboardInterrupt."""

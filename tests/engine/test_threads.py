@@ -155,6 +155,7 @@ def test_to_abandon_what_has_just_ended_counts_nothing_and_the_close_waits_for_i
         held.job.abandon()
         assert workers.abandoned == 0
     assert held.job.thread is not None
+    held.job.thread.join(0.1)
     assert not held.job.thread.is_alive()
 
 
@@ -223,6 +224,29 @@ def test_a_close_runs_what_was_submitted_before_it_and_refuses_what_comes_after(
     assert ran == [0, 1, 2, 3, 4]
     with pytest.raises(RuntimeError, match="closed"):
         workers.submit(ran.clear)
+
+
+def test_a_close_waits_for_threads_that_start_while_it_waits() -> None:
+    workers = WorkerThreads(2, "test-worker")
+    first, second, queued = Held(workers), Held(workers), [Held(workers) for _ in range(20)]
+    assert first.is_entered()
+    assert second.is_entered()
+    closer = threading.Thread(target=workers.close)
+    closer.start()
+    for held in (*queued, second, first):
+        held.leave.set()
+    closer.join(WATCHDOG_SECONDS)
+    assert [held.runs for held in queued] == [1] * 20
+
+
+def test_a_queue_is_worked_off_by_as_many_threads_as_there_are_places() -> None:
+    with pool(1) as workers:
+        first = Held(workers)
+        assert first.is_entered()
+        jobs = [Held(workers) for _ in range(20)]
+        for held in (first, *jobs):
+            held.leave.set()
+    assert {held.job.thread for held in jobs} == {first.job.thread}
 
 
 def test_a_close_does_not_wait_for_what_was_abandoned() -> None:

@@ -119,13 +119,17 @@ class WorkerThreads:
         return self.submit(settle), future
 
     def close(self) -> None:
-        """Let the threads end, and wait for those that are idle. Those of abandoned jobs end when these do."""
+        """Do what is left in the queue and let the threads end. Blocks, but not for those of abandoned jobs."""
         with self._wake:
             self._closed = True
             self._wake.notify_all()
-            threads = self._threads - self._stuck
-        for thread in threads:
-            thread.join()
+        while threads := self._at_work():
+            for thread in threads:
+                thread.join()
+
+    def _at_work(self) -> set[threading.Thread]:
+        with self._wake:
+            return self._threads - self._stuck
 
     def withdraw(self, job: Job) -> bool:
         with self._wake:
@@ -223,4 +227,6 @@ class WorkerThreads:
             if job.abandoned:
                 self.abandoned -= 1
                 self._stuck.discard(threading.current_thread())
-            self._release(job)
+            if job.holds_place:
+                job.holds_place = False
+                self._busy -= 1  # and this thread itself looks into the queue now
