@@ -8,10 +8,11 @@ from collections.abc import Callable
 from typing import Any
 
 import anyio
+import anyio.lowlevel
 import pytest
 from tests.engine.gate import Gate
 from tests.engine.recorder import Recorder
-from tests.engine.subjects import bodies, ends_in, kinds, made, started
+from tests.engine.subjects import bodies, ends_in, final_state, kinds, made, started
 from tests.engine.watched import at_rest, open_runtime
 
 from actwright import (
@@ -281,3 +282,19 @@ async def test_leaving_a_runtime_in_a_hurry_does_not_cancel_hooks(wait: bool, re
             await gate.reached()
         assert recorder.order == ["done"]
         assert handle.state.name == "Completed"
+
+
+@kinds
+async def test_a_body_waits_for_its_on_running_hooks_also_for_those_that_let_the_caller_go(
+    kind: str, recorder: Recorder
+) -> None:
+    async def slow(*args: Any) -> None:
+        await anyio.lowlevel.checkpoint()
+        recorder.mark("hook")
+
+    async def body() -> None:
+        recorder.mark("body")
+
+    async with open_runtime():
+        await final_state(made(kind, body, on_running=[hook(slow, wait=False)]))
+    assert recorder.order == ["hook", "body"]

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from actwright.authoring.context import CURRENT, RunContext
 from actwright.engine.hook_call import HookCall
 from actwright.engine.messages import HooksDone
+from actwright.engine.tracebacks import authors_traceback
 from actwright.journal.protocol import DeliveryChanged
 from actwright_actors import Actor
 
@@ -101,7 +102,9 @@ class HookActor(Actor[Deliver]):
             log.info("Hook '%s' finished running successfully", due.hook.name)
         else:
             self._change(due, due.delivery.failed(self._now(), f"{type(error).__name__}: {error}"))
-            log.error("An error was encountered while running hook '%s'", due.hook.name, exc_info=error)
+            log.error(
+                "An error was encountered while running hook '%s'", due.hook.name, exc_info=authors_traceback(error)
+            )
             if _may_retry(due):
                 await self._host.sleep(due.hook.retry_delay_seconds)
                 await call.really_over()
@@ -139,7 +142,7 @@ class HookActor(Actor[Deliver]):
             call = self._call(partial(told.fn, delivery), told, batch.run.origin.context.copy())
             error = await call.error()
             if error is not None:
-                log.error("on_hook_failure '%s' raised", told.name, exc_info=error)
+                log.error("on_hook_failure '%s' raised", told.name, exc_info=authors_traceback(error))
 
     def _expired(self, due: Due) -> str | None:
         limit = due.hook.expires_seconds

@@ -70,7 +70,12 @@ class Batch:
 
     @property
     def waited_for(self) -> int:
-        """How many of the hooks, from the first, the run waits for: up to the last one without `wait=False`."""
+        """How many of the hooks, from the first, the run waits for: up to the last one without `wait=False`.
+
+        `wait=False` lets a caller go. A body is no caller: all on_running hooks are done before it starts.
+        """
+        if self.state.is_running():
+            return len(self.dues)
         return max((place + 1 for place, due in enumerate(self.dues) if due.hook.wait), default=0)
 
 

@@ -24,15 +24,15 @@ from enum import Enum, auto
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from actwright.authoring.context import CURRENT, RunContext
 from actwright.authoring.futures import wait
-from actwright.authoring.hooks import is_async
-from actwright.authoring.names import run_name
 from actwright.authoring.retries import delay_before
 from actwright.engine import messages as m
-from actwright.engine.arguments import check_upstream, handles_in, resolve_arguments, resolve_returned
+from actwright.engine.arguments import handles_in, resolve_returned
 from actwright.engine.bodies import Attempt
 from actwright.engine.outbox import due_hooks
+from actwright.engine.preparation import arguments_of, name_of_run
+from actwright.engine.retry_condition import wants_retry
+from actwright.engine.tracebacks import authors_traceback
 from actwright.exceptions import InternalError, RunTimedOut
 from actwright.journal.protocol import Transition
 from actwright.models.outcomes import Crash, Returned, Timeout
@@ -54,7 +54,7 @@ __all__ = ["Phase", "RunActor"]
 
 logger = logging.getLogger("actwright.engine")
 
-LATE_COMMIT_SECONDS = 1.0
+_LATE_COMMIT_SECONDS = 1.0
 
 
 class Phase(Enum):
@@ -86,6 +86,7 @@ class RunActor(Actor[m.RunMessage]):
         self._returned: Returned | None = None
         self._retry_delay = 0.0
         self._gave_up = False
+        self._heard: list[BaseException] = []
         self._uncommitted: set[UUID] = set()
         self._open_hooks = {batch.state.id for batch in run.outbox if batch.released and not batch.told}
         self._timer: Timer | None = None
@@ -118,28 +119,16 @@ class RunActor(Actor[m.RunMessage]):
 
     def _prepare(self) -> None:
         """Check the arguments and name the run; what is wrong with them fails the run, and its hooks run."""
-        call, subject = self.run.call, self.run.subject
+        run = self.run
         try:
-            check_upstream(call.wait_for)
-            parameters = resolve_arguments(call.parameters)
-            if self.run.options.validate_parameters:
-                parameters = subject.parameters.validate(parameters)
-            self._change(parameters=parameters)
-            self._change(name=self._name(parameters))
+            self._parameters = arguments_of(run)
+            self._change(parameters=self._parameters)
+            self._change(name=name_of_run(run))
         except Exception as error:
             self._enter(Failed(message=f"{type(error).__name__}: {error}", cause=error))
             return
-        self._parameters = parameters
-        self.run.log.info("Beginning, for %s %r", self.run.snapshot.kind, subject.name)
+        run.log.info("Beginning, for %s %r", run.snapshot.kind, run.subject.name)
         self._enter(Running())
-
-    def _name(self, parameters: dict[str, Any]) -> str:
-        run = self.run
-        if run.options.run_name is None:
-            return run.snapshot.name
-        context = run.origin.context.copy()
-        context.run(CURRENT.set, RunContext(run))
-        return context.run(run_name, run.subject, run.snapshot.id, parameters)
 
     # Entering a state
 
@@ -234,6 +223,7 @@ class RunActor(Actor[m.RunMessage]):
     def _start_body(self) -> None:
         self.phase = Phase.BODY
         self._verdict = self._returned = None
+        self._heard.clear()
         attempt = self.run.attempt = Attempt(self.run, self.run.snapshot.run_count, self._parameters)
         timeout = self.run.options.timeout_seconds
         if timeout is not None:
@@ -291,7 +281,9 @@ class RunActor(Actor[m.RunMessage]):
         self._verdict = verdict
         self._returned = None
         if verdict.cause is not None:
-            self.run.log.error("%s", verdict.message, exc_info=verdict.cause)
+            # A traceback once: where a child's exception became this run's, the child has shown it.
+            heard = any(verdict.cause is cause for cause in self._heard)
+            self.run.log.error("%s", verdict.message, exc_info=None if heard else authors_traceback(verdict.cause))
         self._stop_work(why)
         self._check_settled()
 
@@ -331,6 +323,8 @@ class RunActor(Actor[m.RunMessage]):
             message.child.signal(m.Cancel(f"{self.run.title} is {self.run.snapshot.state.name}."))
 
     def child_ended(self, message: m.ChildEnded) -> None:
+        if cause := message.child.snapshot.state.cause:
+            self._heard.append(cause)
         self.run.children.discard(message.child)
         self._go_on(self.run.snapshot.state)
 
@@ -359,21 +353,11 @@ class RunActor(Actor[m.RunMessage]):
             self._await_retry(verdict)
         else:
             self.phase = Phase.DECIDING
-            self.context.start_soon(self._ask_whether_to_retry, options.retry_condition_fn, verdict)
+            self.context.start_soon(self._ask_whether_to_retry, verdict)
 
-    async def _ask_whether_to_retry(self, condition: Callable[..., Any], verdict: State[Any]) -> None:
+    async def _ask_whether_to_retry(self, verdict: State[Any]) -> None:
         number = self.run.snapshot.run_count
-        args = (self.run.subject, self.run.snapshot, verdict)
-        context = self.run.origin.context.copy()
-        try:
-            if is_async(condition):
-                again = await condition(*args)
-            else:
-                again = await self.host.worker_threads.run(partial(context.run, condition, *args))
-        except Exception:
-            logger.exception("%s: retry_condition_fn raised, so the run is not retried", self.run.title)
-            again = False
-        self.run.signal(m.RetryDecided(number, bool(again)))
+        self.run.signal(m.RetryDecided(number, await wants_retry(self.run, verdict)))
 
     def retry_decided(self, message: m.RetryDecided) -> None:
         if self.phase is Phase.DECIDING:
@@ -431,7 +415,7 @@ class RunActor(Actor[m.RunMessage]):
         self._verdict = self._returned = None
         self._clear_timer()
         state = Cancelling(message=reason)
-        self._set_timer(LATE_COMMIT_SECONDS, m.CommitIsLate(state))
+        self._set_timer(_LATE_COMMIT_SECONDS, m.CommitIsLate(state))
         self._enter(state)
 
     def commit_is_late(self, message: m.CommitIsLate) -> None:

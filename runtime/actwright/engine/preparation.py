@@ -1,0 +1,35 @@
+"""What comes before a run's first attempt: its arguments, and its name."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from actwright.authoring.context import CURRENT, RunContext
+from actwright.authoring.names import run_name
+from actwright.engine.arguments import check_upstream, resolve_arguments
+
+if TYPE_CHECKING:
+    from actwright.engine.live_run import LiveRun
+
+__all__ = ["arguments_of", "name_of_run"]
+
+
+def arguments_of(run: LiveRun) -> dict[str, Any]:
+    """The arguments as the body gets them: futures replaced by their results, values checked and converted.
+
+    Raises:
+        UpstreamFailed: something that the run waits for did not complete.
+        ParameterTypeError: values are invalid.
+    """
+    check_upstream(run.call.wait_for)
+    parameters = resolve_arguments(run.call.parameters)
+    return run.subject.parameters.validate(parameters) if run.options.validate_parameters else parameters
+
+
+def name_of_run(run: LiveRun) -> str:
+    """The name that its author has for it, made where it can see the run; else the one that it has."""
+    if run.options.run_name is None:
+        return run.snapshot.name
+    context = run.origin.context.copy()
+    context.run(CURRENT.set, RunContext(run))
+    return context.run(run_name, run.subject, run.snapshot.id, run.snapshot.parameters)

@@ -1,0 +1,31 @@
+"""Asking an author's `retry_condition_fn`."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from actwright.authoring.hooks import is_async
+from actwright.engine.tracebacks import authors_traceback
+
+if TYPE_CHECKING:
+    from actwright.engine.live_run import LiveRun
+    from actwright.models.states import State
+
+__all__ = ["wants_retry"]
+
+
+async def wants_retry(run: LiveRun, ended: State[Any]) -> bool:
+    """Whether an attempt that ended in `ended` is to be followed by another: yes, unless the author's condition says
+    no. One that raises says no, and is logged. A sync one is asked in a worker thread."""
+    condition = run.options.retry_condition_fn
+    if condition is None:
+        return True
+    args = (run.subject, run.snapshot, ended)
+    try:
+        if is_async(condition):
+            return bool(await condition(*args))
+        return bool(await run.host.worker_threads.run(partial(run.origin.context.copy().run, condition, *args)))
+    except Exception as error:
+        run.log.error("retry_condition_fn raised, so the run is not retried", exc_info=authors_traceback(error))
+        return False
