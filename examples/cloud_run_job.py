@@ -5,15 +5,13 @@ It needs the command `gcloud` to be on the PATH.
 
 from __future__ import annotations
 
-from typing import Any
-
 import anyio
 
 import actwright.runtime
 from actwright import Flow, FlowRun, State, Variable, flow, task
 
 
-async def delete_cloud_run_job(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any]) -> None:
+async def delete_cloud_run_job(flow: Flow, flow_run: FlowRun, state: State) -> None:
     """Flow run state change hook that deletes a Cloud Run Job if the flow run crashes."""
 
     # retrieve Cloud Run job name

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import anyio
 
 from actwright import Flow, FlowRun, State, flow, run_flow, task
 
 
-async def delete_job(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any]) -> None:
+async def delete_job(flow: Flow, flow_run: FlowRun, state: State) -> None:
     print(f"{state.name}: deleting the cloud job {flow_run.parameters['job']!r}")
 
 

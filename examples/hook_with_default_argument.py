@@ -9,7 +9,7 @@ from actwright import Flow, FlowRun, State, flow
 data: dict[str, Any] = {}
 
 
-def my_hook(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any], my_arg: str = "custom_value") -> None:
+def my_hook(flow: Flow, flow_run: FlowRun, state: State, my_arg: str = "custom_value") -> None:
     data.update(my_arg=my_arg, state=state)
 
 

@@ -10,7 +10,7 @@ from actwright import State, Task, TaskRun, flow, task
 data: dict[str, Any] = {}
 
 
-def my_hook(task: Task[..., Any], task_run: TaskRun, state: State[Any], **kwargs: Any) -> None:
+def my_hook(task: Task, task_run: TaskRun, state: State, **kwargs: Any) -> None:
     data.update(state=state, **kwargs)
 
 

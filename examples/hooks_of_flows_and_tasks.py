@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from actwright import Flow, FlowRun, State, Task, TaskRun, flow, task
 
 
-def my_flow_hook(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any]) -> None:
+def my_flow_hook(flow: Flow, flow_run: FlowRun, state: State) -> None:
     """This is the required signature for a flow run state change hook. This hook can only be passed into flows."""
     print(f"flow {flow.name}: {state.name}")
 
 
-def my_task_hook(task: Task[..., Any], task_run: TaskRun, state: State[Any]) -> None:
+def my_task_hook(task: Task, task_run: TaskRun, state: State) -> None:
     """This is the required signature for a task run state change hook. This hook can only be passed into tasks."""
     print(f"task {task.name}: {state.name}, {state.message}")
 

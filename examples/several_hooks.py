@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from actwright import State, Task, TaskRun, task
 
 
-def my_success_hook(task: Task[..., Any], task_run: TaskRun, state: State[Any]) -> None:
+def my_success_hook(task: Task, task_run: TaskRun, state: State) -> None:
     print("Task run succeeded!")
 
 
-def my_failure_hook(task: Task[..., Any], task_run: TaskRun, state: State[Any]) -> None:
+def my_failure_hook(task: Task, task_run: TaskRun, state: State) -> None:
     print("Task run failed!")
 
 
-def my_succeed_or_fail_hook(task: Task[..., Any], task_run: TaskRun, state: State[Any]) -> None:
+def my_succeed_or_fail_hook(task: Task, task_run: TaskRun, state: State) -> None:
     print("If the task run succeeds or fails, this hook runs.")
 
 

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import threading
-from typing import Any
 
 from actwright import Flow, FlowRun, State, as_completed, flow, get_run_logger, task, wait
 
 
-def report(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any]) -> None:
+def report(flow: Flow, flow_run: FlowRun, state: State) -> None:
     print(f"{flow_run.name}: {state.name}")
 
 

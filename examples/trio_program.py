@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import trio
 import trio.lowlevel
 
 from actwright import Flow, FlowRun, Runtime, State, flow, run_flow, task
 
 
-async def release_lock(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any]) -> None:
+async def release_lock(flow: Flow, flow_run: FlowRun, state: State) -> None:
     await trio.lowlevel.checkpoint()  # an async hook runs on the program's own loop
     print(f"{flow_run.name}: {state.name}, lock released")
 

@@ -13,7 +13,6 @@ from __future__ import annotations
 import os
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
-from typing import Any
 from uuid import UUID
 
 import anyio
@@ -23,7 +22,7 @@ from fastapi import FastAPI, HTTPException, Request
 from actwright import Flow, FlowRun, Runtime, State, flow, run_flow
 
 
-def tell(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any]) -> None:
+def tell(flow: Flow, flow_run: FlowRun, state: State) -> None:
     print(f"{flow_run.name}: {state.name}", flush=True)
 
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from actwright.engine.messages import RunMessage
     from actwright_actors import ExitReason
 
-__all__ = ["CancelRequested", "Escalation", "RunSupervisor"]
+__all__ = ["MAX_TAKEOVERS", "CancelRequested", "Escalation", "RunSupervisor"]
 
 
 MAX_TAKEOVERS: Final = 5
