@@ -164,6 +164,38 @@ async def test_an_outcome_posted_before_a_cancel_stands_and_the_cancel_names_the
     assert "on_cancellation" not in recorder.order
 
 
+async def test_a_failure_stands_though_a_cancel_comes_while_its_children_unwind(recorder: Recorder) -> None:
+    gate, started = Gate(), anyio.Event()
+
+    @task
+    async def child() -> None:
+        started.set()
+        try:
+            await anyio.sleep_forever()
+        finally:
+            with anyio.CancelScope(shield=True):
+                await gate.astop_here()
+
+    @flow(**recorder.all_hooks())
+    async def failing() -> None:
+        child.submit()
+        await started.wait()
+        raise ValueError("boom")
+
+    async with open_runtime() as runtime:
+        handle = runtime.submit(failing)
+        await gate.reached()
+        await at_rest()
+        answer = handle.cancel()
+        await at_rest()
+        gate.open()
+        with pytest.raises(RunIsFinal, match="already Failed"):
+            await answer
+        await wait([handle])
+        assert handle.state.is_failed()
+    assert recorder.order == ["on_running", "on_failure", "on_end"]
+
+
 async def test_an_outcome_after_a_cancel_ends_in_cancelled(recorder: Recorder) -> None:
     started = anyio.Event()
 

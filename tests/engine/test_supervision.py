@@ -335,13 +335,16 @@ async def test_whatever_message_kills_the_hook_actor_each_due_hook_runs(
             return
 
 
-async def test_hooks_handed_over_in_the_moment_in_which_the_hook_actor_dies_run_once(recorder: Recorder) -> None:
+async def test_hooks_handed_over_in_the_moment_in_which_the_hook_actor_dies_run_once(
+    recorder: Recorder, caplog: pytest.LogCaptureFixture
+) -> None:
     async def body() -> None:
         infrastructure(runtime, "hooks").kill()
 
     async with open_runtime() as runtime:
         handle = runtime.submit(flow(body, **recorder.all_hooks()))
         await handle
+    assert "Crashed" not in caplog.text  # they are neither begun nor put away twice
     assert recorder.order == ["on_running", "on_completion", "on_end"]
 
 
