@@ -235,6 +235,32 @@ async def test_to_cancel_what_has_ended_names_the_state_it_ended_in() -> None:
         await handle.cancel()
 
 
+async def test_a_sync_body_that_waits_for_a_run_of_somebody_elses_is_woken_and_that_run_goes_on(
+    recorder: Recorder,
+) -> None:
+    gate, begins, others = Gate(), Gate(), list[Handle[None]]()
+    begins.open()
+
+    @flow
+    def waiting() -> None:
+        begins.stop_here()
+        with pytest.raises(CancelledRun, match="enough"):
+            others[0].result()
+        recorder.mark("woken")
+
+    async with open_runtime() as runtime:
+        others.append(runtime.submit(flow(gate.astop_here, name="other")))
+        await gate.reached()
+        handle = runtime.submit(waiting)
+        await begins.reached()
+        await handle.cancel("enough")
+        await wait([handle])
+        assert others[0].state.is_running()
+        gate.open()
+        await others[0]
+    assert recorder.order == ["woken"]
+
+
 # Who asks
 
 

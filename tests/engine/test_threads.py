@@ -159,26 +159,51 @@ def test_to_abandon_what_has_just_ended_counts_nothing_and_the_close_waits_for_i
     assert not held.job.thread.is_alive()
 
 
-def test_an_abandoned_job_that_waits_or_ends_gives_no_place_back_twice() -> None:
+def test_an_abandoned_job_that_comes_back_from_a_wait_takes_no_place_any_more() -> None:
     with pool(1) as workers:
-        waits, let_go = threading.Event(), threading.Event()
+        waits, let_go, is_back, leave = (threading.Event() for _ in range(4))
 
         def wait() -> None:
             with blocking():
                 waits.set()
                 assert let_go.wait(WATCHDOG_SECONDS)
+            is_back.set()
+            assert leave.wait(WATCHDOG_SECONDS)
 
         stuck = workers.submit(wait)
         assert waits.wait(WATCHDOG_SECONDS)
         stuck.abandon()
         let_go.set()
-        assert stuck.thread is not None
+        assert is_back.wait(WATCHDOG_SECONDS)
         first, second = Held(workers), Held(workers)
         assert first.is_entered()
-        assert not second.entered.wait(0.02)
+        leave.set()
+        assert stuck.thread is not None
+        assert not second.entered.wait(0.02)  # nor gives one back as it ends
         first.leave.set()
         assert second.is_entered()
         second.leave.set()
+
+
+def test_of_waits_within_each_other_the_outermost_takes_the_place_again() -> None:
+    with pool(1) as workers:
+        inner_is_over, let_go, leave = (threading.Event() for _ in range(3))
+
+        def wait() -> None:
+            with blocking():
+                with blocking():
+                    pass
+                inner_is_over.set()
+                assert let_go.wait(WATCHDOG_SECONDS)
+            assert leave.wait(WATCHDOG_SECONDS)
+
+        workers.submit(wait)
+        assert inner_is_over.wait(WATCHDOG_SECONDS)
+        other = Held(workers)
+        assert other.is_entered()
+        other.leave.set()
+        let_go.set()
+        leave.set()
 
 
 def test_to_abandon_what_waits_in_the_queue_takes_it_out() -> None:
