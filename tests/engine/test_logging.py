@@ -294,3 +294,27 @@ async def test_print_is_itself_again_when_the_last_run_that_logs_prints_has_ende
         state = await run_flow(fails, return_state=True)
     assert state.is_failed()
     assert builtins.print is original
+
+
+@pytest.mark.anyio
+async def test_a_logging_filter_that_raises_changes_neither_the_state_nor_the_hooks(
+    capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    def broken(record: logging.LogRecord) -> bool:
+        raise RuntimeError("a filter of the program's")
+
+    ran: list[str] = []
+
+    @flow(on_completion=[lambda *args: ran.append("hook")])
+    async def work() -> int:
+        return 1
+
+    runs = logging.getLogger("actwright.flow_runs")
+    runs.addFilter(broken)
+    try:
+        with caplog.at_level(logging.INFO):
+            assert await run_flow(work) == 1
+    finally:
+        runs.removeFilter(broken)
+    assert ran == ["hook"]
+    assert "a filter of the program's" in capsys.readouterr().err

@@ -6,6 +6,7 @@ import builtins
 import logging
 import sys
 import threading
+import traceback
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +18,15 @@ if TYPE_CHECKING:
 
     from actwright.models.runs import FlowRun, TaskRun
 
-__all__ = ["RunLogger", "get_run_logger", "logger_of", "printing_to_log", "show_logs_of_a_script"]
+__all__ = [
+    "EngineLogger",
+    "RunLogger",
+    "engine_logger_of",
+    "get_run_logger",
+    "logger_of",
+    "printing_to_log",
+    "show_logs_of_a_script",
+]
 
 _ROOT = logging.getLogger("actwright")
 _FLOW_RUNS = logging.getLogger("actwright.flow_runs")
@@ -35,10 +44,33 @@ class RunLogger(logging.LoggerAdapter[logging.Logger]):
         return f"{title} - {msg}", kwargs
 
 
+class EngineLogger(RunLogger):
+    """The engine's own lines about a run: a filter of the program's that raises must not decide how a run ends.
+
+    What it raises goes to stderr, as `logging` has it for handlers.
+    """
+
+    def log(self, level: int, msg: object, *args: object, **kwargs: Any) -> None:
+        try:
+            super().log(level, msg, *args, **kwargs)
+        except Exception:
+            if logging.raiseExceptions:
+                traceback.print_exc()
+
+
 def logger_of(run: FlowRun | TaskRun) -> RunLogger:
     """The logger of a run: `actwright.flow_runs` or `actwright.task_runs`, with the run's name and id."""
+    return RunLogger(*_logger_and_extra(run))
+
+
+def engine_logger_of(run: FlowRun | TaskRun) -> EngineLogger:
+    """The same, for what the engine says."""
+    return EngineLogger(*_logger_and_extra(run))
+
+
+def _logger_and_extra(run: FlowRun | TaskRun) -> tuple[logging.Logger, dict[str, object]]:
     logger = _FLOW_RUNS if run.kind == "flow" else _TASK_RUNS
-    return RunLogger(logger, {"run_id": str(run.id), "run_name": run.name, "run_kind": run.kind})
+    return logger, {"run_id": str(run.id), "run_name": run.name, "run_kind": run.kind}
 
 
 def get_run_logger() -> RunLogger:

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from actwright.authoring.logging import RunLogger, logger_of
+from actwright.authoring.logging import RunLogger, engine_logger_of
 from actwright.engine.messages import Cancel
 from actwright.exceptions import CancelledRun, RunIsFinal, RuntimeClosed
 from actwright.journal.protocol import Transition
@@ -127,8 +127,8 @@ class LiveRun:
 
     @property
     def log(self) -> RunLogger:
-        """Its log, as `get_run_logger()` gives it to its body."""
-        return logger_of(self._snapshot)
+        """Its log, where its body's lines go too."""
+        return engine_logger_of(self._snapshot)
 
     def created(self) -> Transition:
         """The record that makes it exist."""
