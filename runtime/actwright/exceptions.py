@@ -16,7 +16,7 @@ ActwrightError
 │   ├── CancelledRun              it was cancelled
 │   ├── UpstreamFailed            something it waits for did not complete
 │   ├── RunTimedOut               it took longer than its `timeout_seconds` (also a TimeoutError)
-│   ├── MissingResult             it ended without a result that can be had
+│   ├── MissingResult             its result was asked of history, which keeps none
 │   └── RunIsFinal                it has ended, and a final state is final
 ├── HookTimedOut                  a hook took longer than its timeout (also a TimeoutError)
 ├── RuntimeClosed                 a Runtime that is not open was called
@@ -26,7 +26,7 @@ ActwrightError
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -138,7 +138,7 @@ class RunTimedOut(RunError, TimeoutError):
 
 
 class MissingResult(RunError):
-    """The run has a final state but no result that can be had here."""
+    """The run completed, and what it returned cannot be had here: history does not keep results."""
 
 
 class RunIsFinal(RunError):
@@ -167,6 +167,3 @@ class WouldDeadlock(ActwrightError):
 
 class InternalError(ActwrightError):
     """A bug of Actwright's, not of yours. Please report it, with the traceback."""
-
-    def __init__(self, message: str, *details: Any) -> None:
-        super().__init__(message, *details)

@@ -47,7 +47,6 @@ if TYPE_CHECKING:
     from actwright.authoring.futures import Handle
     from actwright.engine.live_run import LiveRun
     from actwright.engine.outbox import Batch
-    from actwright.models.runs import FlowRun, TaskRun
     from actwright_actors import Timer
 
 __all__ = ["Phase", "RunActor"]
@@ -141,7 +140,7 @@ class RunActor(Actor[m.RunMessage]):
         if not may_follow(run.snapshot.state, state):
             logger.error("%s is %s: refused to enter %s", run.title, run.snapshot.state, state)
             return
-        self._change(state=state, **_times(run.snapshot, state))
+        run.snapshot = run.snapshot.entered(state)
         if state.is_final():
             self.phase = Phase.FINAL
         elif self.phase is not Phase.UNWINDING:
@@ -450,13 +449,6 @@ class RunActor(Actor[m.RunMessage]):
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-
-
-def _times(run: FlowRun | TaskRun, state: State[Any]) -> dict[str, Any]:
-    """What a transition changes in a run besides its state."""
-    if state.is_running():
-        return {"run_count": run.run_count + 1, "start_time": run.start_time or state.timestamp}
-    return {"end_time": state.timestamp} if state.is_final() else {}
 
 
 _HANDLERS: dict[type[m.RunMessage], Callable[[RunActor, Any], None]] = {

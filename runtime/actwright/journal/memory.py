@@ -111,7 +111,6 @@ class MemoryJournal:
 
 
 def _without_result(run: FlowRun | TaskRun) -> FlowRun | TaskRun:
-    """The run without what it returned or raised, which may be large: history must not keep it alive."""
-    if run.state.data is None and run.state.cause is None:
-        return run
-    return run.model_copy(update={"state": run.state.model_copy(update={"data": None, "cause": None})})
+    """History must not keep alive what a run returned or raised."""
+    state = run.state.without_result()
+    return run if state is run.state else run.model_copy(update={"state": state})

@@ -56,10 +56,6 @@ class HookDelivery:
     error: str | None = None
     replayed: bool = False
 
-    @property
-    def is_open(self) -> bool:
-        return self.status in (DeliveryStatus.DUE, DeliveryStatus.RUNNING)
-
     def started(self, at: datetime) -> Self:
         """The next attempt begins."""
         return replace(self, status=DeliveryStatus.RUNNING, attempt=self.attempt + 1, started_at=at, ended_at=None)

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import reprlib
 from datetime import datetime
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from actwright.models.states import State, StateType
+
+if TYPE_CHECKING:
+    from typing import Self
 
 __all__ = ["FlowRun", "Run", "TaskRun"]
 
@@ -28,7 +31,6 @@ class Run(BaseModel):
         start_time: when its first attempt began, or None.
         end_time: when it became final, or None.
         parent_flow_run_id, parent_task_run_id: the run whose body called it, if one did.
-        retry_of: the run that this one does again.
     """
 
     model_config = ConfigDict(frozen=True, arbitrary_types_allowed=True)
@@ -45,7 +47,6 @@ class Run(BaseModel):
     end_time: datetime | None = None
     parent_flow_run_id: UUID | None = None
     parent_task_run_id: UUID | None = None
-    retry_of: UUID | None = None
 
     @property
     def state_type(self) -> StateType:
@@ -60,12 +61,14 @@ class Run(BaseModel):
         """The run whose body called this one."""
         return self.parent_task_run_id or self.parent_flow_run_id
 
-    @property
-    def duration_seconds(self) -> float | None:
-        """From its first attempt's start to its end, or None while it has not ended or if it never started."""
-        if self.start_time is None or self.end_time is None:
-            return None
-        return (self.end_time - self.start_time).total_seconds()
+    def entered(self, state: State[Any]) -> Self:
+        """This run once it has entered `state`: its attempt is counted, its start or end noted."""
+        changes: dict[str, Any] = {"state": state}
+        if state.is_running():
+            changes |= {"run_count": self.run_count + 1, "start_time": self.start_time or state.timestamp}
+        elif state.is_final():
+            changes["end_time"] = state.timestamp
+        return self.model_copy(update=changes)
 
     def __repr__(self) -> str:
         parameters = ", ".join(f"{name}={_shown(value)}" for name, value in self.parameters.items())

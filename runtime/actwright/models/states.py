@@ -9,13 +9,13 @@ from __future__ import annotations
 import builtins
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, Generic, Literal, overload
+from typing import TYPE_CHECKING, Any, Final, Generic, Literal, overload
 from uuid import UUID, uuid4
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from typing_extensions import TypeVar
 
-from actwright.exceptions import CancelledRun, CrashedRun, FailedRun, UnfinishedRun
+from actwright.exceptions import CancelledRun, CrashedRun, FailedRun, MissingResult, UnfinishedRun
 
 if TYPE_CHECKING:
     from typing import Self
@@ -55,6 +55,16 @@ class StateType(StrEnum):
 
 
 FINAL_TYPES = frozenset({StateType.COMPLETED, StateType.FAILED, StateType.CANCELLED, StateType.CRASHED})
+
+
+class _NotKept:
+    """Stands for data that was not kept, since None is a result like any other."""
+
+    def __repr__(self) -> str:
+        return "<not kept>"
+
+
+_NOT_KEPT: Final = _NotKept()
 
 
 class State(BaseModel, Generic[R]):
@@ -132,6 +142,12 @@ class State(BaseModel, Generic[R]):
         """Whether nothing can follow: Completed, Failed, Cancelled, Crashed."""
         return self.type in FINAL_TYPES
 
+    def without_result(self) -> Self:
+        """This state as history keeps it: without what the body returned or raised, which may be large."""
+        if self.data is None and self.cause is None:
+            return self
+        return self.model_copy(update={"data": None if self.data is None else _NOT_KEPT, "cause": None})
+
     @overload
     def result(self, raise_on_failure: Literal[True] = True) -> R: ...
     @overload
@@ -144,12 +160,13 @@ class State(BaseModel, Generic[R]):
 
         Raises:
             UnfinishedRun: the state is not final.
+            MissingResult: it completed, and this state comes from history, which keeps no results.
             BaseException: what the body raised (for Crashed also its `SystemExit` or `KeyboardInterrupt`);
                 `FailedRun`, `CrashedRun` or `CancelledRun` where no such exception can be raised again.
         """
         if not self.is_final():
             raise UnfinishedRun(f"The run is {self.name}: it has no result yet. Wait for it first.")
-        if self.is_completed():
+        if self.is_completed() and self.data is not _NOT_KEPT:
             return self.data  # type: ignore[no-any-return]
         error = self._error()
         if raise_on_failure:
@@ -157,6 +174,11 @@ class State(BaseModel, Generic[R]):
         return error
 
     def _error(self) -> BaseException:
+        if self.is_completed():
+            return MissingResult(
+                "The run completed, and its result was given to its caller: history does not keep results. Keep what "
+                "the call or its future gives, or have the body store it."
+            )
         if self.is_cancelled():
             return self._wrapped(CancelledRun, "The run was cancelled.")
         if self.is_crashed():
