@@ -66,6 +66,7 @@ def _first_snapshot(call: Call, parent: LiveRun | None) -> FlowRun | TaskRun:
     around = parent.snapshot if parent else None
     shared: dict[str, Any] = {
         "id": run_id,
+        "name": default_run_name(subject, run_id),  # until the arguments are known, of which the author may make one
         "state": Pending(),
         "parameters": call.parameters,
         "tags": sorted(subject.options.tags | current_tags()),
@@ -73,9 +74,6 @@ def _first_snapshot(call: Call, parent: LiveRun | None) -> FlowRun | TaskRun:
         "parent_flow_run_id": around.id if around and around.kind == "flow" else None,
         "parent_task_run_id": around.id if around and around.kind == "task" else None,
     }
-    shared["name"] = default_run_name(
-        subject, run_id
-    )  # until the arguments are known, of which the author may make one
     if subject.kind == "flow":
         return FlowRun(flow_name=subject.name, **shared)
     return TaskRun(task_name=subject.name, flow_run_id=_flow_id(parent), **shared)

@@ -15,7 +15,7 @@ from actwright_actors import SystemClosed
 
 if TYPE_CHECKING:
     import contextvars
-    from collections.abc import Generator
+    from collections.abc import Generator, Iterator
     from queue import SimpleQueue
 
     from actwright.authoring.context import RunContext
@@ -54,6 +54,7 @@ class LiveRun:
     """One run. Its actor alone changes it, on the loop; anyone may read `snapshot`, which is replaced as a whole.
 
     Attributes:
+        snapshot: the run as it is now.
         options: those of its flow or task when it began; hooks that are added to that later are not for this run.
         future: its final state, once the hooks that its caller waits for are done.
         ref: its actor; another one when a run had to be taken over.
@@ -77,18 +78,9 @@ class LiveRun:
         self.outbox: list[Batch] = []
         self.cancels: list[Cancel] = []
         self.takeovers = 0
-        self._snapshot = snapshot
+        self.snapshot = snapshot
         self._stopped: tuple[int, str] = (0, "")
         self._waiting: set[SimpleQueue[None]] = set()
-
-    @property
-    def snapshot(self) -> FlowRun | TaskRun:
-        """The run as it is now."""
-        return self._snapshot
-
-    @snapshot.setter
-    def snapshot(self, snapshot: FlowRun | TaskRun) -> None:
-        self._snapshot = snapshot
 
     @property
     def subject(self) -> Runnable[..., Any]:
@@ -102,7 +94,7 @@ class LiveRun:
     @property
     def flow(self) -> LiveRun | None:
         """The flow run around it: itself when it is one."""
-        if self._snapshot.kind == "flow":
+        if self.snapshot.kind == "flow":
             return self
         return self.parent.flow if self.parent else None
 
@@ -112,7 +104,7 @@ class LiveRun:
 
     @property
     def is_final(self) -> bool:
-        return self._snapshot.state.is_final()
+        return self.snapshot.state.is_final()
 
     @property
     def logs_prints(self) -> bool:
@@ -123,24 +115,23 @@ class LiveRun:
     @property
     def title(self) -> str:
         """For logs and errors: Flow run 'brave-otter'."""
-        return f"{self._snapshot.kind.capitalize()} run {self._snapshot.name!r}"
+        return f"{self.snapshot.kind.capitalize()} run {self.snapshot.name!r}"
 
     @property
     def log(self) -> RunLogger:
         """Its log, where its body's lines go too."""
-        return engine_logger_of(self._snapshot)
+        return engine_logger_of(self.snapshot)
 
     def created(self) -> Transition:
         """The record that makes it exist."""
-        return Transition(self._snapshot)
+        return Transition(self.snapshot)
 
     def signal(self, message: RunMessage) -> None:
         """Put a message into the run's mailbox; any thread may."""
         if self.ref is not None:
             self.ref.signal(message)
-        elif (
-            not self.future.done()
-        ):  # launched from another thread a moment ago: its actor is made before this comes up
+        elif not self.future.done():
+            # Launched from another thread a moment ago: its actor is made before this comes up.
             self.host.post(lambda: self.signal(message))
         elif isinstance(message, Cancel):  # its Runtime closed before it could start
             self.refuse(message)
@@ -158,20 +149,28 @@ class LiveRun:
             self.refuse(message)
         return answer
 
+    def grant_cancels(self) -> None:
+        """Answer those who asked for a cancel that it is Cancelling."""
+        for answer in self._open_answers():
+            answer.set_result(None)
+        self.cancels.clear()
+
     def refuse(self, cancel: Cancel) -> None:
         """Answer that the run has ended."""
         if cancel.answer and not cancel.answer.done():
-            state = self._snapshot.state
+            state = self.snapshot.state
             message = f"{self.title} is already {state.name}: what has ended cannot be cancelled."
-            cancel.answer.set_exception(RunIsFinal(message, self._snapshot.id, state_name=state.name))
+            cancel.answer.set_exception(RunIsFinal(message, self.snapshot.id, state_name=state.name))
 
     def let_go(self, error: Exception) -> None:
         """Give `error` to whoever waits for the run, since nothing will bring it to its end."""
         if not self.future.done():
             self.future.set_exception(error)
-        for cancel in self.cancels:
-            if cancel.answer and not cancel.answer.done():
-                cancel.answer.set_exception(error)
+        for answer in self._open_answers():
+            answer.set_exception(error)
+
+    def _open_answers(self) -> Iterator[Future[None]]:
+        return (cancel.answer for cancel in self.cancels if cancel.answer and not cancel.answer.done())
 
     def stop_body(self, attempt: int, why: str) -> None:
         """Tell what is left of this attempt's body, in whatever thread, that it may start nothing any more."""
@@ -184,7 +183,7 @@ class LiveRun:
         """Raise CancelledRun where the body that `context` stands in was told to stop. Hooks are not."""
         attempt, why = self._stopped
         if not context.in_hook and context.attempt <= attempt:
-            raise CancelledRun(f"{self.title}: {why}", self._snapshot.id)
+            raise CancelledRun(f"{self.title}: {why}", self.snapshot.id)
 
     @contextmanager
     def waking(self, context: RunContext, inbox: SimpleQueue[None]) -> Generator[None]:
@@ -196,4 +195,4 @@ class LiveRun:
             self._waiting.discard(inbox)
 
     def __repr__(self) -> str:
-        return f"<LiveRun {self._snapshot.name!r} {self._snapshot.state.name}>"
+        return f"<LiveRun {self.snapshot.name!r} {self.snapshot.state.name}>"

@@ -106,17 +106,14 @@ class GracePassed:
 
 @dataclass(frozen=True, slots=True)
 class RetryDecided:
-    """`retry_condition_fn` has answered for this attempt."""
+    """`retry_condition_fn` has answered."""
 
-    attempt: int
     again: bool
 
 
 @dataclass(frozen=True, slots=True)
 class RetryDelayPassed:
-    """The delay after this attempt is over."""
-
-    attempt: int
+    """The delay before the next attempt is over."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -200,7 +200,7 @@ class RunActor(Actor[m.RunMessage]):
                 self._start_body()
             case "AWAITING_RETRY":
                 self.phase = Phase.WAITING
-                self._set_timer(self._retry_delay, m.RetryDelayPassed(self.run.snapshot.run_count))
+                self._set_timer(self._retry_delay, m.RetryDelayPassed())
             case _:
                 self._finish(state)
 
@@ -355,8 +355,7 @@ class RunActor(Actor[m.RunMessage]):
             self.context.start_soon(self._ask_whether_to_retry, verdict)
 
     async def _ask_whether_to_retry(self, verdict: State[Any]) -> None:
-        number = self.run.snapshot.run_count
-        self.run.signal(m.RetryDecided(number, await wants_retry(self.run, verdict)))
+        self.run.signal(m.RetryDecided(await wants_retry(self.run, verdict)))
 
     def retry_decided(self, message: m.RetryDecided) -> None:
         if self.phase is Phase.DECIDING:
@@ -372,7 +371,7 @@ class RunActor(Actor[m.RunMessage]):
         self._retry_delay = delay_before(attempt, options, self.host.rng)
         self._enter(awaiting_retry(verdict, self._retries_left(), self._retry_delay))
 
-    def retry_delay_passed(self, message: m.RetryDelayPassed) -> None:
+    def retry_delay_passed(self, _: m.RetryDelayPassed) -> None:
         if self.phase is Phase.WAITING:
             self._clear_timer()
             self._enter(Retrying())
@@ -423,12 +422,8 @@ class RunActor(Actor[m.RunMessage]):
 
     def _answer_cancels(self) -> None:
         """Those who asked hear that it is Cancelling once that is committed."""
-        if self.run.snapshot.state.id in self._uncommitted:
-            return
-        for message in self.run.cancels:
-            if message.answer and not message.answer.done():
-                message.answer.set_result(None)
-        self.run.cancels.clear()
+        if self.run.snapshot.state.id not in self._uncommitted:
+            self.run.grant_cancels()
 
     def _check_unwound(self) -> None:
         if not self._is_quiet:
