@@ -29,7 +29,7 @@ EMPTY: dict[str, dict[str, Any]] = {
     "flow_run": {**EMPTY_RUN, "flow_name": None},
     "task_run": {**EMPTY_RUN, "task_name": None, "flow_run_id": None},
     "flow": {"name": None, "version": None, "description": None},
-    "hook": {"delivery_id": None, "attempt": 0, "replayed": False, "due_at": None},
+    "hook": {"name": None, "event": None, "delivery_id": None, "attempt": 0, "replayed": False, "due_at": None},
 }
 
 
@@ -186,10 +186,14 @@ async def test_a_hook_is_told_of_its_run_and_of_its_delivery(is_async: bool) -> 
         [delivery] = opened.journal.deliveries(handle.id)
     assert [tell["flow_run"]["id"] for tell in found] == [handle.id] * 2
     assert [tell["flow_run"]["state_name"] for tell in found] == ["Completed"] * 2
-    assert [tell["hook"] for tell in found] == [
-        {"delivery_id": delivery.id, "attempt": attempt, "replayed": False, "due_at": delivery.due_at}
-        for attempt in (1, 2)
-    ]
+    always = {
+        "name": "note_async" if is_async else "note",
+        "event": "on_completion",
+        "delivery_id": delivery.id,
+        "replayed": False,
+        "due_at": delivery.due_at,
+    }
+    assert [tell["hook"] for tell in found] == [always | {"attempt": attempt} for attempt in (1, 2)]
 
 
 @pytest.mark.anyio

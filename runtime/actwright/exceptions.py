@@ -142,14 +142,14 @@ class MissingResult(RunError):
 
 
 class RunIsFinal(RunError):
-    """A run that has ended was asked to change. A final state is final.
+    """A run that has ended was asked to be cancelled. A final state is final.
 
     Attributes:
         state_name: the state that it ended in.
     """
 
-    def __init__(self, message: str, run_id: UUID | None = None, *, state_name: str) -> None:
-        super().__init__(message, run_id)
+    def __init__(self, run_title: str, state_name: str, run_id: UUID) -> None:
+        super().__init__(f"{run_title} is already {state_name}: what has ended cannot be cancelled.", run_id)
         self.state_name = state_name
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from actwright.authoring.context import CURRENT
+from actwright.authoring.context import current
 from actwright.models.runs import FlowRun, TaskRun
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ __all__ = ["flow", "flow_run", "hook", "task_run"]
 
 
 def _flow() -> ActiveRun | None:
-    context = CURRENT.get()
+    context = current()
     return context.run.flow if context else None
 
 
@@ -37,7 +37,7 @@ def _flow_run() -> FlowRun | None:
 
 
 def _task_run() -> TaskRun | None:
-    context = CURRENT.get()
+    context = current()
     return context.run.snapshot if context and isinstance(context.run.snapshot, TaskRun) else None
 
 
@@ -155,7 +155,7 @@ class _HookAttributes:
     """The delivery that the hook at work is; empty outside of hooks."""
 
     def _delivery(self) -> HookDelivery | None:
-        context = CURRENT.get()
+        context = current()
         return context.delivery if context else None
 
     @property

@@ -61,6 +61,10 @@ def test_a_task_run_s_parent_is_the_task_run_that_called_it_before_any_flow_run(
     assert TaskRun(id=uuid4(), flow_run_id=flow, **fields).parent_id is None
 
 
+def test_a_run_is_called_by_its_kind_and_its_name() -> None:
+    assert flow_run().title == "Flow run 'brave-otter'"
+
+
 class Unshowable:
     def __repr__(self) -> str:
         raise RuntimeError("no")

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Generic, Literal, Protocol, cast, overloa
 import anyio
 from typing_extensions import TypeVar
 
+from actwright.authoring.accepted import Accepted
 from actwright.authoring.context import current, in_async_code
 from actwright.authoring.waiting import blocking, take, until_done
 from actwright.exceptions import UnfinishedRun, WouldDeadlock
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from actwright.models.runs import FlowRun, TaskRun
     from actwright.models.states import State
 
-__all__ = ["Accepted", "Handle", "Handles", "SubmittedRun", "Waiting", "as_completed", "wait"]
+__all__ = ["Handle", "Handles", "SubmittedRun", "Waiting", "as_completed", "wait"]
 
 R = TypeVar("R")
 R_co = TypeVar("R_co", covariant=True, default=Any)
@@ -114,7 +115,7 @@ class Handle(Generic[R_co]):
         """
         if not self.wait(timeout):
             raise UnfinishedRun(
-                f"{self._title()} is {self.state.name} after {timeout:g} s. It goes on; ask again, or cancel it.",
+                f"{self.run.title} is {self.state.name} after {timeout:g} s. It goes on; ask again, or cancel it.",
                 self.id,
             )
         return self._run.future.result().result(raise_on_failure)
@@ -139,12 +140,9 @@ class Handle(Generic[R_co]):
     def _refuse_on_own_loop(self) -> None:
         if threading.get_ident() == self._run.thread_id:
             raise WouldDeadlock(
-                f"{self._title()} needs this thread's event loop to go on, so to block here would wait for ever. "
+                f"{self.run.title} needs this thread's event loop to go on, so to block here would wait for ever. "
                 "In async code, await it: `await handle`, or `await wait([handle])`."
             )
-
-    def _title(self) -> str:
-        return f"{self._run.snapshot.kind.capitalize()} run {self.name!r}"
 
     def __repr__(self) -> str:
         return f"<Handle of {self._run.snapshot.kind} run {self.name!r}: {self.state.name}>"
@@ -309,35 +307,6 @@ def _block_until_done(handles: Iterable[Handle[Any]], timeout: float | None, *, 
                 take(inbox, _remaining(deadline))
             except Empty:
                 return
-
-
-class Accepted:
-    """A request that was sent; awaited, it tells how it was answered. Not to await it is no mistake."""
-
-    def __init__(self, answer: Future[None]) -> None:
-        self._answer = answer
-
-    @classmethod
-    def of(cls, answer: Future[None], thread_id: int) -> Accepted:
-        """To be awaited in async code; in sync code, this waits for the answer itself.
-
-        `thread_id` is the thread of the loop that answers: there, sync code could only wait for ever.
-        """
-        if not in_async_code():
-            if not answer.done() and threading.get_ident() == thread_id:
-                raise WouldDeadlock(
-                    "The request was sent, but sync code on the event loop's own thread cannot wait for it."
-                )
-            with blocking():
-                answer.result()
-        return cls(answer)
-
-    def __await__(self) -> Generator[Any, Any, None]:
-        return self._answered().__await__()
-
-    async def _answered(self) -> None:
-        await until_done(self._answer)
-        self._answer.result()
 
 
 def _set_once(future: Future[None]) -> None:

@@ -10,7 +10,7 @@ import traceback
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from actwright.authoring.context import CURRENT, RunContext
+from actwright.authoring.context import current
 from actwright.exceptions import MissingContextError
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ def get_run_logger() -> RunLogger:
     Raises:
         MissingContextError: called outside of runs and hooks.
     """
-    context = CURRENT.get()
+    context = current()
     if context is None:
         raise MissingContextError(
             "get_run_logger() was called where no run is. Call it in the body of a flow or a task, or in a hook; "
@@ -110,7 +110,7 @@ class _PrintToLog:
                 builtins.print = self._original
 
     def _print(self, *values: object, **options: Any) -> None:
-        context: RunContext | None = CURRENT.get()
+        context = current()
         to_screen = options.get("file") in (None, sys.stdout)
         if context is None or context.in_hook or not context.run.logs_prints or not to_screen:
             self._original(*values, **options)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import reprlib
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -11,8 +10,9 @@ from pydantic import ValidationError
 
 from actwright.authoring.typehints import ParameterTypes
 from actwright.exceptions import ParameterBindError, ParameterTypeError
+from actwright.models.shortening import shorten
 
-__all__ = ["Parameters", "shorten"]
+__all__ = ["Parameters"]
 
 
 class Parameters:
@@ -109,14 +109,3 @@ def _reason(error: ValidationError) -> str:
     """What pydantic has to say, in one line: each fault, after where in the value it is."""
     faults = error.errors(include_url=False, include_context=False, include_input=False)
     return "; ".join(": ".join(filter(None, (".".join(map(str, f["loc"])), f["msg"]))) for f in faults)
-
-
-def shorten(value: object, limit: int = 200) -> str:
-    """`value` for people, in `limit` characters at most. Never raises, whatever the `__repr__` of the value does."""
-    shortener = reprlib.Repr()
-    shortener.maxstring = shortener.maxother = max(limit // 2, 20)
-    try:
-        shown = shortener.repr(value)
-    except Exception as error:  # it is only shown: whatever went wrong, the value itself may be fine
-        shown = f"<{type(value).__name__} whose repr raised {type(error).__name__}>"
-    return shown if len(shown) <= limit else f"{shown[: limit - 3]}..."

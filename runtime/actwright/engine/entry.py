@@ -9,7 +9,7 @@ from contextlib import nullcontext
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any
 
-from actwright.authoring.context import CURRENT, in_async_code
+from actwright.authoring.context import current, in_async_code
 from actwright.authoring.futures import Handle
 from actwright.authoring.logging import show_logs_of_a_script
 from actwright.authoring.waiting import blocking, event_of, take
@@ -75,7 +75,7 @@ def _lend_this_thread(run: LiveRun, inbox: SimpleQueue[Callable[[], None] | None
 def _host_for_blocking() -> Host:
     host = ambient_host()
     if host is None:
-        if CURRENT.get() is None and current_backend_name() is None:
+        if current() is None and current_backend_name() is None:
             show_logs_of_a_script(_HISTORY)
         return background_host(None)
     return background_host(host) if host.in_loop_thread() else host

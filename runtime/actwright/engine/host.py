@@ -91,10 +91,10 @@ class Host:
         """
         self.status = "draining"
         cancel_now = exc is not None or self.options.on_exit == "cancel"
-        self.call_later(0 if cancel_now else self.options.drain_seconds, self._cancel_all)
+        self.call_later(0 if cancel_now else self.options.drain_seconds, self.cancel_all)
         first: BaseException | None = None
         try:
-            await wait_through(self._all_quiet, on_cancel=self._cancel_all)
+            await wait_through(self._all_quiet, on_cancel=self.cancel_all)
         except BaseException as error:
             first = error
         self.status = "closed"
@@ -143,7 +143,7 @@ class Host:
         if self._quiet is not None and not (self._runs or self._released):
             self._quiet.set()
 
-    def _cancel_all(self) -> None:
+    def cancel_all(self) -> None:
         """Cancel what runs; and past every grace, go all the same, saying what is left."""
         for run in list(self._runs.values()):
             if run.parent is None or run.parent.host is not self:
@@ -264,8 +264,7 @@ class Host:
         known = self.journal.run(run_id)
         if known is None:
             return RunError(f"There is no run {run_id} here. Check the id.", run_id)
-        message = f"{known.kind.capitalize()} run {known.name!r} is already {known.state.name}."
-        return RunIsFinal(message, run_id, state_name=known.state.name)
+        return RunIsFinal(known.title, known.state.name, run_id)
 
     def _answer_lost_cancel(self, letter: DeadLetter) -> None:
         """A request to cancel that found no actor still gets its answer: from the run's next actor, if it lives."""

@@ -115,7 +115,7 @@ class LiveRun:
     @property
     def title(self) -> str:
         """For logs and errors: Flow run 'brave-otter'."""
-        return f"{self.snapshot.kind.capitalize()} run {self.snapshot.name!r}"
+        return self.snapshot.title
 
     @property
     def log(self) -> RunLogger:
@@ -158,9 +158,7 @@ class LiveRun:
     def refuse(self, cancel: Cancel) -> None:
         """Answer that the run has ended."""
         if cancel.answer and not cancel.answer.done():
-            state = self.snapshot.state
-            message = f"{self.title} is already {state.name}: what has ended cannot be cancelled."
-            cancel.answer.set_exception(RunIsFinal(message, self.snapshot.id, state_name=state.name))
+            cancel.answer.set_exception(RunIsFinal(self.title, self.snapshot.state.name, self.snapshot.id))
 
     def let_go(self, error: Exception) -> None:
         """Give `error` to whoever waits for the run, since nothing will bring it to its end."""

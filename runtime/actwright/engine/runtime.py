@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ParamSpec, Self, TypeVar, Unpack, overload
 
+from actwright.authoring.accepted import Accepted
 from actwright.authoring.flows import Flow
-from actwright.authoring.futures import Accepted, Handle
+from actwright.authoring.futures import Handle
 from actwright.engine.ambient import enter, leave
 from actwright.engine.host import Host
 from actwright.engine.launch import launch, usual_place

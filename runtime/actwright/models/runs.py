@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import reprlib
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from actwright.models.shortening import shorten
 from actwright.models.states import State, StateType
 
 if TYPE_CHECKING:
@@ -49,6 +49,11 @@ class Run(BaseModel):
     parent_task_run_id: UUID | None = None
 
     @property
+    def title(self) -> str:
+        """For logs and errors: Flow run 'brave-otter'."""
+        return f"{self.kind.capitalize()} run {self.name!r}"
+
+    @property
     def state_type(self) -> StateType:
         return self.state.type
 
@@ -71,7 +76,7 @@ class Run(BaseModel):
         return self.model_copy(update=changes)
 
     def __repr__(self) -> str:
-        parameters = ", ".join(f"{name}={_shown(value)}" for name, value in self.parameters.items())
+        parameters = ", ".join(f"{name}={shorten(value, 60)}" for name, value in self.parameters.items())
         return f"<{type(self).__name__} {self.name!r} {self.state.name} ({parameters})>"
 
     __str__ = __repr__
@@ -90,10 +95,3 @@ class TaskRun(Run):
     kind: Literal["flow", "task"] = "task"
     task_name: str
     flow_run_id: UUID | None = None
-
-
-def _shown(value: object) -> str:
-    try:
-        return reprlib.repr(value)
-    except Exception as error:  # a value's own __repr__ must not break a log line
-        return f"<{type(value).__name__} whose repr raised {type(error).__name__}>"
