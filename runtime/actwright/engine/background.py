@@ -11,22 +11,24 @@ from __future__ import annotations
 import atexit
 import os
 import threading
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from concurrent.futures import Future, wait
+from contextlib import ExitStack, suppress
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from anyio.from_thread import BlockingPortal, start_blocking_portal
 
 from actwright.engine.host import Host
 from actwright.engine.options import RuntimeOptions
 from actwright.settings import get_current_settings
-from actwright_actors import BackendName, backend_options, current_backend_name
+from actwright_actors import BackendName, SystemClosed, backend_options, current_backend_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 __all__ = ["background_host", "close"]
+
+T = TypeVar("T")
 
 
 class _Loop:
@@ -62,21 +64,22 @@ def background_host(origin: Host | None) -> Host:
     """The host on a background loop that stands in for `origin`, with its options, hooks and journal; for None, the
     process's own. The loop is of the back end that runs in this thread, if one does, so that hooks written for trio
     run on trio. Code on a background loop that blocks it in turn gets a loop of the next level."""
-    running = current_backend_name()
-    backend = running or get_current_settings().background_backend
+    backend = current_backend_name() or get_current_settings().background_backend
     with _lock:
         key = backend, _level_of_this_thread() + 1
         if key in _loops and origin in _loops[key].hosts:
             return _loops[key].hosts[origin][0]
-        return _open(key, origin) if running is None else _in_a_thread(partial(_open, key, origin))
+    return _in_a_thread(partial(_open, key, origin))
 
 
 def _open(key: tuple[BackendName, int], origin: Host | None) -> Host:
-    if not _loops:
-        atexit.register(close)
-    if key not in _loops:
-        _loops[key] = _Loop(*key)
-    return _loops[key].open(origin)
+    with _lock:
+        if not _loops:
+            atexit.register(close)
+        if key not in _loops:
+            _loops[key] = _Loop(*key)
+        loop = _loops[key]
+        return loop.hosts[origin][0] if origin in loop.hosts else loop.open(origin)
 
 
 def _level_of_this_thread() -> int:
@@ -84,10 +87,29 @@ def _level_of_this_thread() -> int:
     return next((level for (_, level), loop in _loops.items() if loop.thread_id == me), 0)
 
 
-def _in_a_thread(fn: Callable[[], Host]) -> Host:
-    """Call what blocks, and block: a loop's own thread may not (trio refuses it)."""
-    with ThreadPoolExecutor(1) as executor:
-        return executor.submit(fn).result()
+def _in_a_thread(fn: Callable[[], T], on_interrupt: Callable[[], object] = lambda: None) -> T:
+    """Call what blocks in a thread of its own, and block until it is done.
+
+    A loop's own thread may not call it (trio refuses that), nor should the main thread: a KeyboardInterrupt, which
+    strikes there anywhere, would leave half a loop behind. One that strikes here is raised when the call is done, after
+    `on_interrupt()`; a second one at once. No executor: those refuse work while the interpreter exits.
+    """
+    result: Future[T] = Future()
+
+    def settle() -> None:
+        try:
+            result.set_result(fn())
+        except BaseException as error:
+            result.set_exception(error)
+
+    threading.Thread(target=settle, name="actwright-opener", daemon=True).start()
+    try:
+        wait([result])
+    except BaseException:
+        on_interrupt()
+        wait([result])
+        raise
+    return result.result()
 
 
 def _close_twins_of(origin: Host) -> None:
@@ -99,13 +121,32 @@ def _close_twins_of(origin: Host) -> None:
 
 
 def close() -> None:
-    """Drain and close all background loops; the next sync call opens new ones. Blocks; not for a loop's thread."""
+    """Drain and close all background loops; the next sync call opens new ones. Blocks; not for a loop's thread.
+
+    A KeyboardInterrupt meanwhile cancels what still runs, and is raised when that and its hooks are done.
+    """
+    while loops := _taken():  # what is drained may open another one
+        _in_a_thread(partial(_close_all, loops), on_interrupt=partial(_cancel_all, loops))
+
+
+def _taken() -> list[_Loop]:
     with _lock:
         loops = list(_loops.values())
         _loops.clear()
         atexit.unregister(close)
+    return loops
+
+
+def _close_all(loops: list[_Loop]) -> None:
     for loop in reversed(loops):
         loop.close()
+
+
+def _cancel_all(loops: list[_Loop]) -> None:
+    for loop in loops:
+        for host, _ in list(loop.hosts.values()):
+            with suppress(SystemClosed):  # it is done
+                host.post(host.cancel_all)
 
 
 _lost: list[_Loop] = []

@@ -1,0 +1,99 @@
+"""The end of a script, and of what it started and did not wait for."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from signal import SIGINT
+
+import pytest
+from tests.engine.scripts import EACH_BACKEND, run_script, started
+
+each_background = pytest.mark.parametrize("backend", EACH_BACKEND)
+
+PREAMBLE = """
+import os, signal, time
+import anyio
+from actwright import flow, task
+
+def tell(subject, run, state):
+    print(f"{subject.name}: {state.name}", flush=True)
+
+hooks = dict(on_cancellation=[tell], on_completion=[tell], on_failure=[tell], on_crashed=[tell])
+"""
+
+NOT_WAITED_FOR = """
+@task(**hooks)
+def part():
+    return "part"
+
+@task(**hooks)
+async def work():
+    await anyio.sleep(0.2)  # by then the script has ended
+    return part()  # which opens a loop of the next level
+
+work.submit()
+"""
+
+
+@each_background
+def test_a_task_that_goes_on_when_its_script_ends_may_still_call_sync_code(tmp_path: Path, backend: str) -> None:
+    ran = run_script(tmp_path, PREAMBLE + NOT_WAITED_FOR, background_backend=backend)
+    assert ran.stdout.splitlines() == ["part: Completed", "work: Completed"], ran.stderr
+
+
+ENDLESS = """
+from actwright.engine.host import Host
+
+@task(**hooks)
+async def work():
+    print("ready", flush=True)
+    await anyio.sleep_forever()
+
+drain = Host.__aexit__
+
+async def told(self, *exc):
+    print("draining", flush=True)
+    return await drain(self, *exc)
+
+Host.__aexit__ = told
+work.submit()
+"""
+
+
+@each_background
+def test_sigint_while_a_script_that_ended_is_drained_cancels_what_goes_on_and_runs_its_hooks(
+    tmp_path: Path, backend: str
+) -> None:
+    with started(tmp_path, PREAMBLE + ENDLESS, background_backend=backend) as program:
+        program.says("ready")
+        program.says("draining")
+        program.send(SIGINT)
+        program.exit_code()
+    assert program.lines_of("work") == ["Cancelling"]
+
+
+INTERRUPTED_START = """
+from anyio.from_thread import BlockingPortal
+
+enter = BlockingPortal.__aenter__
+
+async def interrupted(self):
+    os.kill(os.getpid(), signal.SIGINT)  # the main thread waits for this
+    time.sleep(0.1)
+    return await enter(self)
+
+BlockingPortal.__aenter__ = interrupted
+
+@flow(**hooks)
+def work():
+    print("the body ran")
+
+work()
+"""
+
+
+@each_background
+def test_sigint_while_the_first_call_opens_its_loop_ends_the_script_with_130(tmp_path: Path, backend: str) -> None:
+    with started(tmp_path, PREAMBLE + INTERRUPTED_START, background_backend=backend) as program:
+        assert program.exit_code() == 130
+    assert program.lines == []
