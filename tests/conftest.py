@@ -30,8 +30,8 @@ BACKENDS: dict[str, Backend] = {
     "trio": ("trio", {}),
 }
 
-# Threads of pools that keep idle ones by design: daemons, between two jobs (a busy one carries its job's name).
-IDLE_THREADS = ("actwright-idle", "Trio thread ")
+# Threads of a pool that keeps idle ones by design: daemons, between two jobs (a busy one carries its job's name).
+IDLE_THREADS = ("Trio thread ",)
 
 SETTLE_SECONDS = 2.0
 """How long what a test closed may take to be gone: a thread on its last bytecodes, a child not yet reaped."""

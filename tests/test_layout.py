@@ -21,8 +21,8 @@ EVENT_LOOPS = {"asyncio", "trio", "uvloop"}
 
 # A part of `actwright` -> the other parts that it may import. A new part is placed here first.
 MAY_IMPORT = {
-    "exceptions": {"models"},  # an error carries a state; for its type alone
-    "settings": {"exceptions"},
+    "exceptions": set[str](),
+    "settings": set[str](),
     "models": {"exceptions"},
     "authoring": {"models", "exceptions", "settings"},
     "journal": {"models", "exceptions", "settings"},

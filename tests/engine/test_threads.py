@@ -227,7 +227,7 @@ def test_past_the_cap_an_abandoned_thread_keeps_its_place_and_that_is_said(
         stuck[0].job.abandon()
         stuck.append(Held(workers))
         assert stuck[1].is_entered()
-        with caplog.at_level(logging.ERROR, "actwright.threads"):
+        with caplog.at_level(logging.ERROR, "actwright.engine"):
             stuck[1].job.abandon()
         assert "2 threads are abandoned" in caplog.text
         waiting = Held(workers)

@@ -11,7 +11,6 @@ from typing import Any, assert_type
 
 from actwright.authoring.flows import Flow, flow
 from actwright.authoring.hooks import Hook, hook
-from actwright.authoring.retries import exponential_backoff
 from actwright.authoring.tags import tags
 from actwright.authoring.tasks import Task, task
 from actwright.models.runs import FlowRun, TaskRun
@@ -39,7 +38,7 @@ flow(work, on_failure=[too_short])  # type: ignore[list-item]
 flow(work, on_failure=flow_hook)  # type: ignore[call-overload]
 
 task(work, retries=3, retry_delay_seconds=[1, 2.5], timeout_seconds=3, task_run_name="work-{a}")
-task(work, retries=3, retry_delay_seconds=exponential_backoff(2))
+task(work, retries=3, retry_delay_seconds=lambda retries: [2.0**n for n in range(retries)])
 task(work, retries="3")  # type: ignore[call-overload]
 task(work, flow_run_name="x")  # type: ignore[call-overload]
 flow(work).with_options(timeout_seconds="3")  # type: ignore[arg-type]

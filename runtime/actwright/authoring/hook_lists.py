@@ -31,7 +31,7 @@ class HookLists:
         return self._append("on_running", hook)
 
     def on_retry(self, hook: H, /) -> H:
-        """An attempt failed or crashed, and another follows."""
+        """An attempt failed, and another follows."""
         return self._append("on_retry", hook)
 
     def on_completion(self, hook: H, /) -> H:

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
 from typing import TYPE_CHECKING
-
-from actwright.authoring.checks import seconds
 
 if TYPE_CHECKING:
     from actwright.authoring.options import RunOptions
 
-__all__ = ["delay_before", "exponential_backoff"]
+__all__ = ["delay_before"]
 
 
 def delay_before(attempt: int, options: RunOptions, rng: random.Random) -> float:
@@ -25,13 +22,3 @@ def delay_before(attempt: int, options: RunOptions, rng: random.Random) -> float
     delays = options.retry_delays
     delay = delays[min(attempt, len(delays)) - 1] if delays else 0.0
     return rng.uniform(delay, delay * (1 + options.retry_jitter_factor))
-
-
-def exponential_backoff(backoff_factor: float) -> Callable[[int], list[float]]:
-    """For `retry_delay_seconds`: 1, 2, 4, 8, ... times `backoff_factor` seconds, one for each retry."""
-    factor = seconds("backoff_factor", backoff_factor)
-
-    def delays(retries: int) -> list[float]:
-        return [factor * 2**retry for retry in range(retries)]
-
-    return delays

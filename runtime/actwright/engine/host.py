@@ -44,7 +44,7 @@ LAST_MARGIN_SECONDS: Final = 5.0
 
 
 class Host:
-    """Runs on one loop, from `open` to `close`."""
+    """Runs on one loop, for the length of its `async with`."""
 
     def __init__(self, options: RuntimeOptions) -> None:
         self.options = options

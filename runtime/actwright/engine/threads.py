@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = ["IDLE_SECONDS", "MAX_ABANDONED", "Job", "WorkerThreads"]
 
-logger = logging.getLogger("actwright.threads")
+logger = logging.getLogger("actwright.engine")
 
 T = TypeVar("T")
 
