@@ -164,6 +164,25 @@ def test_an_option_of_a_hook_that_cannot_be_is_refused_by_name(option: str, valu
         hook(plain, **options)
 
 
+@pytest.mark.parametrize("fn", [(), (plain,)], ids=["decorator", "function"])
+def test_an_option_that_hooks_do_not_have_is_refused_with_those_that_they_have(fn: tuple[Any, ...]) -> None:
+    options: dict[str, Any] = {"retry": 1}
+    with pytest.raises(
+        TypeError, match=r"^hook\(\) does not know the option 'retry'\. It knows: wait, .*max_attempts\.$"
+    ):
+        hook(*fn, **options)
+
+
+def test_a_callable_whose_signature_cannot_be_read_is_taken_at_its_word() -> None:
+    class Unreadable:
+        __signature__ = "none"  # as of a mock on some Pythons, `inspect.signature` raises TypeError
+
+        def __call__(self, *args: Any) -> None: ...
+
+    (normal,) = normalise_hooks("on_failure", [Unreadable()])
+    assert normal.name == "Unreadable"
+
+
 def test_a_hook_of_something_not_callable_is_refused() -> None:
     with pytest.raises(TypeError, match="Expected a callable to make a hook of; got int instead"):
         hook(3)  # type: ignore[call-overload]

@@ -69,6 +69,11 @@ def test_wait_for_goes_whole_to_each_call() -> None:
     assert [call.wait_for for call in calls] == [("future",), ("future",)]
 
 
+def test_wait_for_that_is_no_list_is_refused() -> None:
+    with pytest.raises(TypeError, match=r"^wait_for must be a list of futures; got int\. Write wait_for=\[\.\.\.\]"):
+        calls_of_map(join, ([1, 2],), {"wait_for": 3})
+
+
 def test_different_lengths_are_refused_with_each_length() -> None:
     with pytest.raises(MappingLengthMismatch, match="got left: 2, argument 3: 1, key: 3") as caught:
         parameters_of([1, 2], 0, [1], key=[1, 2, 3])

@@ -54,6 +54,15 @@ def test_a_function_names_a_run() -> None:
     assert run_name(flow(load_rows, flow_run_name=lambda: "by hand"), RUN_ID, {}) == "by hand"
 
 
+def test_a_name_that_a_huge_parameter_went_into_is_shortened() -> None:
+    parameters = {"day": "x" * 1_000_000}
+    by_template = run_name(flow(load_rows, flow_run_name="load {day}"), RUN_ID, parameters)
+    by_function = run_name(task(load_rows, task_run_name=lambda: "x" * 201), RUN_ID, parameters)
+    assert by_template == f"load {'x' * 192}..."
+    assert by_function == f"{'x' * 197}..."
+    assert run_name(task(load_rows, task_run_name=lambda: "x" * 200), RUN_ID, {}) == "x" * 200
+
+
 def test_a_function_that_gives_no_string_is_named_in_the_error() -> None:
     nameless: Callable[[], Any] = lambda: 3  # noqa: E731 - a lambda is what users write here
     with pytest.raises(TypeError, match="flow_run_name of 'load-rows' must return a string; it returned 3"):

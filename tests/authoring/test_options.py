@@ -18,6 +18,18 @@ def negative_delays(retries: int) -> list[float]:
     return [-1.0] * max(retries, 1)
 
 
+def one_delay(retries: int) -> float:
+    return 5
+
+
+def no_retries() -> list[float]:
+    return [5]
+
+
+def of_a_state(state: Any) -> bool:
+    return True
+
+
 both_kinds = pytest.mark.parametrize("defaults", [FlowOptions(), TaskOptions()], ids=["flow", "task"])
 
 
@@ -79,8 +91,16 @@ def test_flows_and_tasks_have_each_list_of_hooks(defaults: RunOptions, event: st
         ("retry_delay_seconds", [1, -1], ValueError, "retry_delay_seconds must be a number of at least 0"),
         ("retry_delay_seconds", "1", TypeError, "retry_delay_seconds must be a number of at least 0; got '1'"),
         ("retry_delay_seconds", negative_delays, ValueError, "retry_delay_seconds must be a number of at"),
+        ("retry_delay_seconds", one_delay, TypeError, "must return a list of numbers; it returned 5"),
+        (
+            "retry_delay_seconds",
+            no_retries,
+            TypeError,
+            "or a function of the retries; got 'no_retries()",
+        ),
         ("retry_jitter_factor", -0.5, ValueError, "retry_jitter_factor must be a number of at least 0"),
         ("retry_condition_fn", 3, TypeError, "retry_condition_fn must be callable; got int"),
+        ("retry_condition_fn", of_a_state, TypeError, "three positional arguments, (flow, flow_run, state) or"),
         ("name", " ", ValueError, "name must not be empty"),
         ("name", 3, TypeError, "name must be a string; got 3"),
         ("tags", "nightly", TypeError, "tags must be a list of strings; got 'nightly'"),
@@ -106,9 +126,16 @@ def test_the_name_of_runs_is_a_template_or_a_plain_function(defaults: RunOptions
     option = f"{defaults.kind}_run_name"
     assert defaults.replace(**{option: "run-{x}"}).run_name == "run-{x}"
     assert defaults.replace(**{option: str}).run_name is str
-    for wrong, error in ((3, TypeError), ("", ValueError), (asynchronous, TypeError)):
+    for wrong, error in ((3, TypeError), ("", ValueError), (asynchronous, TypeError), (of_a_state, TypeError)):
         with pytest.raises(error, match=f"^{option} must"):
             defaults.replace(**{option: wrong})
+
+
+@both_kinds
+def test_a_function_that_wants_the_parameters_is_told_where_they_are(defaults: RunOptions) -> None:
+    option = f"{defaults.kind}_run_name"
+    with pytest.raises(TypeError, match=rf"are in actwright\.runtime\.{defaults.kind}_run\.parameters\.$"):
+        defaults.replace(**{option: of_a_state})
 
 
 @pytest.mark.parametrize(

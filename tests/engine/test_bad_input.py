@@ -226,7 +226,9 @@ def test_an_option_that_nobody_knows(decorate: Any) -> None:
         ({"hook_threads": "many"}, r"hook_threads must be an integer of at least 1; got 'many'"),
         ({"drain_seconds": -1}, r"drain_seconds must be a number of at least 0, and finite; got -1"),
         ({"flow_hooks": {"on_failure": body}}, r"Expected iterable for 'on_failure'; got function instead"),
-        ({"on_hook_failure": "tell"}, r"Expected a callable to make a hook of; got str instead"),
+        ({"flow_hooks": [body]}, r"flow_hooks must be a dict of lists; got list\. Write flow_hooks=\{"),
+        ({"on_hook_failure": "tell"}, r"on_hook_failure must be callable; got str"),
+        ({"on_hook_failure": lambda: None}, r"on_hook_failure must take one positional argument, a HookDelivery; got "),
     ],
 )
 def test_an_option_of_the_runtimes_that_cannot_be(options: Any, error: str) -> None:

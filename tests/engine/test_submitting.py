@@ -10,7 +10,20 @@ import pytest
 from tests.engine.gate import Gate
 from tests.engine.watched import open_runtime
 
-from actwright import Handle, Runtime, allow_failure, as_completed, flow, run_flow, runtime, task, unmapped, wait
+from actwright import (
+    Completed,
+    Failed,
+    Handle,
+    Runtime,
+    allow_failure,
+    as_completed,
+    flow,
+    run_flow,
+    runtime,
+    task,
+    unmapped,
+    wait,
+)
 from actwright.exceptions import MappingLengthMismatch, RuntimeClosed, UnfinishedRun, UpstreamFailed
 
 WATCHDOG_SECONDS = 20
@@ -333,8 +346,7 @@ async def test_a_run_waits_for_what_wait_for_names(how: str) -> None:
     def work() -> None:
         before = first.submit()
         if how == "submitted":
-            options: Any = {"wait_for": [before]}
-            second.submit(**options).wait()
+            second.submit(wait_for=[before]).wait()
         elif how == "mapped":
             second.map([1], wait_for=[before]).wait()
         else:
@@ -354,11 +366,26 @@ async def test_a_run_waits_for_what_wait_for_names(how: str) -> None:
 async def test_a_run_fails_when_what_it_waits_for_fails_unless_that_is_allowed() -> None:
     async with open_runtime():
         failed = fail.submit("oops")
-        options: Any = {"wait_for": [failed]}
         with pytest.raises(UpstreamFailed, match="which is Failed"):
-            await double.submit(1, **options)
-        options = {"wait_for": [allow_failure(failed)]}
-        assert await double.submit(1, **options) == 2
+            await double.submit(1, wait_for=[failed])
+        for allowed in ([allow_failure(failed)], [[allow_failure(failed)]]):
+            assert await double.submit(1, wait_for=allowed) == 2
+
+
+@pytest.mark.anyio
+async def test_a_state_in_wait_for_counts_as_its_run_does_and_a_result_is_there_already() -> None:
+    async with open_runtime():
+        with pytest.raises(UpstreamFailed, match="waits for a run, which is Failed"):
+            await double.submit(1, wait_for=[[Completed(), Failed(message="oops")]])
+        assert await double.submit(1, wait_for=[Completed(), allow_failure(Failed()), None, 3]) == 2
+
+
+@pytest.mark.anyio
+async def test_what_failed_first_in_the_order_of_wait_for_is_named() -> None:
+    async with open_runtime():
+        both = [fail.with_options(task_run_name=name).submit("oops") for name in ("first", "second")]
+        with pytest.raises(UpstreamFailed, match="task run 'first', which is Failed"):
+            await double.submit(1, wait_for=both)
 
 
 # Tasks outside of flows, in tasks, and in classes

@@ -85,6 +85,10 @@ async def submitted() -> None:
     assert_type(total.submit([size.submit(b"")]), Handle[int])
     assert_type(total.submit([1]), Handle[int])
     assert_type(size.submit(allow_failure(data)), Handle[int])
+    assert_type(size.submit(b"", wait_for=[data]), Handle[int])
+    assert_type(await fetch.submit("x", wait_for=[data, allow_failure(data)]), bytes)
+    assert_type(size.submit(data, unit=2, wait_for=size.map([b""])), Handle[int])
+    size.submit(b"", wait_for=3)  # type: ignore[arg-type]
     size.submit("text")  # type: ignore[arg-type]
     size.submit()  # type: ignore[call-overload]
 
@@ -98,6 +102,7 @@ async def methods(store: Store) -> None:
     assert_type(store.load("k"), int)
     assert_type(await store.refresh("k"), bool)
     assert_type(store.load.submit("k"), Handle[int])
+    assert_type(store.load.submit("k", wait_for=[]), Handle[int])
     assert_type(Store.load(store, "k"), int)
     store.load(1)  # type: ignore[call-overload]
 

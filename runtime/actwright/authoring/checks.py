@@ -2,9 +2,25 @@
 
 from __future__ import annotations
 
+import inspect
 import math
+from collections.abc import Callable
+from typing import Any
 
-__all__ = ["seconds", "whole_number"]
+__all__ = ["misfit", "seconds", "whole_number"]
+
+
+def misfit(name: str, fn: Callable[..., Any], count: int) -> str | None:
+    """What `fn` is, and why it cannot be called with `count` positional arguments; None if it can be."""
+    try:
+        signature = inspect.signature(fn)
+    except (TypeError, ValueError):
+        return None  # some built-ins, and mocks of some Pythons, have none to be read; the call itself will tell
+    try:
+        signature.bind(*[None] * count)
+    except TypeError as error:
+        return f"'{name}{signature}', which cannot be called so: {error}"
+    return None
 
 
 def whole_number(option: str, value: object, *, least: int = 0) -> int:

@@ -7,6 +7,7 @@ pay for an engine that may never run.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from actwright.authoring.futures import Handle
     from actwright.authoring.runnable import Runnable
 
-__all__ = ["Call", "EngineEntry", "VariableStore", "engine"]
+__all__ = ["Call", "EngineEntry", "VariableStore", "engine", "waited_for"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,13 +28,27 @@ class Call:
         subject: the flow or task.
         parameters: name -> value, bound to the signature with its defaults, not yet validated; futures unresolved.
         return_state: the caller wants the state, and no exception.
-        wait_for: futures that must have completed before the body starts.
+        wait_for: futures and states that must have completed before the body starts.
     """
 
     subject: Runnable[..., Any]
     parameters: dict[str, Any]
     return_state: bool = False
     wait_for: tuple[Any, ...] = ()
+
+
+def waited_for(futures: object) -> tuple[Any, ...]:
+    """What was given as `wait_for=`, in the form that a `Call` has it.
+
+    Raises:
+        TypeError: not a list of futures, but one future, say.
+    """
+    if futures is None:
+        return ()
+    name = type(futures).__name__
+    if not isinstance(futures, Iterable) or isinstance(futures, str | Mapping):
+        raise TypeError(f"wait_for must be a list of futures; got {name}. Write wait_for=[...].")
+    return tuple(cast("Iterable[object]", futures))
 
 
 class VariableStore(Protocol):

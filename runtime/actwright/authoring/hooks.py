@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import Any, Literal, TypedDict, Unpack, cast, overload
 
-from actwright.authoring.checks import seconds, whole_number
+from actwright.authoring.checks import misfit, seconds, whole_number
 
 __all__ = ["HOOK_EVENTS", "Hook", "HookKeywords", "hook", "is_async", "name_of", "normalise_hooks", "unwrapped"]
 
@@ -103,6 +103,7 @@ def hook(
 
     Given a `Hook`, its other options are kept. `Hook` documents the options and the errors.
     """
+    _refuse_unknown(options)
     if fn is None:
 
         def decorate(function: Callable[..., Any]) -> Hook:
@@ -112,6 +113,13 @@ def hook(
     if isinstance(fn, Hook):
         return replace(fn, **options)
     return Hook(fn, **options)
+
+
+def _refuse_unknown(options: Iterable[str]) -> None:
+    known = HookKeywords.__annotations__
+    for option in options:
+        if option not in known:
+            raise TypeError(f"hook() does not know the option '{option}'. It knows: {', '.join(known)}.")
 
 
 def normalise_hooks(event: str, value: object, kind: Literal["flow", "task"] = "flow") -> tuple[Hook, ...]:
@@ -150,18 +158,11 @@ def _check_callable_with_three(event: str, item: Hook, kind: str) -> None:
             f"Hook '{item.name}' in '{event}' is a generator function: calling it would not run its body. "
             "Write it without 'yield'."
         )
-    try:
-        signature = inspect.signature(item.fn)
-    except ValueError:
-        return  # some built-ins have no signature to be read; the call itself will tell
-    try:
-        signature.bind(None, None, None)
-    except TypeError as error:
+    if why := misfit(item.name, item.fn, 3):
         raise TypeError(
-            f"Expected hooks in '{event}' to take three positional arguments, ({kind}, {kind}_run, state); got "
-            f"'{item.name}{signature}', which cannot be called so: {error}. Give further arguments defaults, or bind "
-            "them with functools.partial."
-        ) from None
+            f"Expected hooks in '{event}' to take three positional arguments, ({kind}, {kind}_run, state); got {why}. "
+            "Give further arguments defaults, or bind them with functools.partial."
+        )
 
 
 def is_async(fn: Callable[..., Any]) -> bool:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 from pydantic import BaseModel
 
 from actwright.authoring.annotations import allow_failure, unmapped
+from actwright.authoring.entry import waited_for
 from actwright.exceptions import MappingLengthMismatch, MappingMissingIterable
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ def calls_of_map(subject: Runnable[..., Any], args: tuple[Any, ...], kwargs: Map
     given = dict[int | str, Any](enumerate(args)) | own
     columns = {key: items for key, value in given.items() if (items := _items(value)) is not None}
     whole = {key: _without_unmapped(value) for key, value in given.items() if key not in columns}
-    wait_for = {"wait_for": tuple(kwargs["wait_for"] or ())} if "wait_for" in kwargs else {}
+    wait_for = {"wait_for": waited_for(kwargs["wait_for"])} if "wait_for" in kwargs else {}  # a generator is read once
 
     calls: list[Call] = []
     for index in range(_common_length(subject, columns)):

@@ -21,6 +21,8 @@ _FIELDS: dict[str, frozenset[str]] = {
 }
 """What a template may name besides the parameters; a parameter called `flow` hides `flow.name`."""
 
+_LONGEST_NAME = 200
+
 
 def default_run_name(subject: Runnable[..., Any], run_id: UUID) -> str:
     """What a run is called unless its author says otherwise: a flow run two words, a task run the task's name and the
@@ -29,7 +31,7 @@ def default_run_name(subject: Runnable[..., Any], run_id: UUID) -> str:
 
 
 def run_name(subject: Runnable[..., Any], run_id: UUID, parameters: Mapping[str, Any]) -> str:
-    """The name of a run: what `flow_run_name` or `task_run_name` makes, else the default.
+    """The name of a run: what `flow_run_name` or `task_run_name` makes, in 200 characters at most, else the default.
 
     A function is called without arguments, in the context of the new run: `actwright.runtime.flow_run.parameters`, or
     `task_run.parameters`, are its own.
@@ -43,11 +45,16 @@ def run_name(subject: Runnable[..., Any], run_id: UUID, parameters: Mapping[str,
     if given is None:
         return default_run_name(subject, run_id)
     if isinstance(given, str):
-        return _fill(given, subject, run_id, parameters)
+        return _shortened(_fill(given, subject, run_id, parameters))
     made = cast("object", given())
     if not isinstance(made, str):
         raise TypeError(f"{subject.kind}_run_name of '{subject.name}' must return a string; it returned {made!r}.")
-    return made
+    return _shortened(made)
+
+
+def _shortened(name: str) -> str:
+    """A name stands in every line of the run's log: a huge parameter in it would fill that."""
+    return name if len(name) <= _LONGEST_NAME else f"{name[: _LONGEST_NAME - 3]}..."
 
 
 def generate_name() -> str:

@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, TypeAlias, TypedDict, cast
 
-from actwright.authoring.checks import seconds, whole_number
-from actwright.authoring.hooks import HOOK_EVENTS, Hook, is_async, normalise_hooks
+from actwright.authoring.checks import misfit, seconds, whole_number
+from actwright.authoring.hooks import HOOK_EVENTS, Hook, is_async, name_of, normalise_hooks
 from actwright.authoring.tags import normalise_tags
 from actwright.exceptions import UnsupportedOption
 
@@ -171,7 +171,7 @@ class RunOptions:
         if option in HOOK_EVENTS:
             return normalise_hooks(option, value, self.kind)
         if option == f"{self.kind}_run_name":
-            return _run_name(option, value)
+            return _run_name(option, value, self.kind)
         return _NORMAL_FORM[option](option, value)
 
 
@@ -203,13 +203,18 @@ def _flag(option: str, value: object) -> bool:
     return value
 
 
-def _function(option: str, value: object) -> Callable[..., Any]:
+def _retry_condition(option: str, value: object) -> Callable[..., Any]:
     if not callable(value):
         raise TypeError(f"{option} must be callable; got {type(value).__name__}.")
+    if why := misfit(name_of(value), value, 3):
+        raise TypeError(
+            f"{option} must take three positional arguments, (flow, flow_run, state) or (task, task_run, state); "
+            f"got {why}."
+        )
     return value
 
 
-def _run_name(option: str, value: object) -> str | Callable[[], str]:
+def _run_name(option: str, value: object, kind: str) -> str | Callable[[], str]:
     if isinstance(value, str):
         if not value.strip():
             raise ValueError(f"{option} must not be empty. Leave it out to take a generated name.")
@@ -218,11 +223,18 @@ def _run_name(option: str, value: object) -> str | Callable[[], str]:
         raise TypeError(f"{option} must be a string or a function without arguments; got {type(value).__name__}.")
     if is_async(value):
         raise TypeError(f"{option} must be a plain function; got an async one. It is called without being awaited.")
+    if why := misfit(name_of(value), value, 0):
+        raise TypeError(
+            f"{option} must be a string or a function without arguments; got {why}. The parameters of the run are in "
+            f"actwright.runtime.{kind}_run.parameters."
+        )
     return cast("Callable[[], str]", value)
 
 
 def _delay_spec(option: str, value: object) -> _FixedDelays:
     if callable(value):
+        if why := misfit(name_of(value), value, 1):
+            raise TypeError(f"{option} must be a number, a list of them, or a function of the retries; got {why}.")
         return cast("Callable[[int], Iterable[float]]", value)
     if isinstance(value, Iterable) and not isinstance(value, str | bytes):
         return tuple(seconds(option, delay) for delay in cast("Iterable[object]", value))
@@ -231,7 +243,12 @@ def _delay_spec(option: str, value: object) -> _FixedDelays:
 
 def _retry_delays(spec: _FixedDelays, retries: int) -> tuple[float, ...]:
     if callable(spec):
-        return tuple(seconds("retry_delay_seconds", delay) for delay in spec(retries))
+        delays = cast("object", spec(retries))
+        if not isinstance(delays, Iterable):
+            raise TypeError(
+                f"The function in retry_delay_seconds must return a list of numbers; it returned {delays!r}."
+            )
+        return tuple(seconds("retry_delay_seconds", delay) for delay in cast("Iterable[object]", delays))
     return spec if isinstance(spec, tuple) else (spec,)
 
 
@@ -243,7 +260,7 @@ _NORMAL_FORM: dict[str, Callable[[str, object], Any]] = {
     "retries": whole_number,
     "retry_delay_seconds": _delay_spec,
     "retry_jitter_factor": seconds,
-    "retry_condition_fn": _function,
+    "retry_condition_fn": _retry_condition,
     "timeout_seconds": lambda option, value: seconds(option, value, above_zero=True),
     "validate_parameters": _flag,
     "log_prints": _flag,

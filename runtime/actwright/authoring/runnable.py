@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, Self, cast, o
 from typing_extensions import ParamSpec, TypeVar
 
 from actwright.authoring import entry
-from actwright.authoring.entry import Call
+from actwright.authoring.entry import Call, waited_for
 from actwright.authoring.hook_lists import HookLists
 from actwright.authoring.hooks import is_async, name_of, unwrapped
 from actwright.authoring.names import check_run_name
@@ -120,7 +120,7 @@ class Runnable(HookLists, Generic[P, R_co]):
             self,
             self.parameters.bind(args, own),
             return_state=bool(kwargs.get("return_state", False)),
-            wait_for=_waited_for(kwargs.get("wait_for")),
+            wait_for=waited_for(kwargs.get("wait_for")),
         )
 
     def _default_name(self) -> str:
@@ -202,15 +202,6 @@ def _at_import_path(module: str, qualname: str) -> object:
     for name in qualname.split("."):
         found = getattr(found, name, None)
     return found
-
-
-def _waited_for(futures: object) -> tuple[Any, ...]:
-    if futures is None:
-        return ()
-    name = type(futures).__name__
-    if not isinstance(futures, Iterable) or isinstance(futures, str | Mapping):
-        raise TypeError(f"wait_for must be a list of futures; got {name}. Write wait_for=[...].")
-    return tuple(cast("Iterable[object]", futures))
 
 
 def _check_function(kind: Literal["flow", "task"], fn: object, name: str | None) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Concatenate, Self, TypeAlias, Unpack, overload
 
 from typing_extensions import ParamSpec, TypeVar
@@ -48,6 +48,12 @@ class Task(Runnable[P, R_co]):
         return self.with_run_options(self.options.replace(**options))
 
     @overload
+    def submit(
+        self: Task[..., Coroutine[Any, Any, T]], *args: Any, wait_for: Iterable[Any], **kwargs: Any
+    ) -> Handle[T]: ...
+    @overload
+    def submit(self: Task[..., T], *args: Any, wait_for: Iterable[Any], **kwargs: Any) -> Handle[T]: ...
+    @overload
     def submit(self: Task[P, Coroutine[Any, Any, T]], *args: P.args, **kwargs: P.kwargs) -> Handle[T]: ...
     @overload
     def submit(self: Task[P, T], *args: P.args, **kwargs: P.kwargs) -> Handle[T]: ...
@@ -62,7 +68,8 @@ class Task(Runnable[P, R_co]):
             *args, **kwargs: the function's own. Each may be a future, or hold futures, instead: the run waits for
                 them, and its body gets their results. A type checker knows this of the first argument alone: no type
                 says "each of these, or a future of it".
-            wait_for: futures that must have completed before the body starts.
+            wait_for: futures that must have completed before the body starts. A type checker does not check the
+                arguments beside it.
 
         Raises:
             ParameterBindError: the arguments do not fit; nothing has started.

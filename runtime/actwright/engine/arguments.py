@@ -7,33 +7,34 @@ from typing import TYPE_CHECKING, Any, cast
 from actwright.authoring.annotations import allow_failure
 from actwright.authoring.futures import Handle
 from actwright.exceptions import UpstreamFailed
+from actwright.models.states import State
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
+    from uuid import UUID
 
 __all__ = ["check_upstream", "handles_in", "resolve_arguments", "resolve_returned"]
 
 
 def handles_in(value: object) -> Iterator[Handle[Any]]:
     """The futures in a value, looking into lists, tuples, sets, dicts and `allow_failure(...)`."""
-    left, seen = [value], set[int]()
-    while left:
-        item = left.pop()
+    for item in _leaves(value):
         if isinstance(item, Handle):
             yield cast("Handle[Any]", item)
         elif isinstance(item, allow_failure):
-            left.append(cast("allow_failure[object]", item).value)
-        elif isinstance(item, list | tuple | set | frozenset | dict) and id(cast(object, item)) not in seen:
-            seen.add(id(cast(object, item)))  # a list may hold itself
-            left.extend(_held_by(cast(object, item)))
+            yield from handles_in(cast("allow_failure[object]", item).value)
 
 
-def check_upstream(handles: Iterable[object]) -> None:
-    """Raise UpstreamFailed for the first future in `wait_for` that did not complete and is not allowed to fail."""
-    for item in handles:
-        if not isinstance(item, allow_failure):
-            for handle in handles_in(item):
-                _completed(handle)
+def check_upstream(wait_for: Iterable[object]) -> None:
+    """Raise UpstreamFailed for the first future or state that did not complete and is not allowed to fail.
+
+    Whatever else there is in `wait_for`, the result of a run that was called, say, is there already.
+    """
+    for item in _leaves(wait_for):
+        if isinstance(item, Handle):
+            _completed(cast("Handle[Any]", item))
+        elif isinstance(item, State) and not item.is_completed():
+            raise _upstream_failed("a run", cast("State[Any]", item))
 
 
 def resolve_arguments(parameters: dict[str, Any]) -> dict[str, Any]:
@@ -58,13 +59,28 @@ def resolve_returned(value: Any) -> Any:
 def _completed(handle: Handle[Any]) -> Any:
     state = handle.state
     if not state.is_completed():
-        kind, name = handle.run.kind, handle.name
-        raise UpstreamFailed(
-            f"It waits for {kind} run {name!r}, which is {state.name}. Wrap it in allow_failure(...) to go on all the "
-            "same.",
-            handle.id,
-        ) from state.cause
+        raise _upstream_failed(f"{handle.run.kind} run {handle.name!r}", state, handle.id)
     return state.data
+
+
+def _upstream_failed(title: str, state: State[Any], run_id: UUID | None = None) -> UpstreamFailed:
+    error = UpstreamFailed(
+        f"It waits for {title}, which is {state.name}. Wrap it in allow_failure(...) to go on all the same.", run_id
+    )
+    error.__cause__ = state.cause
+    return error
+
+
+def _leaves(value: object) -> Iterator[object]:
+    """What lists, tuples, sets and dicts hold at any depth, in order."""
+    left, seen = [value], set[int]()
+    while left:
+        item = left.pop()
+        if not isinstance(item, list | tuple | set | frozenset | dict):
+            yield item
+        elif id(cast(object, item)) not in seen:
+            seen.add(id(cast(object, item)))  # a list may hold itself
+            left.extend(reversed([*_held_by(cast(object, item))]))
 
 
 def _resolved(value: Any, of_handle: Callable[[Handle[Any]], Any]) -> Any:

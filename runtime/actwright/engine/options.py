@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, TypedDict, cast
 
-from actwright.authoring.checks import seconds, whole_number
-from actwright.authoring.hooks import HOOK_EVENTS, Hook, hook, normalise_hooks
+from actwright.authoring.checks import misfit, seconds, whole_number
+from actwright.authoring.hooks import HOOK_EVENTS, Hook, hook, name_of, normalise_hooks
 from actwright.settings import get_current_settings
 
 if TYPE_CHECKING:
@@ -81,11 +81,10 @@ class RuntimeOptions:
         on_exit = given.get("on_exit", "drain")
         if on_exit not in ("drain", "cancel"):
             raise ValueError(f"on_exit must be 'drain' or 'cancel'; got {on_exit!r}.")
-        told = given.get("on_hook_failure")
         return cls(
             flow_hooks=_hooks("flow", given.get("flow_hooks")),
             task_hooks=_hooks("task", given.get("task_hooks")),
-            on_hook_failure=None if told is None else hook(told),
+            on_hook_failure=_on_hook_failure(given.get("on_hook_failure")),
             on_exit=on_exit,
             journal=given.get("journal"),
             clock=given.get("clock"),
@@ -103,9 +102,26 @@ def _limits(given: RuntimeKeywords) -> dict[str, Any]:
     return limits
 
 
-def _hooks(kind: Literal["flow", "task"], given: HooksByEvent | None) -> dict[str, tuple[Hook, ...]]:
+def _on_hook_failure(given: object) -> Hook | None:
+    if given is None:
+        return None
+    if not callable(given):
+        raise TypeError(f"on_hook_failure must be callable; got {type(given).__name__}.")
+    if why := misfit(name_of(given), given, 1):
+        raise TypeError(f"on_hook_failure must take one positional argument, a HookDelivery; got {why}.")
+    return hook(given)
+
+
+def _hooks(kind: Literal["flow", "task"], given: object) -> dict[str, tuple[Hook, ...]]:
+    if given is None:
+        return {}
+    if not isinstance(given, Mapping):
+        raise TypeError(
+            f"{kind}_hooks must be a dict of lists; got {type(given).__name__}. "
+            f'Write {kind}_hooks={{"on_failure": [hook1, hook2]}}.'
+        )
     hooks: dict[str, tuple[Hook, ...]] = {}
-    for event, listed in cast("Mapping[str, object]", given or {}).items():
+    for event, listed in cast("Mapping[str, object]", given).items():
         if event not in HOOK_EVENTS:
             raise ValueError(f"{kind}_hooks has no event {event!r}. Expected one of {', '.join(HOOK_EVENTS)}.")
         hooks[event] = normalise_hooks(event, listed, kind)
