@@ -58,7 +58,7 @@ class RunContext:
 
     Attributes:
         run: the run whose body or hook this is.
-        attempt: which attempt of the body, from 1; the engine tells by it a body that it has given up.
+        attempt: which attempt of the body, from 1; the engine tells by it a body that it has abandoned.
         blocks_loop: this is a sync body that was called directly in async code, so its thread has a loop that waits.
         delivery: in a hook, what is being delivered; None in a body.
         runtime_wide: in a hook that was registered with the Runtime, for every run.

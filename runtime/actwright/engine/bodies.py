@@ -34,7 +34,7 @@ class Attempt:
 
     Attributes:
         number: from 1.
-        over: it has ended, or was given up.
+        over: it has ended, or was abandoned.
     """
 
     def __init__(self, run: LiveRun, number: int, parameters: dict[str, Any]) -> None:
@@ -54,11 +54,11 @@ class Attempt:
         if self._execution is not None:
             self._execution.stop()
 
-    def give_up(self) -> None:
+    def abandon(self) -> None:
         """Wait for it no longer. It is counted until it really ends."""
         self.over = True
         if self._execution is not None:
-            self._execution.give_up()
+            self._execution.abandon()
 
     def call(self) -> Any:
         """Call the user's function; for an async one, this makes its coroutine."""
@@ -123,7 +123,7 @@ class Execution(Protocol):
     """A body that was started."""
 
     def stop(self) -> None: ...
-    def give_up(self) -> None: ...
+    def abandon(self) -> None: ...
 
 
 class Place(Protocol):
@@ -149,7 +149,7 @@ class _LoopExecution:
     def stop(self) -> None:
         self._scope.cancel()
 
-    def give_up(self) -> None:
+    def abandon(self) -> None:
         self._task.abandon()
 
 
@@ -169,7 +169,7 @@ class _ThreadExecution:
         if self._job.withdraw():
             self._attempt.ended(Crash(CancelledRun(f"{self._attempt.run.title}: its body never started.")))
 
-    def give_up(self) -> None:
+    def abandon(self) -> None:
         self._job.abandon()
 
 
@@ -193,7 +193,7 @@ class CallersThread:
 
 
 class _CallersExecution:
-    """The caller's own thread can be neither stopped nor given up: it is the caller's."""
+    """The caller's own thread can be neither stopped nor abandoned: it is the caller's."""
 
     def stop(self) -> None: ...
-    def give_up(self) -> None: ...
+    def abandon(self) -> None: ...

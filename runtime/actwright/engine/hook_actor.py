@@ -1,7 +1,7 @@
 """The hook actor: awaits async hooks, and runs sync ones in a thread pool of its own.
 
 One child task delivers one batch, so hooks of one transition run one after another and those of different runs side by
-side. A hook can neither fail nor hang its run: whatever it raises is recorded, and past its timeout it is given up.
+side. A hook can neither fail nor hang its run: whatever it raises is recorded, and past its timeout it is abandoned.
 """
 
 from __future__ import annotations
@@ -110,7 +110,7 @@ class HookActor(Actor[Deliver]):
                 await call.really_over()
                 due.call = None
             else:
-                await self._give_up(batch, due.delivery, log)
+                await self._tell_of_failure(batch, due.delivery, log)
                 due.done = True
 
     def _started(self, due: Due) -> HookDelivery:
@@ -134,7 +134,7 @@ class HookActor(Actor[Deliver]):
         context.run(CURRENT.set, where)
         return context
 
-    async def _give_up(self, batch: Batch, delivery: HookDelivery, log: RunLogger) -> None:
+    async def _tell_of_failure(self, batch: Batch, delivery: HookDelivery, log: RunLogger) -> None:
         """Say that a delivery failed for good to whoever the Runtime has for that. That is no hook: it is not told
         of its own failures."""
         told = self._host.options.on_hook_failure

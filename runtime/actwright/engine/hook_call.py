@@ -28,7 +28,7 @@ __all__ = ["HookCall"]
 logger = logging.getLogger("actwright.engine")
 
 _UNWIND_SECONDS = 1.0
-"""How long an async hook that was cancelled at its timeout may take to unwind before it is given up."""
+"""How long an async hook that was cancelled at its timeout may take to unwind before it is abandoned."""
 
 
 class HookCall:
@@ -76,7 +76,7 @@ class HookCall:
         return self._error or (self._ended.exception() if self._ended.done() else None)
 
     async def really_over(self) -> None:
-        """Wait until the code itself has ended: for one that was given up, that is later."""
+        """Wait until the code itself has ended: for one that was abandoned, that is later."""
         await event_of(self._ended).wait()
 
     def _call_it(self) -> None:
@@ -133,9 +133,9 @@ class HookCall:
         self._error = HookTimedOut(f"Hook '{self._hook.name}' took longer than its timeout of {self._timeout:g} s")
         self._scope.cancel()
         unwinds = is_async(self._hook.fn)
-        self._timer = self._actor.system.timers.call_later(_UNWIND_SECONDS if unwinds else 0, self._give_up)
+        self._timer = self._actor.system.timers.call_later(_UNWIND_SECONDS if unwinds else 0, self._abandon_late)
 
-    def _give_up(self) -> None:
+    def _abandon_late(self) -> None:
         if self._ended.done() or self._work is None:
             return
         logger.warning("Hook '%s' did not end at its timeout. It is abandoned; it may still run.", self._hook.name)

@@ -84,7 +84,7 @@ class RunActor(Actor[m.RunMessage]):
         self._verdict: State[Any] | None = None
         self._returned: Returned | None = None
         self._retry_delay = 0.0
-        self._gave_up = False
+        self._abandoned_a_body = False
         self._heard: list[BaseException] = []
         self._uncommitted: set[UUID] = set()
         self._open_hooks = {batch.state.id for batch in run.outbox if batch.released and not batch.told}
@@ -232,7 +232,7 @@ class RunActor(Actor[m.RunMessage]):
     def body_ended(self, message: m.BodyEnded) -> None:
         attempt = self.run.attempt
         if attempt is None or attempt.number != message.attempt:
-            logger.info("%s: a body that was given up has ended after all", self.run.title)
+            logger.info("%s: an abandoned body has ended after all", self.run.title)
             return
         self.run.attempt = None
         attempt.over = True
@@ -240,10 +240,8 @@ class RunActor(Actor[m.RunMessage]):
         if self.phase is Phase.BODY:
             self._clear_timer()
             self._attempt_over(message)
-        elif self.phase is Phase.SETTLING:
-            self._check_settled()
-        elif self.phase is Phase.UNWINDING:
-            self._check_unwound()
+        else:
+            self._go_on(self.run.snapshot.state)
 
     def _attempt_over(self, message: m.BodyEnded) -> None:
         if isinstance(message.outcome, Returned):
@@ -307,9 +305,9 @@ class RunActor(Actor[m.RunMessage]):
             "but nothing that it does counts any more.",
             self.run.title, self.host.options.cancel_grace_seconds,
         )  # fmt: skip
-        attempt.give_up()
+        attempt.abandon()
         self.run.attempt = None
-        self._gave_up = True
+        self._abandoned_a_body = True
         self._go_on(self.run.snapshot.state)
 
     def _is_current(self, number: int) -> bool:
@@ -377,8 +375,8 @@ class RunActor(Actor[m.RunMessage]):
             self._enter(Retrying())
 
     def _may_retry(self, verdict: State[Any]) -> bool:
-        # One whose body was given up is not: two of its bodies would be at work.
-        return verdict.is_failed() and self._retries_left() > 0 and not self._gave_up
+        # One whose body was abandoned is not: two of its bodies would be at work.
+        return verdict.is_failed() and self._retries_left() > 0 and not self._abandoned_a_body
 
     def _retries_left(self) -> int:
         return max(0, self.run.options.retries + 1 - self.run.snapshot.run_count)
