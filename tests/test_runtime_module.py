@@ -26,7 +26,7 @@ EMPTY_RUN: dict[str, Any] = {
     "parent_task_run_id": None,
 }
 EMPTY: dict[str, dict[str, Any]] = {
-    "flow_run": {**EMPTY_RUN, "flow_name": None},
+    "flow_run": {**EMPTY_RUN, "flow_name": None, "flow_version": None, "root_flow_run_id": None},
     "task_run": {**EMPTY_RUN, "task_name": None, "flow_run_id": None},
     "flow": {"name": None, "version": None, "description": None},
     "hook": {"name": None, "event": None, "delivery_id": None, "attempt": 0, "replayed": False, "due_at": None},
@@ -93,10 +93,35 @@ async def test_a_flow_body_is_told_of_its_run_and_its_flow() -> None:
         "scheduled_start_time": handle.run.expected_start_time,
         "state_name": "Retrying",
         "flow_name": "load",
+        "flow_version": "7",
+        "root_flow_run_id": handle.id,
     }
     assert found["flow"] == {"name": "load", "version": "7", "description": "Loads."}
     assert found["task_run"] == EMPTY["task_run"]
     assert found["hook"] == EMPTY["hook"]
+
+
+@pytest.mark.anyio
+async def test_the_root_is_the_flow_run_around_all_others() -> None:
+    @flow
+    def inner() -> Any:
+        return runtime.flow_run.root_flow_run_id
+
+    @task
+    def between() -> Any:
+        return runtime.flow_run.root_flow_run_id, inner()
+
+    @flow
+    def middle() -> Any:
+        return between()
+
+    @flow
+    def root() -> Any:
+        return middle()
+
+    async with open_runtime() as opened:
+        handle = opened.submit(root)
+        assert await handle == (handle.id, handle.id)
 
 
 @task(task_run_name="part {number}", tags=["cpu"])

@@ -117,6 +117,19 @@ class _FlowRunAttributes(_RunAttributes):
         run = _flow_run()
         return run.flow_name if run else None
 
+    @property
+    def flow_version(self) -> str | None:
+        """The version of the flow."""
+        return flow.version
+
+    @property
+    def root_flow_run_id(self) -> UUID | None:
+        """The flow run around all others: this one itself, where it is nobody's subflow."""
+        run = _flow()
+        while run and run.parent and run.parent.flow:
+            run = run.parent.flow
+        return run.snapshot.id if run else None
+
 
 class _TaskRunAttributes(_RunAttributes):
     @property

@@ -209,3 +209,21 @@ def test_attributes_of_the_function_do_not_get_in_the_way() -> None:
     fn.kind = "odd"  # type: ignore[attr-defined]
     assert flow(fn).kind == "flow"
     assert task(fn).kind == "task"
+
+
+@pytest.mark.parametrize(
+    ("subject", "method", "says"),
+    [
+        (nightly_load, "serve", "A flow has no 'serve'. Actwright has no deployments"),
+        (nightly_load, "deploy", "A flow has no 'deploy'. Actwright has no deployments"),
+        (nightly_load, "submit", "A flow has no 'submit'. Inside `async with Runtime() as runtime`, runtime.submit("),
+        (nightly_load, "visualize", "A flow has no 'visualize'. Actwright does not draw flows"),
+        (task(nightly_load.fn), "delay", "A task has no 'delay'. Actwright has no task workers: submit() starts"),
+        (nightly_load, "zzz", "A flow has no 'zzz'."),
+    ],
+)
+def test_a_method_of_prefects_that_is_not_here_says_what_is(subject: object, method: str, says: str) -> None:
+    with pytest.raises(AttributeError) as caught:
+        getattr(subject, method)
+    assert str(caught.value).startswith(says)
+    assert not hasattr(subject, method)

@@ -388,6 +388,19 @@ async def test_what_failed_first_in_the_order_of_wait_for_is_named() -> None:
             await double.submit(1, wait_for=both)
 
 
+@pytest.mark.parametrize("ask", [wait, as_completed])
+def test_what_is_no_list_of_futures_cannot_be_waited_for(ask: Any, background_backend: str) -> None:
+    handle = double.submit(1)
+    name = ask.__name__
+    with pytest.raises(
+        TypeError, match=rf"^{name}\(\) takes a list of futures; got Handle\. Write {name}\(\[\.\.\.\]\)"
+    ):
+        ask(handle)
+    with pytest.raises(TypeError, match=rf"^{name}\(\) takes a list of futures, as .*; got 3 in it"):
+        ask([handle, 3])
+    assert handle.result() == 2
+
+
 # Tasks outside of flows, in tasks, and in classes
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Iterable
 from concurrent.futures import Future, InvalidStateError
 from contextlib import nullcontext, suppress
 from queue import Empty, SimpleQueue
@@ -21,7 +22,7 @@ from actwright.authoring.waiting import blocking, take, until_done
 from actwright.exceptions import UnfinishedRun, WouldDeadlock
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Generator, Iterable, Iterator
+    from collections.abc import AsyncIterator, Awaitable, Generator, Iterator
     from uuid import UUID
 
     from actwright.models.runs import FlowRun, TaskRun
@@ -184,7 +185,7 @@ class Waiting(Generic[R]):
     """
 
     def __init__(self, handles: Iterable[Handle[R]], timeout: float | None) -> None:
-        self._handles = list(handles)
+        self._handles = _checked("wait", handles)
         self._timeout = timeout
         self._sorted: tuple[set[Handle[R]], set[Handle[R]]] | None = None
 
@@ -230,6 +231,9 @@ def wait(handles: Iterable[Handle[R]], timeout: float | None = None) -> Waiting[
 
     In sync code it blocks this thread: `done, not_done = wait(handles)`. In async code it is awaited: `done, not_done
     = await wait(handles)`; cancelling that wait cancels no run. It raises nothing for runs that did not complete.
+
+    Raises:
+        TypeError: not a list of futures.
     """
     waiting = Waiting(handles, timeout)
     return waiting if in_async_code() else waiting._block()
@@ -241,10 +245,13 @@ class as_completed(Generic[R]):
     Args:
         handles: each is given once.
         timeout: seconds for the whole iteration; when they pass, it raises TimeoutError. No run is cancelled.
+
+    Raises:
+        TypeError: not a list of futures.
     """
 
     def __init__(self, handles: Iterable[Handle[R]], timeout: float | None = None) -> None:
-        self._handles = list(dict.fromkeys(handles))
+        self._handles = list(dict.fromkeys(_checked("as_completed", handles)))
         self._timeout = timeout
 
     def __iter__(self) -> Iterator[Handle[R]]:
@@ -282,6 +289,17 @@ class as_completed(Generic[R]):
         return TimeoutError(
             f"{len(left)} of {len(self._handles)} runs are not done after {self._timeout:g} s: {names}."
         )
+
+
+def _checked(asked: str, given: object) -> list[Handle[Any]]:
+    if not isinstance(given, Iterable):
+        raise TypeError(f"{asked}() takes a list of futures; got {type(given).__name__}. Write {asked}([...]).")
+    handles: list[Handle[Any]] = []
+    for item in cast("Iterable[object]", given):
+        if not isinstance(item, Handle):
+            raise TypeError(f"{asked}() takes a list of futures, as submit() and map() give them; got {item!r} in it.")
+        handles.append(cast("Handle[Any]", item))
+    return handles
 
 
 def _block_until_done(handles: Iterable[Handle[Any]], timeout: float | None, *, first: bool = False) -> None:

@@ -32,6 +32,21 @@ RESERVED_ARGUMENTS = ("return_state", "wait_for")
 """What every call of a flow or task takes besides the function's own arguments."""
 
 
+_NO_DEPLOYMENTS = "Actwright has no deployments in this version: whatever starts your program starts its flows."
+_NO_WORKERS = "Actwright has no task workers: submit() starts the run in this process."
+_USE_INSTEAD = {
+    "apply_async": _NO_WORKERS,
+    "delay": _NO_WORKERS,
+    "deploy": _NO_DEPLOYMENTS,
+    "from_source": _NO_DEPLOYMENTS,
+    "serve": _NO_DEPLOYMENTS,
+    "submit": "Inside `async with Runtime() as runtime`, runtime.submit(my_flow, ...) gives a future.",
+    "to_deployment": _NO_DEPLOYMENTS,
+    "visualize": "Actwright does not draw flows without running them.",
+}
+"""What users of Prefect look for: methods that are not here, and what is."""
+
+
 class Runnable(HookLists, Generic[P, R_co]):
     """A function that runs as an actor. Do not make one: `@flow` and `@task` do.
 
@@ -166,6 +181,12 @@ class Runnable(HookLists, Generic[P, R_co]):
 
     def __repr__(self) -> str:
         return f"<{self._title}>"
+
+    if not TYPE_CHECKING:  # for a type checker, what is not there is not there
+
+        def __getattr__(self, name: str) -> Any:
+            hint = f" {_USE_INSTEAD[name]}" if name in _USE_INSTEAD else ""
+            raise AttributeError(f"A {self.kind} has no '{name}'.{hint}", name=name, obj=self)
 
     def __reduce__(self) -> str | tuple[Any, ...]:
         """Pickled by import path, as functions are; one with other options by the path of its original and those.

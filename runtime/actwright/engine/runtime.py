@@ -83,7 +83,10 @@ class Runtime:
             RuntimeClosed: it is not open, or draining.
         """
         if not isinstance(flow, Flow):
-            raise TypeError(f"runtime.submit expects a flow; got {flow!r}. Put @flow above the function.")
+            raise TypeError(
+                f"runtime.submit expects a flow; got {flow!r}. Put @flow above the function; a task is submitted "
+                "itself, with my_task.submit(...)."
+            )
         call = flow.prepare(args, kwargs)
         return Handle(launch(self._host, call, usual_place(call)))
 
