@@ -15,7 +15,17 @@ from actwright.engine.host import Host
 from actwright.engine.live_run import LiveRun
 from actwright_actors import ActorRef, current_backend_name
 
-__all__ = ["ON_ASYNCIO", "host_of", "infrastructure", "kill", "leaks_no_task", "live", "names", "tasks_living"]
+__all__ = [
+    "ON_ASYNCIO",
+    "Unspeakable",
+    "host_of",
+    "infrastructure",
+    "kill",
+    "leaks_no_task",
+    "live",
+    "names",
+    "tasks_living",
+]
 
 ON_ASYNCIO: dict[str, Any] = {
     "argnames": "anyio_backend",
@@ -23,6 +33,13 @@ ON_ASYNCIO: dict[str, Any] = {
     "ids": ["asyncio", "uvloop"],
 }
 """For `pytest.mark.parametrize`: a test of what only asyncio's loops have."""
+
+
+class Unspeakable(Exception):
+    """An author's exception that cannot even be printed."""
+
+    def __str__(self) -> str:
+        raise SystemExit("from __str__")
 
 
 def host_of(runtime: Runtime) -> Host:

@@ -10,6 +10,7 @@ from typing import Any
 
 import anyio
 import pytest
+from tests.engine.faults import Unspeakable
 from tests.engine.gate import Gate
 from tests.engine.recorder import Recorder
 from tests.engine.subjects import bodies, raising
@@ -49,7 +50,14 @@ def deliveries(opened: Runtime) -> list[tuple[DeliveryStatus, int]]:
 @bodies
 @pytest.mark.parametrize(
     "error",
-    [ValueError("on purpose"), SystemExit(3), KeyboardInterrupt(), asyncio.CancelledError(), TimeoutError()],
+    [
+        ValueError("on purpose"),
+        SystemExit(3),
+        KeyboardInterrupt(),
+        asyncio.CancelledError(),
+        TimeoutError(),
+        Unspeakable(),
+    ],
     ids=lambda error: type(error).__name__,
 )
 async def test_whatever_a_hook_raises_the_next_one_runs_and_the_state_stays(

@@ -10,6 +10,7 @@ from typing import Any
 import anyio
 import pytest
 from tests.actors.helpers import ASYNCIO_BACKENDS, ASYNCIO_IDS
+from tests.engine.faults import Unspeakable
 from tests.engine.gate import Gate
 from tests.engine.recorder import Recorder
 from tests.engine.subjects import bodies, final_state, kinds, made, raising, started
@@ -73,6 +74,20 @@ async def test_a_forged_cancellation_reaches_the_caller_as_a_crash_and_not_as_a_
     async with open_runtime():
         with pytest.raises(CrashedRun, match="CancelledError"):
             await run_flow(doing("flow", is_async, raising(asyncio.CancelledError())))
+
+
+@kinds
+@bodies
+async def test_a_body_whose_exception_cannot_even_be_printed_fails_as_with_any_other(
+    kind: str, is_async: bool, recorder: Recorder
+) -> None:
+    error = Unspeakable()
+    async with open_runtime():
+        state = await final_state(doing(kind, is_async, raising(error), on_failure=[recorder.hook("on_failure")]))
+    assert state.name == "Failed"
+    assert state.cause is error
+    assert state.message == "The body raised Unspeakable: its __str__ raised SystemExit"
+    assert recorder.order == ["on_failure"]
 
 
 @pytest.mark.parametrize("anyio_backend", ASYNCIO_BACKENDS, ids=ASYNCIO_IDS)

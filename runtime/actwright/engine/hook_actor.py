@@ -16,6 +16,7 @@ from actwright.engine.hook_call import HookCall
 from actwright.engine.messages import HooksDone
 from actwright.engine.tracebacks import authors_traceback
 from actwright.journal.protocol import DeliveryChanged
+from actwright.models.outcomes import described
 from actwright_actors import Actor
 
 if TYPE_CHECKING:
@@ -101,7 +102,7 @@ class HookActor(Actor[Deliver]):
             due.done = True
             log.info("Hook '%s' finished running successfully", due.hook.name)
         else:
-            self._change(due, due.delivery.failed(self._now(), f"{type(error).__name__}: {error}"))
+            self._change(due, due.delivery.failed(self._now(), described(error)))
             log.error(
                 "An error was encountered while running hook '%s'", due.hook.name, exc_info=authors_traceback(error)
             )

@@ -35,7 +35,7 @@ from actwright.engine.retry_condition import wants_retry
 from actwright.engine.tracebacks import authors_traceback
 from actwright.exceptions import InternalError, RunTimedOut
 from actwright.journal.protocol import Transition
-from actwright.models.outcomes import Crash, Returned, Timeout
+from actwright.models.outcomes import Crash, Returned, Timeout, described
 from actwright.models.states import Cancelled, Cancelling, Failed, Retrying, Running, State
 from actwright.models.transitions import awaiting_retry, end_of_attempt, may_follow, row_of
 from actwright_actors import Actor
@@ -124,7 +124,7 @@ class RunActor(Actor[m.RunMessage]):
             self._change(parameters=self._parameters)
             self._change(name=name_of_run(run))
         except Exception as error:
-            self._enter(Failed(message=f"{type(error).__name__}: {error}", cause=error))
+            self._enter(Failed(message=described(error), cause=error))
             return
         run.log.info("Beginning, for %s %r", run.snapshot.kind, run.subject.name)
         self._enter(Running())

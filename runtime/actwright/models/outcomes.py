@@ -7,7 +7,7 @@ from typing import Any
 
 from actwright.exceptions import RunTimedOut
 
-__all__ = ["Crash", "Outcome", "Raised", "Returned", "Timeout", "outcome_of_error"]
+__all__ = ["Crash", "Outcome", "Raised", "Returned", "Timeout", "described", "outcome_of_error"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,3 +51,15 @@ def outcome_of_error(error: BaseException) -> Outcome:
     if isinstance(error, Exception):
         return Raised(error)
     return Crash(error)
+
+
+def described(error: BaseException) -> str:
+    """An exception in one line: its type, and what it says of itself. Never raises.
+
+    `__str__` may be an author's own code. What that raises must not reach those who only want to tell of the error.
+    """
+    try:
+        said = str(error)
+    except BaseException as broken:
+        said = f"its __str__ raised {type(broken).__name__}"
+    return f"{type(error).__name__}: {said}" if said else type(error).__name__

@@ -12,7 +12,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from actwright.exceptions import FailedRun, InvalidReturn
-from actwright.models.outcomes import Crash, Outcome, Raised, Returned, Timeout
+from actwright.models.outcomes import Crash, Outcome, Raised, Returned, Timeout, described
 from actwright.models.states import AwaitingRetry, Completed, Crashed, Failed, State, StateType, TimedOut
 
 if TYPE_CHECKING:
@@ -74,11 +74,11 @@ def end_of_attempt(outcome: Outcome) -> State[Any]:
         case Returned(value):
             return _end_of_return(value)
         case Raised(error):
-            return Failed(message=f"The body raised {_described(error)}", cause=error)
+            return Failed(message=f"The body raised {described(error)}", cause=error)
         case Timeout(error):
             return TimedOut(message=str(error), cause=error)
         case Crash(error, message):
-            return Crashed(message=message or f"The body was cut short by {_described(error)}", cause=error)
+            return Crashed(message=message or f"The body was cut short by {described(error)}", cause=error)
 
 
 def awaiting_retry(ended: State[Any], retries_left: int, delay_seconds: float) -> State[Any]:
@@ -123,8 +123,3 @@ def _states_alone(value: Any) -> list[State[Any]] | None:
     items = list(held)
     states = [cast("State[Any]", item) for item in items if isinstance(item, State)]
     return states if states and len(states) == len(items) else None
-
-
-def _described(error: BaseException) -> str:
-    said = str(error)
-    return f"{type(error).__name__}: {said}" if said else type(error).__name__
