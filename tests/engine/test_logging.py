@@ -305,7 +305,10 @@ async def test_a_logging_filter_that_raises_changes_neither_the_state_nor_the_ho
 
     ran: list[str] = []
 
-    @flow(on_completion=[lambda *args: ran.append("hook")])
+    def noted(*args: object) -> None:
+        ran.append("hook")
+
+    @flow(on_completion=[noted])
     async def work() -> int:
         return 1
 
