@@ -1,4 +1,7 @@
-"""A trio program. Its cancel scopes reach the runs that it waits for; what it submits ends with the Runtime."""
+"""A trio program. Its cancel scopes reach the runs that it waits for; what it submits ends with the Runtime.
+
+It needs trio: pip install 'actwright[trio]'
+"""
 
 from __future__ import annotations
 

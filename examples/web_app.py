@@ -1,5 +1,6 @@
 """A FastAPI application with runs of its own, and what becomes of these when a client hangs up or the server stops.
 
+pip install fastapi uvicorn
 python examples/web_app.py          then: curl http://127.0.0.1:8000/reports/ann
 
                         the client hangs up                 the server stops (SIGTERM)
