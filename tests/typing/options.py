@@ -24,6 +24,14 @@ def either_hook(subject: Any, run: FlowRun | TaskRun, state: State[Any]) -> None
 def too_short(flow: Flow[..., Any]) -> None: ...
 
 
+def condition(subject: Any, run: FlowRun | TaskRun, state: State[Any]) -> bool:
+    return True
+
+
+async def async_condition(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any]) -> bool:
+    return True
+
+
 def work(a: int) -> int:
     return a
 
@@ -42,6 +50,10 @@ task(work, retries=3, retry_delay_seconds=lambda retries: [2.0**n for n in range
 task(work, retries="3")  # type: ignore[call-overload]
 task(work, flow_run_name="x")  # type: ignore[call-overload]
 flow(work).with_options(timeout_seconds="3")  # type: ignore[arg-type]
+
+flow(work, retries=1, retry_condition_fn=async_condition)
+task(work, retries=1, retry_condition_fn=condition)
+task(work, retries=1, retry_condition_fn=async_condition)  # type: ignore[arg-type]
 
 my_flow = flow(work)
 

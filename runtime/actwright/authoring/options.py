@@ -6,7 +6,7 @@ A new option is added in this file alone: a field, its type in the keywords, and
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, TypeAlias, TypedDict, cast
 
@@ -61,7 +61,7 @@ class FlowKeywords(RunKeywords, total=False):
     """What `@flow(...)` and `my_flow.with_options(...)` take."""
 
     flow_run_name: str | Callable[[], str] | None
-    retry_condition_fn: Callable[[Flow[..., Any], FlowRun, State[Any]], bool] | None
+    retry_condition_fn: Callable[[Flow[..., Any], FlowRun, State[Any]], bool | Awaitable[bool]] | None
     on_running: Iterable[FlowHook] | None
     on_retry: Iterable[FlowHook] | None
     on_completion: Iterable[FlowHook] | None
@@ -75,7 +75,7 @@ class TaskKeywords(RunKeywords, total=False):
     """What `@task(...)` and `my_task.with_options(...)` take."""
 
     task_run_name: str | Callable[[], str] | None
-    retry_condition_fn: Callable[[Task[..., Any], TaskRun, State[Any]], bool] | None
+    retry_condition_fn: Callable[[Task[..., Any], TaskRun, State[Any]], bool | Awaitable[bool]] | None
     on_running: Iterable[TaskHook] | None
     on_retry: Iterable[TaskHook] | None
     on_completion: Iterable[TaskHook] | None

@@ -103,27 +103,27 @@ for runnable in (nightly, fetch, load, parse, report, render, train, fit):
         getattr(runnable, event)(note)
 
 
-async def retried(host: Runtime) -> None:
+async def retried(opened: Runtime) -> None:
     """A task fails twice; its third attempt succeeds."""
     await run_flow(nightly)
 
 
-async def failed(host: Runtime) -> None:
+async def failed(opened: Runtime) -> None:
     """A task fails, and its flow with it; the flow is tried once more."""
     await run_flow(load, return_state=True)
 
 
-async def cancelled(host: Runtime) -> None:
+async def cancelled(opened: Runtime) -> None:
     """A run is cancelled: its task is stopped, and then it ends."""
     started = anyio.Event()
-    handle = host.submit(report, started)
+    handle = opened.submit(report, started)
     await started.wait()
     await anyio.sleep(0.3)
     await handle.cancel("nobody needs the report any more")
     await wait([handle])
 
 
-async def crashed(host: Runtime) -> None:
+async def crashed(opened: Runtime) -> None:
     """A task exits the process: it crashes, and its flow with it."""
     await run_flow(train, return_state=True)
 
@@ -134,13 +134,13 @@ ACTS: tuple[Callable[[Runtime], Awaitable[None]], ...] = (retried, failed, cance
 async def play(console: Console) -> bool:
     """Run the acts, draw each when it is over, and tell whether all went as promised."""
     began = time.perf_counter()
-    async with Runtime() as host:
+    async with Runtime() as opened:
         for number, act in enumerate(ACTS, start=1):
-            before = {run.id for run in host.journal.runs()}
-            await act(host)
-            runs = [run for run in host.journal.runs() if run.id not in before]
-            draw_act(console, f"{number}  {act.__doc__}", runs, host.journal, _noted)
-    return draw_end(console, host.journal, _noted, time.perf_counter() - began)
+            before = {run.id for run in opened.journal.runs()}
+            await act(opened)
+            runs = [run for run in opened.journal.runs() if run.id not in before]
+            draw_act(console, f"{number}  {act.__doc__}", runs, opened.journal, _noted)
+    return draw_end(console, opened.journal, _noted, time.perf_counter() - began)
 
 
 def run_demo(console: Console, backend: BackendName) -> bool:

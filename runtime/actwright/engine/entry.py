@@ -16,7 +16,7 @@ from actwright.authoring.waiting import blocking, event_of, take
 from actwright.engine.ambient import ambient_host
 from actwright.engine.background import background_host
 from actwright.engine.bodies import CallersThread
-from actwright.engine.host import LAST_MARGIN_SECONDS, Host
+from actwright.engine.host import Host
 from actwright.engine.launch import launch, usual_place
 from actwright.engine.options import RuntimeOptions
 from actwright.engine.signals import interrupts_of_script, without_interrupts
@@ -102,9 +102,7 @@ async def _wait_for(run: LiveRun) -> State[Any]:
 
     def cancelled() -> None:
         run.cancel("its caller was cancelled.")
-        options = run.host.options
-        bound = options.cancel_grace_seconds + options.hook_grace_seconds + LAST_MARGIN_SECONDS
-        run.host.call_later(bound, done.set)
+        run.host.call_later(run.host.patience_seconds, done.set)
 
     await wait_through(done, on_cancel=cancelled)
     return run.future.result()

@@ -8,7 +8,7 @@ from __future__ import annotations
 import random
 from concurrent.futures import Future
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Final, Self
+from typing import TYPE_CHECKING, Any, Final, Literal, Self
 
 import anyio
 
@@ -37,9 +37,11 @@ if TYPE_CHECKING:
     from actwright.journal.protocol import Journal, Record
     from actwright_actors import ActorRef
 
-__all__ = ["LAST_MARGIN_SECONDS", "Host"]
+__all__ = ["Host", "HostStatus"]
 
-LAST_MARGIN_SECONDS: Final = 5.0
+HostStatus = Literal["new", "open", "draining", "closed", "broken"]
+
+_LAST_MARGIN_SECONDS: Final = 5.0
 """Past every grace, how much longer a close waits before it says what is left and goes."""
 
 
@@ -50,7 +52,7 @@ class Host:
         self.options = options
         self.journal: Journal = options.journal or MemoryJournal()
         self.rng = random.Random()
-        self.status = "new"
+        self.status: HostStatus = "new"
         self.worker_threads = WorkerThreads(options.worker_threads, "actwright-worker")
         self.hook_threads = WorkerThreads(options.hook_threads, "actwright-hook")
         self._system = ActorSystem("actwright", clock=options.clock, on_dead_letter=self._answer_lost_cancel)
@@ -64,13 +66,18 @@ class Host:
         """For a host on another loop that stands in for this one: the same hooks, limits and journal."""
         return replace(self.options, journal=self.journal, clock=None)
 
+    @property
+    def patience_seconds(self) -> float:
+        """How long after a cancel whoever waits for the end goes all the same: past every grace."""
+        return self.options.cancel_grace_seconds + self.options.hook_grace_seconds + _LAST_MARGIN_SECONDS
+
     # Opening and closing
 
     async def __aenter__(self) -> Self:
         """Start the actors that every run needs: hooks first, so that they stop last."""
         await self._system.__aenter__()
         specs = [
-            ChildSpec("hooks", lambda: HookActor(self), stop_timeout=LAST_MARGIN_SECONDS),
+            ChildSpec("hooks", lambda: HookActor(self), stop_timeout=_LAST_MARGIN_SECONDS),
             ChildSpec("runs", lambda: RunSupervisor(self)),
         ]
         try:
@@ -148,8 +155,7 @@ class Host:
         for run in list(self._runs.values()):
             if run.parent is None or run.parent.host is not self:
                 run.signal(Cancel("its Runtime is closing."))
-        grace = self.options.cancel_grace_seconds + self.options.hook_grace_seconds + LAST_MARGIN_SECONDS
-        self.call_later(grace, self._fail_the_rest)
+        self.call_later(self.patience_seconds, self._fail_the_rest)
 
     async def _close_twins(self) -> None:
         """Close what stands in for this host on other loops, which blocks, and so is done in a thread."""
