@@ -138,6 +138,28 @@ fails(return_state=True)
     assert 'raise ValueError("oops")' in ran.stderr
 
 
+def test_a_run_that_is_tried_again_says_so_between_its_failures(tmp_path: Path) -> None:
+    ran = run_script(
+        tmp_path,
+        FLOWS
+        + """
+@flow(flow_run_name="nightly", retries=2, retry_delay_seconds=[0.01, 0.02])
+def fails():
+    raise ValueError("oops")
+
+fails(return_state=True)
+""",
+    )
+    failure = "ERROR: Flow run 'nightly' - The body raised ValueError: oops"
+    assert messages(ran.stderr)[2:-1] == [
+        failure,
+        "INFO: Flow run 'nightly' - Retry 1 of 2 follows in 0.01 s",
+        failure,
+        "INFO: Flow run 'nightly' - Retry 2 of 2 follows in 0.02 s",
+        failure,
+    ]
+
+
 # get_run_logger
 
 

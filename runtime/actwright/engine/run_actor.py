@@ -367,6 +367,7 @@ class RunActor(Actor[m.RunMessage]):
     def _await_retry(self, verdict: State[Any]) -> None:
         attempt, options = self.run.snapshot.run_count, self.run.options
         self._retry_delay = delay_before(attempt, options, self.host.rng)
+        self.run.log.info("Retry %d of %d follows in %g s", attempt, options.retries, self._retry_delay)
         self._enter(awaiting_retry(verdict, self._retries_left(), self._retry_delay))
 
     def retry_delay_passed(self, _: m.RetryDelayPassed) -> None:
