@@ -203,7 +203,7 @@ class _HookAttributes:
 
     @property
     def due_at(self) -> datetime | None:
-        """When its transition was committed."""
+        """When its state was entered."""
         delivery = self._delivery()
         return delivery.due_at if delivery else None
 

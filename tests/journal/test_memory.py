@@ -86,6 +86,19 @@ def test_deliveries_are_told_in_the_order_in_which_they_became_due_as_they_last_
     assert [delivery.status for delivery in step.deliveries] == [DeliveryStatus.DUE, DeliveryStatus.DUE]
 
 
+def test_deliveries_of_several_runs_are_told_in_the_order_in_which_they_became_due() -> None:
+    journal = MemoryJournal()
+    old, young = new_run(), new_run()
+    journal.append(Transition(old), Transition(young))
+    old, young = old.entered(Running()), young.entered(Running())
+    first, second = delivery_of(young), delivery_of(old)
+    journal.append(Transition(young, (first,)), Transition(old, (second,)))
+    third = delivery_of(young)
+    journal.append(Transition(young.entered(Completed()), (third,)))
+    assert journal.deliveries() == [first, second, third]
+    assert journal.deliveries(young.id) == [first, third]
+
+
 def test_what_is_unknown_has_no_history() -> None:
     journal, unknown = MemoryJournal(), uuid4()
     assert journal.run(unknown) is None

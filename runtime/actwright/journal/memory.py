@@ -48,6 +48,7 @@ class MemoryJournal:
         self._lock = threading.Lock()
         self._histories: dict[UUID, _History] = {}
         self._finished: deque[UUID] = deque()
+        self._run_of: dict[UUID, UUID] = {}  # of each delivery, in the order in which they became due
         self._variables: dict[str, Any] = {}
 
     def append(self, *records: Record, committed: Callable[[], object] | None = None) -> None:
@@ -63,6 +64,7 @@ class MemoryJournal:
                 history = self._histories.setdefault(run.id, _History())
                 history.transitions.append(Transition(_without_result(run), deliveries))
                 history.deliveries.update((delivery.id, delivery) for delivery in deliveries)
+                self._run_of.update((delivery.id, run.id) for delivery in deliveries)
                 if run.state.is_final():
                     self._finished.append(run.id)
                     self._prune()
@@ -73,7 +75,8 @@ class MemoryJournal:
 
     def _prune(self) -> None:
         while len(self._finished) > self._keep_runs:
-            del self._histories[self._finished.popleft()]
+            for delivery_id in self._histories.pop(self._finished.popleft()).deliveries:
+                del self._run_of[delivery_id]
 
     def run(self, run_id: UUID) -> FlowRun | TaskRun | None:
         with self._lock:
@@ -90,10 +93,8 @@ class MemoryJournal:
     def deliveries(self, run_id: UUID | None = None) -> list[HookDelivery]:
         with self._lock:
             if run_id is None:
-                histories = list(self._histories.values())
-            else:
-                histories = [self._histories[run_id]] if run_id in self._histories else []
-            return [delivery for history in histories for delivery in history.deliveries.values()]
+                return [self._histories[run].deliveries[delivery] for delivery, run in self._run_of.items()]
+            return list(self._histories[run_id].deliveries.values()) if run_id in self._histories else []
 
     def variable(self, name: str) -> Any:
         with self._lock:

@@ -35,7 +35,7 @@ class HookDelivery:
         event: which list the hook stands in: "on_failure", ...
         hook_name: for people.
         position: its place among the deliveries of its transition, from 0.
-        due_at: when its transition was committed; aware, UTC.
+        due_at: when its state was entered; aware, UTC.
         status, attempt: where it stands, and how often it was begun.
         started_at, ended_at: of the last attempt.
         error: of the last failed attempt, in one line.

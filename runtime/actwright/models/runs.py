@@ -21,7 +21,7 @@ class Run(BaseModel):
     """What flow runs and task runs have in common.
 
     Attributes:
-        id: the run's own; also the name of its actor.
+        id: the run's own.
         name: two words, or what `flow_run_name` / `task_run_name` made.
         state: the state that this snapshot shows.
         parameters: name -> value, as the body gets them.
