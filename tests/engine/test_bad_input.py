@@ -227,6 +227,7 @@ def test_an_option_that_nobody_knows(decorate: Any) -> None:
         ({"drain_seconds": -1}, r"drain_seconds must be a number of at least 0, and finite; got -1"),
         ({"flow_hooks": {"on_failure": body}}, r"Expected iterable for 'on_failure'; got function instead"),
         ({"flow_hooks": [body]}, r"flow_hooks must be a dict of lists; got list\. Write flow_hooks=\{"),
+        ({"journal": "memory"}, r"journal must be a Journal; got 'memory'\. Leave it out to keep history in memory"),
         ({"on_hook_failure": "tell"}, r"on_hook_failure must be callable; got str"),
         ({"on_hook_failure": lambda: None}, r"on_hook_failure must take one positional argument, a HookDelivery; got "),
     ],

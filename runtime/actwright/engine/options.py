@@ -86,10 +86,16 @@ class RuntimeOptions:
             task_hooks=_hooks("task", given.get("task_hooks")),
             on_hook_failure=_on_hook_failure(given.get("on_hook_failure")),
             on_exit=on_exit,
-            journal=given.get("journal"),
+            journal=_journal(given.get("journal")),
             clock=given.get("clock"),
             **_limits(given),
         )
+
+
+def _journal(given: Any) -> Journal | None:
+    if given is not None and not callable(getattr(given, "append", None)):
+        raise TypeError(f"journal must be a Journal; got {given!r}. Leave it out to keep history in memory.")
+    return cast("Journal | None", given)
 
 
 def _limits(given: RuntimeKeywords) -> dict[str, Any]:
