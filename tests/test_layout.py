@@ -22,7 +22,7 @@ EVENT_LOOPS = {"asyncio", "trio", "uvloop"}
 # A part of `actwright` -> the other parts that it may import. A new part is placed here first.
 MAY_IMPORT = {
     "exceptions": set[str](),
-    "settings": set[str](),
+    "settings": {"exceptions"},
     "models": {"exceptions"},
     "authoring": {"models", "exceptions", "settings"},
     "journal": {"models", "exceptions", "settings"},
@@ -49,7 +49,7 @@ PUBLIC = {
         "Overflow", "Refusal", "Request", "RestartIntensityExceeded", "RestartType", "Shutdown", "StartChild",
         "StartFailed", "StopChild", "Strategy", "Supervisor", "SystemClock", "SystemClosed", "Timer", "Timers",
         "WrongThread", "backend_options", "current_backend_name", "escaped_cancellation_is_forged", "forget_event_loop",
-        "thread_safe_caller", "wait_through",
+        "protect_from_keyboard_interrupt", "thread_safe_caller", "wait_through",
     ],
 }  # fmt: skip
 

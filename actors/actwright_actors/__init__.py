@@ -21,6 +21,7 @@ from actwright_actors._backend import (
     current_backend_name,
     escaped_cancellation_is_forged,
     forget_event_loop,
+    protect_from_keyboard_interrupt,
     thread_safe_caller,
 )
 from actwright_actors._messages import Refusal
@@ -92,6 +93,7 @@ __all__ = [
     "current_backend_name",
     "escaped_cancellation_is_forged",
     "forget_event_loop",
+    "protect_from_keyboard_interrupt",
     "thread_safe_caller",
     "wait_through",
 ]

@@ -81,8 +81,9 @@ class ActorSystem:
         self.timers = Timers(self.clock, on_error=partial(self._log_escaped, "A timer's callback raised."))
         self._call_soon = _backend.thread_safe_caller()
         _backend.protect_from_keyboard_interrupt(
-            run_actor, run_child, Timers.run, wait_through, ActorSystem.__aenter__, ActorSystem.__aexit__
-        )
+            run_actor, run_child, Timers.run, wait_through,
+            ActorSystem.__aenter__, ActorSystem.__aexit__, ActorSystem.spawn_soon,
+        )  # fmt: skip
         self._block = anyio.CancelScope()
         self._host_task = _backend.start_detached(self._host, f"{self.name} host")
         try:

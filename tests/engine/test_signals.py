@@ -222,6 +222,35 @@ def test_sigint_in_a_loop_of_the_scripts_own_cancels_its_runs_and_ends_it_with_1
     assert program.lines_of("work") == ["Cancelling", "Cancelled"]
 
 
+INTERRUPTED_SPAWN = """
+import os
+from actwright_actors._cell import Cell
+
+launch = Cell.launch
+
+def interrupted(cell, context):
+    if cell.name.startswith(sys.argv[1]):
+        os.kill(os.getpid(), signal.SIGINT)
+    launch(cell, context)
+
+Cell.launch = interrupted
+
+@flow(**hooks)
+async def work():
+    await anyio.sleep_forever()
+
+anyio.run(work, backend="trio")
+"""
+
+
+@pytest.mark.parametrize(("actor", "states"), [("supervisor", []), ("RunActor", ["Cancelling", "Cancelled"])])
+def test_sigint_on_trio_never_leaves_half_an_actor_behind(tmp_path: Path, actor: str, states: list[str]) -> None:
+    source = (PREAMBLE + INTERRUPTED_SPAWN).replace("sys.argv[1]", repr(actor))
+    with started(tmp_path, source) as program:
+        assert program.exit_code() == 130
+    assert program.lines_of("work") == states
+
+
 HANDLERS = """
 def show(where):
     print(where, *(signal.getsignal(s).__qualname__ if callable(signal.getsignal(s)) else "default"

@@ -20,7 +20,15 @@ from actwright.engine.supervisor import CancelRequested, Escalation, RunSupervis
 from actwright.engine.threads import WorkerThreads
 from actwright.exceptions import RunError, RunIsFinal, RuntimeClosed
 from actwright.journal.memory import MemoryJournal
-from actwright_actors import ActorSystem, ChildSpec, DeadLetter, Supervisor, SystemClosed, wait_through
+from actwright_actors import (
+    ActorSystem,
+    ChildSpec,
+    DeadLetter,
+    Supervisor,
+    SystemClosed,
+    protect_from_keyboard_interrupt,
+    wait_through,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -75,6 +83,8 @@ class Host:
 
     async def __aenter__(self) -> Self:
         """Start the actors that every run needs: hooks first, so that they stop last."""
+        # Half a host, or half a run, could never be brought to its end.
+        protect_from_keyboard_interrupt(Host.__aenter__, Host.__aexit__, Host.launch)
         await self._system.__aenter__()
         specs = [
             ChildSpec("hooks", lambda: HookActor(self), stop_timeout=_LAST_MARGIN_SECONDS),
