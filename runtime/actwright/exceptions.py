@@ -51,6 +51,7 @@ __all__ = [
     "RunIsFinal",
     "RunTimedOut",
     "RuntimeClosed",
+    "SettingsError",
     "UnfinishedRun",
     "UnsupportedOption",
     "UpstreamFailed",
@@ -159,6 +160,10 @@ class HookTimedOut(ActwrightError, TimeoutError):
 
 class RuntimeClosed(ActwrightError):
     """A Runtime was called that is not open yet, not open any more, or draining."""
+
+
+class SettingsError(ActwrightError, ValueError):
+    """Settings of the environment have values that cannot be; the message names the variables."""
 
 
 class WouldDeadlock(ActwrightError):

@@ -11,8 +11,10 @@ from functools import cache
 from importlib.util import find_spec
 from typing import Any, Literal
 
-from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt
+from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from actwright.exceptions import SettingsError
 
 __all__ = ["ACTWRIGHT_API_URL", "ACTWRIGHT_UI_URL", "Setting", "Settings", "get_current_settings"]
 
@@ -45,9 +47,13 @@ def get_current_settings() -> Settings:
     """The settings of this process, read from the environment once.
 
     Raises:
-        pydantic.ValidationError: a variable has a value that cannot be; it names the variable.
+        SettingsError: variables have values that cannot be; it names each, and says what was expected.
     """
-    return Settings()
+    try:
+        return Settings()
+    except ValidationError as error:
+        wrong = [f"{Setting(str(one['loc'][0])).name}={one['input']!r}: {one['msg']}" for one in error.errors()]
+        raise SettingsError("The environment has settings that cannot be. " + "; ".join(wrong)) from error
 
 
 class Setting:

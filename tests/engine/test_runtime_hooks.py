@@ -113,6 +113,26 @@ async def test_a_run_that_a_runs_own_hook_starts_has_them(recorder: Recorder) ->
     assert [seen.subject.name for seen in recorder.seen] == ["inner", "outer"]
 
 
+async def test_a_run_that_is_started_by_an_own_hook_of_what_such_a_hook_started_has_none_of_them(
+    recorder: Recorder,
+) -> None:
+    """Else the two would call each other for ever."""
+
+    async def starts_another(*args: Any) -> None:
+        recorder.mark("own")
+        if len(recorder.order) < 10:
+            await flow(body)()
+
+    async def starts_one(*args: Any) -> None:
+        recorder.mark("shared")
+        if len(recorder.order) < 10:
+            await flow(body, on_completion=[starts_another])()
+
+    async with open_runtime(flow_hooks={"on_completion": [starts_one]}):
+        await flow(body)()
+    assert recorder.order == ["shared", "own"]
+
+
 async def test_a_sync_call_on_the_loop_has_them_too(recorder: Recorder) -> None:
     def sync_body() -> str:
         return "the result"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextvars
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 from uuid import UUID, uuid4
 
@@ -36,41 +35,41 @@ def launch(host: Host, call: Call, place: Place) -> LiveRun:
     """
     context = within_reach()
     host.admit(is_inner=context is not None)
-    parent = _parent(context)
+    caller = _caller(context)
     if context is not None:
         context.run.raise_if_stopped(context)
-    from_hook = context is not None and context.runtime_wide
+    # A run called in a hook has no parent: the run that the hook is for may have ended.
+    parent = None if context is None or context.in_hook else caller
     origin = Origin(
         parent,
         contextvars.copy_context(),
-        from_runtime_hook=from_hook or (parent is not None and parent.origin.from_runtime_hook),
+        from_runtime_hook=bool(caller and context and (context.runtime_wide or caller.origin.from_runtime_hook)),
         log_prints=parent is not None and parent.logs_prints,
     )
-    run = LiveRun(host, call, _first_snapshot(call, parent), origin, place)
+    run = LiveRun(host, call, _first_snapshot(host, call, parent), origin, place)
     host.launch(run)
     return run
 
 
-def _parent(context: RunContext | None) -> LiveRun | None:
-    """The run whose body calls. A run called in a hook has none: its own may have ended."""
-    if context is None or context.in_hook:
+def _caller(context: RunContext | None) -> LiveRun | None:
+    """The run whose body or hook calls."""
+    if context is None:
         return None
-    run = context.run
-    if not isinstance(run, LiveRun):
-        raise TypeError(f"Expected a run of this engine's around the call; got {run!r}.")
-    return run
+    if not isinstance(context.run, LiveRun):
+        raise TypeError(f"Expected a run of this engine's around the call; got {context.run!r}.")
+    return context.run
 
 
-def _first_snapshot(call: Call, parent: LiveRun | None) -> FlowRun | TaskRun:
-    subject, run_id = call.subject, uuid4()
+def _first_snapshot(host: Host, call: Call, parent: LiveRun | None) -> FlowRun | TaskRun:
+    subject, run_id, now = call.subject, uuid4(), host.now()
     around = parent.snapshot if parent else None
     shared: dict[str, Any] = {
         "id": run_id,
         "name": default_run_name(subject, run_id),  # until the arguments are known, of which the author may make one
-        "state": Pending(),
+        "state": Pending(timestamp=now),
         "parameters": call.parameters,
         "tags": sorted(subject.options.tags | current_tags()),
-        "expected_start_time": datetime.now(UTC),
+        "expected_start_time": now,
         "parent_flow_run_id": around.id if around and around.kind == "flow" else None,
         "parent_task_run_id": around.id if around and around.kind == "task" else None,
     }

@@ -16,7 +16,6 @@ from actwright.models.transitions import hook_events
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from datetime import datetime
 
     from actwright.authoring.hooks import Hook
     from actwright.engine.hook_call import HookCall
@@ -79,9 +78,7 @@ class Batch:
         return max((place + 1 for place, due in enumerate(self.dues) if due.hook.wait), default=0)
 
 
-def due_hooks(
-    run: LiveRun, snapshot: FlowRun | TaskRun, runtime_wide: Mapping[str, tuple[Hook, ...]], now: datetime
-) -> list[Batch]:
+def due_hooks(run: LiveRun, snapshot: FlowRun | TaskRun, runtime_wide: Mapping[str, tuple[Hook, ...]]) -> list[Batch]:
     """What entering `snapshot.state` makes due: the run's own hooks, then the Runtime's; no empty batches.
 
     It is one batch, except that on_cancellation hooks wait for the body to unwind and those with `at_once` do not.
@@ -90,7 +87,7 @@ def due_hooks(
     own = [(event, hook, False) for event in events for hook in run.options.hooks(event)]
     shared = [(event, hook, True) for event in events for hook in runtime_wide.get(event, ())]
     dues = [
-        Due(_delivery(snapshot, event, hook, position, now), hook, wide)
+        Due(_delivery(snapshot, event, hook, position), hook, wide)
         for position, (event, hook, wide) in enumerate(own + shared)
     ]
     if snapshot.state.is_cancelling():
@@ -100,7 +97,7 @@ def due_hooks(
     return [Batch(run, snapshot, dues)] if dues else []
 
 
-def _delivery(snapshot: FlowRun | TaskRun, event: str, hook: Hook, position: int, now: datetime) -> HookDelivery:
+def _delivery(snapshot: FlowRun | TaskRun, event: str, hook: Hook, position: int) -> HookDelivery:
     return HookDelivery(
         id=uuid4(),
         transition_id=snapshot.state.id,
@@ -108,5 +105,5 @@ def _delivery(snapshot: FlowRun | TaskRun, event: str, hook: Hook, position: int
         event=event,
         hook_name=hook.name,
         position=position,
-        due_at=now,
+        due_at=snapshot.state.timestamp,
     )

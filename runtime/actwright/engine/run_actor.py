@@ -19,7 +19,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from datetime import UTC, datetime
 from enum import Enum, auto
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -140,12 +139,13 @@ class RunActor(Actor[m.RunMessage]):
         if not may_follow(run.snapshot.state, state):
             logger.error("%s is %s: refused to enter %s", run.title, run.snapshot.state, state)
             return
+        state = state.model_copy(update={"timestamp": self.host.now()})  # it may have been made a while ago
         run.snapshot = run.snapshot.entered(state)
         if state.is_final():
             self.phase = Phase.FINAL
         elif self.phase is not Phase.UNWINDING:
             self.phase = Phase.ENTERING
-        batches = due_hooks(run, run.snapshot, self.host.hooks_for(run), self.host.now())
+        batches = due_hooks(run, run.snapshot, self.host.hooks_for(run))
         run.outbox += batches
         record = Transition(run.snapshot, tuple(due.delivery for batch in batches for due in batch.dues))
         if batches or self.host.commits_first(run):
@@ -206,7 +206,9 @@ class RunActor(Actor[m.RunMessage]):
 
     def _finish(self, state: State[Any]) -> None:
         run = self.run
-        level = logging.INFO if state.is_completed() else logging.ERROR
+        level = (
+            logging.INFO if state.is_completed() or state.is_cancelled() else logging.ERROR
+        )  # a cancel was asked for
         run.log.log(level, "Finished in state %s", state)
         for message in run.cancels:
             run.refuse(message)
@@ -345,7 +347,7 @@ class RunActor(Actor[m.RunMessage]):
         if verdict.is_cancelling() or verdict.is_cancelled():
             self._begin_cancelling(verdict.message)
         elif not self._may_retry(verdict):
-            self._enter_verdict(verdict)
+            self._enter(verdict)
         elif options.retry_condition_fn is None:
             self._await_retry(verdict)
         else:
@@ -358,11 +360,7 @@ class RunActor(Actor[m.RunMessage]):
     def retry_decided(self, message: m.RetryDecided) -> None:
         if self.phase is Phase.DECIDING:
             verdict = self._the_verdict()
-            self._await_retry(verdict) if message.again else self._enter_verdict(verdict)
-
-    def _enter_verdict(self, verdict: State[Any]) -> None:
-        # It was reached when the body ended, and is entered now that the children have, too.
-        self._enter(verdict.model_copy(update={"timestamp": datetime.now(UTC)}))
+            self._await_retry(verdict) if message.again else self._enter(verdict)
 
     def _await_retry(self, verdict: State[Any]) -> None:
         attempt, options = self.run.snapshot.run_count, self.run.options
