@@ -7,11 +7,14 @@ pay for an engine that may never run.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Protocol, cast
+
+from actwright.exceptions import ActwrightError
 
 if TYPE_CHECKING:
     from actwright.authoring.futures import Handle
@@ -89,5 +92,11 @@ class EngineEntry(Protocol):
 
 @cache
 def engine() -> EngineEntry:
-    """The engine, loaded at the first call."""
+    """The engine, loaded at the first call.
+
+    Raises:
+        ActwrightError: on Windows.
+    """
+    if sys.platform == "win32":
+        raise ActwrightError("Windows is not supported yet. Run this on Linux or macOS; WSL is a Linux.")
     return cast(EngineEntry, import_module("actwright.engine.entry"))
