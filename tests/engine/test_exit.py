@@ -42,11 +42,14 @@ def test_a_task_that_goes_on_when_its_script_ends_may_still_call_sync_code(tmp_p
 
 
 ENDLESS = """
+import threading
 from actwright.engine.host import Host
+
+begun = threading.Event()
 
 @task(**hooks)
 async def work():
-    print("ready", flush=True)
+    begun.set()
     await anyio.sleep_forever()
 
 drain = Host.__aexit__
@@ -57,6 +60,7 @@ async def told(self, *exc):
 
 Host.__aexit__ = told
 work.submit()
+begun.wait()
 """
 
 
@@ -65,7 +69,6 @@ def test_sigint_while_a_script_that_ended_is_drained_cancels_what_goes_on_and_ru
     tmp_path: Path, backend: str
 ) -> None:
     with started(tmp_path, PREAMBLE + ENDLESS, background_backend=backend) as program:
-        program.says("ready")
         program.says("draining")
         program.send(SIGINT)
         program.exit_code()

@@ -263,6 +263,34 @@ async def test_hooks_that_nobody_waits_for_are_done_before_it_is_left(is_sync: b
     assert recorder.order == ["body's caller went on", "hook", "left"]
 
 
+async def test_what_a_hook_calls_is_not_cut_short_by_leaving(recorder: Recorder) -> None:
+    gate = Gate()
+
+    @flow
+    async def cleanup() -> None:
+        await gate.astop_here()
+        recorder.mark("cleaned up")
+
+    async def cleans_up(*args: Any) -> None:
+        await run_flow(cleanup)
+
+    async def opens(*args: Any) -> None:
+        gate.open()
+
+    @flow(on_completion=[cleans_up])
+    async def work() -> None: ...
+
+    @flow(on_cancellation=[opens])
+    async def service() -> None:
+        await anyio.sleep_forever()
+
+    async with open_runtime(on_exit="cancel") as opened:
+        opened.submit(service)
+        opened.submit(work)
+        await gate.reached()
+    assert recorder.order == ["cleaned up"]
+
+
 @pytest.mark.parametrize("is_sync", [True, False], ids=["sync hook", "async hook"])
 async def test_past_every_grace_it_is_left_though_a_hook_hangs_and_says_so(
     is_sync: bool, caplog: pytest.LogCaptureFixture

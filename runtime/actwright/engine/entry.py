@@ -21,7 +21,7 @@ from actwright.engine.launch import launch, usual_place
 from actwright.engine.options import RuntimeOptions
 from actwright.engine.signals import interrupts_of_script, without_interrupts
 from actwright.exceptions import RuntimeClosed
-from actwright_actors import current_backend_name, wait_through
+from actwright_actors import current_backend_name, protect_from_keyboard_interrupt, wait_through
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -86,6 +86,7 @@ async def call_async(call: Call) -> Any:
 
     Cancelled, by whatever means and however often, it cancels the run, waits for that to end, and re-raises.
     """
+    protect_from_keyboard_interrupt(call_async, _wait_for, launch)  # half a call could leave a run that nobody awaits
     host = ambient_host()
     if host is not None and host.in_loop_thread():
         return _outcome(await _wait_for(launch(host, call, usual_place(call))), call)

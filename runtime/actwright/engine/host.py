@@ -161,9 +161,11 @@ class Host:
             self._quiet.set()
 
     def cancel_all(self) -> None:
-        """Cancel what runs; and past every grace, go all the same, saying what is left."""
+        """Cancel what runs, but for what hooks have called, which are not cut short; and past every grace, go all the
+        same, saying what is left."""
         for run in list(self._runs.values()):
-            if run.parent is None or run.parent.host is not self:
+            is_top_level = run.parent is None or run.parent.host is not self
+            if is_top_level and not run.origin.in_hook:
                 run.signal(Cancel("its Runtime is closing."))
         self.call_later(self.patience_seconds, self._fail_the_rest)
 

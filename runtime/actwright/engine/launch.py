@@ -43,6 +43,7 @@ def launch(host: Host, call: Call, place: Place) -> LiveRun:
     origin = Origin(
         parent,
         contextvars.copy_context(),
+        in_hook=bool(caller and context and (context.in_hook or caller.origin.in_hook)),
         from_runtime_hook=bool(caller and context and (context.runtime_wide or caller.origin.from_runtime_hook)),
         log_prints=parent is not None and parent.logs_prints,
     )

@@ -40,12 +40,14 @@ class Origin:
     Attributes:
         parent: the run whose body called it, or None.
         context: the context variables of its caller; bodies and hooks get copies.
+        in_hook: called in a hook, or in a run that was: it lives as long as hooks may, and not as long as runs.
         from_runtime_hook: called in a hook of the Runtime's, or in a run that was: such hooks do not fire for it.
         log_prints: whether the run around it sends `print` to its log.
     """
 
     parent: LiveRun | None
     context: contextvars.Context
+    in_hook: bool = False
     from_runtime_hook: bool = False
     log_prints: bool = False
 

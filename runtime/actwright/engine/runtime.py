@@ -12,6 +12,7 @@ from actwright.engine.host import Host
 from actwright.engine.launch import launch, usual_place
 from actwright.engine.options import RuntimeKeywords, RuntimeOptions
 from actwright.exceptions import RuntimeClosed
+from actwright_actors import protect_from_keyboard_interrupt
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Coroutine
@@ -49,6 +50,7 @@ class Runtime:
     async def __aenter__(self) -> Self:
         if self._host.status != "new":
             raise RuntimeClosed(f"This Runtime is {self._host.status}, and a Runtime is used once. Make another.")
+        protect_from_keyboard_interrupt(Runtime.__aenter__, Runtime.__aexit__)  # half opened, nobody would close it
         await self._host.__aenter__()
         self._before = enter(self._host)
         return self
