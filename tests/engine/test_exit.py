@@ -22,16 +22,31 @@ hooks = dict(on_cancellation=[tell], on_completion=[tell], on_failure=[tell], on
 """
 
 NOT_WAITED_FOR = """
+import threading
+from actwright.engine.host import Host
+
+begun = threading.Event()
+
 @task(**hooks)
 def part():
     return "part"
 
 @task(**hooks)
 async def work():
-    await anyio.sleep(0.2)  # by then the script has ended
+    work.script_ended = anyio.Event()
+    begun.set()
+    await work.script_ended.wait()
     return part()  # which opens a loop of the next level
 
+drain = Host.__aexit__
+
+async def told(self, *exc):
+    work.script_ended.set()
+    return await drain(self, *exc)
+
+Host.__aexit__ = told
 work.submit()
+begun.wait()
 """
 
 
