@@ -2,81 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine
-from functools import partial
-from typing import Any, cast
+from typing import Any
 
 import anyio
 import pytest
-from tests.actors.helpers import Hold, open_system, raising
+from tests.actors.helpers import Hold, open_system
+from tests.actors.team import Member, Team, child, crash
 
 from actwright_actors import (
     Actor,
-    ActorRef,
-    ActorSystem,
     Backoff,
     ChildSpec,
     Crashed,
-    ExitReason,
-    Killed,
-    MailboxOptions,
-    NameTaken,
-    Normal,
-    NoSuchChild,
     RestartIntensityExceeded,
     Shutdown,
     StartChild,
-    StopChild,
     Supervisor,
 )
-from actwright_actors.testing import ManualClock, Probe, assert_no_dead_letters
+from actwright_actors.testing import ManualClock, Probe
 
 pytestmark = pytest.mark.anyio
-
-
-class Team:
-    """Children that write down what happens to them."""
-
-    def __init__(self) -> None:
-        self.events: list[str] = []
-        self.starts: dict[str, int] = {}
-        self.before_start: Callable[[str, int], Coroutine[Any, Any, None]] | None = None
-
-    def spec(self, name: str, **options: Any) -> ChildSpec:
-        return ChildSpec(name, partial(Member, self, name), **options)
-
-
-class Member(Actor[Any]):
-    def __init__(self, team: Team, name: str) -> None:
-        self.team = team
-        self.name = name
-        self.seen: list[Any] = []
-
-    async def on_start(self) -> None:
-        nth = self.team.starts[self.name] = self.team.starts.get(self.name, 0) + 1
-        if self.team.before_start is not None:
-            await self.team.before_start(self.name, nth)
-        self.team.events.append(f"+{self.name}")
-
-    async def handle(self, message: Any) -> Any:
-        self.seen.append(message)
-        if callable(message):
-            return await cast("Callable[[], Coroutine[Any, Any, Any]]", message)()
-        return list(self.seen)
-
-    async def on_stop(self, reason: ExitReason) -> None:
-        self.team.events.append(f"-{self.name}")
-
-
-def child(system: ActorSystem, name: str) -> ActorRef[Any]:
-    ref = system.lookup(name)
-    assert ref is not None
-    return ref
-
-
-async def crash(ref: ActorRef[Any]) -> None:
-    ref.tell(raising(ValueError(f"{ref.name} crashed")))
-    await anyio.wait_all_tasks_blocked()
 
 
 async def test_children_start_in_order_and_stop_in_reverse_order() -> None:
@@ -379,167 +324,3 @@ async def test_a_death_in_the_middle_of_a_group_restart_restarts_the_group_once_
         assert await child(system, "b").ask("b") == ["b"]
         assert team.starts == {"a": 3, "b": 3}
         assert team.events[-2:] == ["+a", "+b"]
-
-
-async def test_a_child_can_be_added_and_is_supervised() -> None:
-    team = Team()
-    async with open_system() as system:
-        supervisor = await system.spawn(Supervisor())
-        ref = await supervisor.ask(StartChild(team.spec("a", mailbox=MailboxOptions(capacity=3))))
-        assert await ref.ask(1) == [1]
-        await crash(ref)
-        assert await ref.ask(2) == [2]
-        with pytest.raises(NameTaken):
-            await supervisor.ask(StartChild(team.spec("a")))
-        assert supervisor.is_alive
-    assert team.events == ["+a", "-a", "+a", "-a"]
-
-
-async def test_a_stopped_child_is_gone_for_good() -> None:
-    team = Team()
-    async with open_system() as system:
-        supervisor = await system.spawn(Supervisor([team.spec("a"), team.spec("b")], strategy="one_for_all"))
-        ref = await supervisor.ask(StopChild("a"))
-        assert await ref.stopped() == Shutdown()
-        await anyio.wait_all_tasks_blocked()
-        assert team.events == ["+a", "+b", "-a"]
-        with pytest.raises(NoSuchChild, match="no child 'a'"):
-            await supervisor.ask(StopChild("a"))
-        assert supervisor.is_alive
-
-
-async def test_a_child_waiting_for_its_back_off_can_be_stopped() -> None:
-    team, clock = Team(), ManualClock()
-    async with open_system(clock=clock) as system:
-        supervisor = await system.spawn(Supervisor([team.spec("a")], backoff=Backoff(initial=10.0)))
-        ref = child(system, "a")
-        await crash(ref)
-        await supervisor.ask(StopChild("a"))
-        assert isinstance(await ref.stopped(), Crashed)
-        clock.advance(20)
-        await anyio.wait_all_tasks_blocked()
-        assert team.starts == {"a": 1}
-
-
-async def test_a_supervisor_that_ends_during_a_back_off_leaves_no_child_undead() -> None:
-    team, clock = Team(), ManualClock()
-    async with open_system(clock=clock) as system:
-        supervisor = await system.spawn(Supervisor([team.spec("a")], backoff=Backoff(initial=10.0)))
-        ref = child(system, "a")
-        await crash(ref)
-        supervisor.stop()
-        assert await supervisor.stopped() == Normal()
-        assert isinstance(ref.exit_reason, Crashed)
-        assert system.actors() == []
-
-
-async def test_a_killed_supervisor_still_stops_its_children() -> None:
-    team = Team()
-    async with open_system() as system:
-        supervisor = await system.spawn(Supervisor([team.spec("a"), team.spec("b")]))
-        supervisor.kill()
-        assert await supervisor.stopped() == Killed()
-        assert team.events == ["+a", "+b", "-b", "-a"]
-
-
-async def test_a_supervisor_killed_twice_kills_its_children_and_leaves_no_orphan() -> None:
-    team, hold = Team(), Hold()
-    async with open_system(clock=ManualClock()) as system:
-        supervisor = await system.spawn(Supervisor([team.spec("a"), team.spec("b")]))
-        a, b = child(system, "a"), child(system, "b")
-        b.tell(hold)
-        await hold.entered.wait()
-        supervisor.kill()
-        await anyio.wait_all_tasks_blocked()
-        assert a.is_alive
-        supervisor.kill()
-        assert await b.stopped() == Killed()
-        assert await a.stopped() == Killed()
-        await supervisor.stopped()
-
-
-async def test_a_killed_supervisor_gives_up_starting_and_stops_what_it_started() -> None:
-    team, hold = Team(), Hold()
-
-    async def slow(name: str, _: int) -> None:
-        if name == "b":
-            await hold()
-
-    team.before_start = slow
-    async with open_system() as system:
-        supervisor = system.spawn_soon(Supervisor([team.spec("a"), team.spec("b", stop_timeout=0.0)]))
-        await hold.entered.wait()
-        supervisor.kill()
-        assert await supervisor.stopped() == Killed()
-        assert team.events == ["+a", "-a"]
-        assert system.actors() == []
-
-
-async def test_what_a_supervisor_did_not_hear_before_its_end_is_no_dead_letter() -> None:
-    team = Team()
-    async with open_system() as system:
-        supervisor = await system.spawn(Supervisor([team.spec("a"), team.spec("b")]))
-        supervisor.stop()
-        for name in ("a", "b"):
-            child(system, name).kill()
-        await supervisor.stopped()
-        assert_no_dead_letters(system)
-
-
-async def test_mail_for_a_child_that_drained_waits_for_the_next_incarnation() -> None:
-    team, clock = Team(), ManualClock()
-    async with open_system(clock=clock) as system:
-        await system.spawn(Supervisor([team.spec("a")], backoff=Backoff(initial=1.0, jitter=0.0)))
-        ref = child(system, "a")
-        ref.drain()
-        await anyio.wait_all_tasks_blocked()
-        ref.tell("waits")
-        clock.advance(1.0)
-        assert await ref.ask("now") == ["waits", "now"]
-
-
-async def test_a_failed_start_in_a_group_restart_begins_again_with_those_that_are_down() -> None:
-    team = Team()
-
-    async def fail_second(name: str, nth: int) -> None:
-        if (name, nth) == ("a", 2):
-            raise ValueError("not yet")
-
-    team.before_start = fail_second
-    async with open_system() as system:
-        await system.spawn(Supervisor([team.spec("a"), team.spec("b")], strategy="one_for_all", intensity=5))
-        await crash(child(system, "b"))
-        assert await child(system, "b").ask("b") == ["b"]
-        assert team.starts == {"a": 3, "b": 2}
-        assert team.events == ["+a", "+b", "-b", "-a", "+a", "+b"]
-
-
-async def test_one_for_one_restarts_a_child_while_another_takes_long_to_stop() -> None:
-    team, hold = Team(), Hold()
-    async with open_system(clock=ManualClock()) as system:
-        supervisor = await system.spawn(Supervisor([team.spec("a"), team.spec("b")]))
-        slow = child(system, "b")
-        slow.tell(hold)
-        await hold.entered.wait()
-        await supervisor.ask(StopChild("b"))
-        await crash(child(system, "a"))
-        assert await child(system, "a").ask("back") == ["back"]
-        assert slow.is_alive
-        hold.release.set()
-        assert await slow.stopped() == Shutdown()
-
-
-async def test_a_supervisor_has_no_deadline_of_its_own_while_a_child_uses_its_time() -> None:
-    team, clock, hold = Team(), ManualClock(), Hold()
-    async with open_system(clock=clock, stop_timeout=5.0) as system:
-        supervisor = await system.spawn(Supervisor([team.spec("a", stop_timeout=60.0)]))
-        child(system, "a").tell(hold)
-        await hold.entered.wait()
-        supervisor.stop()
-        await anyio.wait_all_tasks_blocked()
-        clock.advance(59.0)
-        await anyio.wait_all_tasks_blocked()
-        assert not hold.was_cancelled
-        hold.release.set()
-        assert await supervisor.stopped() == Normal()
-        assert team.events == ["+a", "-a"]

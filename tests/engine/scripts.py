@@ -14,7 +14,7 @@ from textwrap import dedent
 
 from actwright_actors import BackendName
 
-__all__ = ["EACH_BACKEND", "WATCHDOG_SECONDS", "Program", "run_file", "run_script", "started"]
+__all__ = ["EACH_BACKEND", "WATCHDOG_SECONDS", "Program", "ended", "run_file", "run_script", "started"]
 
 EACH_BACKEND: tuple[BackendName, ...] = ("asyncio", "asyncio+uvloop", "trio")
 WATCHDOG_SECONDS = 30.0
@@ -79,11 +79,18 @@ def started(folder: Path, source: str, **settings: str) -> Generator[Program]:
     process = subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=_environment(settings)
     )
+    with ended(process):
+        yield Program(process)
+
+
+@contextmanager
+def ended(process: subprocess.Popen[str]) -> Generator[None]:
+    """See to the end of a process: when the block is left, and when it hangs."""
     with process:
         watchdog = threading.Timer(WATCHDOG_SECONDS, process.kill)  # a read of a pipe has no timeout of its own
         watchdog.start()
         try:
-            yield Program(process)
+            yield
         finally:
             watchdog.cancel()
             watchdog.join()

@@ -86,31 +86,21 @@ each_place = pytest.mark.parametrize("place", PLACES)
 
 @each_background
 @each_place
-def test_sigint_cancels_the_runs_of_a_script_runs_their_hooks_and_ends_it_with_130(
-    tmp_path: Path, place: str, backend: str
+@pytest.mark.parametrize(
+    ("number", "exit_code", "states"),
+    [(SIGINT, 130, ["Cancelling", "Cancelled"]), (SIGTERM, 143, ["Crashed", "Crashed"])],
+    ids=["SIGINT cancels", "SIGTERM crashes"],
+)
+def test_a_signal_ends_the_runs_of_a_script_runs_their_hooks_and_ends_it_with_its_code(
+    tmp_path: Path, number: signal.Signals, exit_code: int, states: list[str], place: str, backend: str
 ) -> None:
     with started(tmp_path, PREAMBLE + PLACES[place] + MAIN, background_backend=backend) as program:
         program.says("ready")
-        program.send(SIGINT)
+        program.send(number)
         program.send_line("go on")
-        assert program.exit_code() == 130
-    assert program.lines_of("work") == ["Cancelling", "Cancelled"]
-    assert program.lines_of("part") in ([], ["Cancelling", "Cancelled"])
-    assert [line for line in program.lines if line.startswith("the ")] == []
-
-
-@each_background
-@each_place
-def test_sigterm_crashes_the_runs_of_a_script_runs_their_hooks_and_ends_it_with_143(
-    tmp_path: Path, place: str, backend: str
-) -> None:
-    with started(tmp_path, PREAMBLE + PLACES[place] + MAIN, background_backend=backend) as program:
-        program.says("ready")
-        program.send(SIGTERM)
-        program.send_line("go on")
-        assert program.exit_code() == 143
-    assert program.lines_of("work") == ["Crashed", "Crashed"]
-    assert program.lines_of("part") in ([], ["Crashed", "Crashed"])
+        assert program.exit_code() == exit_code
+    assert program.lines_of("work") == states
+    assert program.lines_of("part") in ([], states)
     assert [line for line in program.lines if line.startswith("the ")] == []
 
 

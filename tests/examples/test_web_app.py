@@ -8,7 +8,6 @@ import signal
 import socket
 import subprocess
 import sys
-import threading
 from collections.abc import Generator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -16,9 +15,9 @@ from pathlib import Path
 
 import httpx
 import pytest
+from tests.engine.scripts import WATCHDOG_SECONDS, ended
 
 WEB_APP = Path(__file__).resolve().parents[2] / "examples" / "web_app.py"
-WATCHDOG_SECONDS = 30.0
 
 
 class Server:
@@ -66,15 +65,8 @@ def served(**environment: str) -> Generator[Server]:
         [sys.executable, WEB_APP], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
         text=True, env=os.environ | {"PORT": "0"} | environment,
     )  # fmt: skip
-    with process:
-        watchdog = threading.Timer(WATCHDOG_SECONDS, process.kill)  # a read of a pipe has no timeout of its own
-        watchdog.start()
-        try:
-            yield Server(process)
-        finally:
-            process.kill()
-            watchdog.cancel()
-            watchdog.join()
+    with ended(process):
+        yield Server(process)
 
 
 def test_a_run_inside_a_request_answers_it_and_a_submitted_one_is_answered_for_by_its_id() -> None:

@@ -20,6 +20,7 @@ from anyio.from_thread import BlockingPortal, start_blocking_portal
 
 from actwright.engine.host import Host
 from actwright.engine.options import RuntimeOptions
+from actwright.engine.threads import settle
 from actwright.settings import get_current_settings
 from actwright_actors import BackendName, SystemClosed, backend_options, current_backend_name
 
@@ -95,14 +96,7 @@ def _in_a_thread(fn: Callable[[], T], on_interrupt: Callable[[], object] = lambd
     `on_interrupt()`; a second one at once. No executor: those refuse work while the interpreter exits.
     """
     result: Future[T] = Future()
-
-    def settle() -> None:
-        try:
-            result.set_result(fn())
-        except BaseException as error:
-            result.set_exception(error)
-
-    threading.Thread(target=settle, name="actwright-opener", daemon=True).start()
+    threading.Thread(target=settle, args=(result, fn), name="actwright-opener", daemon=True).start()
     try:
         wait([result])
     except BaseException:

@@ -13,6 +13,7 @@ import threading
 from collections import deque
 from concurrent.futures import Future
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
 from actwright.authoring.waiting import event_of, set_slot
@@ -20,7 +21,7 @@ from actwright.authoring.waiting import event_of, set_slot
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
 
-__all__ = ["IDLE_SECONDS", "MAX_ABANDONED", "Job", "WorkerThreads"]
+__all__ = ["IDLE_SECONDS", "MAX_ABANDONED", "Job", "WorkerThreads", "settle"]
 
 logger = logging.getLogger("actwright.engine")
 
@@ -28,6 +29,14 @@ T = TypeVar("T")
 
 IDLE_SECONDS = 5.0
 MAX_ABANDONED = 100
+
+
+def settle(future: Future[T], fn: Callable[[], T]) -> None:
+    """Call `fn`, and have the future hold what it returns or raises."""
+    try:
+        future.set_result(fn())
+    except BaseException as error:
+        future.set_exception(error)
 
 
 class Job:
@@ -109,14 +118,7 @@ class WorkerThreads:
     def start(self, fn: Callable[[], T]) -> tuple[Job, Future[T]]:
         """Call `fn` in a thread, whatever becomes of the caller; the future is what it returns or raises."""
         future: Future[T] = Future()
-
-        def settle() -> None:
-            try:
-                future.set_result(fn())
-            except BaseException as error:
-                future.set_exception(error)
-
-        return self.submit(settle), future
+        return self.submit(partial(settle, future, fn)), future
 
     def close(self) -> None:
         """Do what is left in the queue and let the threads end. Blocks, but not for those of abandoned jobs."""
