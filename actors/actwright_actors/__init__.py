@@ -24,24 +24,30 @@ from actwright_actors._backend import (
     protect_from_keyboard_interrupt,
     thread_safe_caller,
 )
-from actwright_actors._messages import Refusal
-from actwright_actors.actor import Actor, ActorContext, ChildTask, Request
+from actwright_actors.actor import Actor, ActorContext, Ask, ChildTask
 from actwright_actors.clock import Clock, SystemClock
 from actwright_actors.dead_letters import DeadLetter, DeadLetterHandler, DeadLetterReason
 from actwright_actors.errors import (
     ActorDead,
     ActorError,
+    AlreadySpawned,
     AskTimeout,
+    DeadlockDetected,
+    LinkBroken,
     MailboxFull,
     NameTaken,
     NoSuchChild,
     RestartIntensityExceeded,
+    StashFull,
     SystemClosed,
     WrongThread,
 )
 from actwright_actors.exit import Crashed, ExitReason, Killed, Normal, Shutdown, StartFailed
+from actwright_actors.instrument import Instrument
+from actwright_actors.keyed_timers import KeyedTimers
 from actwright_actors.mailbox import MailboxOptions, Overflow
-from actwright_actors.ref import ActorRef, Down
+from actwright_actors.ref import ActorRef, Down, Status
+from actwright_actors.replies import DeferredReply, Refusal
 from actwright_actors.restart import Backoff, ChildSpec, RestartType, Strategy
 from actwright_actors.supervisor import StartChild, StopChild, Supervisor
 from actwright_actors.system import ActorSystem
@@ -55,6 +61,8 @@ __all__ = [
     "ActorError",
     "ActorRef",
     "ActorSystem",
+    "AlreadySpawned",
+    "Ask",
     "AskTimeout",
     "BackendName",
     "Backoff",
@@ -65,9 +73,14 @@ __all__ = [
     "DeadLetter",
     "DeadLetterHandler",
     "DeadLetterReason",
+    "DeadlockDetected",
+    "DeferredReply",
     "Down",
     "ExitReason",
+    "Instrument",
+    "KeyedTimers",
     "Killed",
+    "LinkBroken",
     "MailboxFull",
     "MailboxOptions",
     "NameTaken",
@@ -75,12 +88,13 @@ __all__ = [
     "Normal",
     "Overflow",
     "Refusal",
-    "Request",
     "RestartIntensityExceeded",
     "RestartType",
     "Shutdown",
     "StartChild",
     "StartFailed",
+    "StashFull",
+    "Status",
     "StopChild",
     "Strategy",
     "Supervisor",

@@ -1,17 +1,19 @@
 """The one module that knows which event loop is underneath.
 
 Everything else is written against anyio. What anyio does not offer is gathered here: handing a call over from a
-foreign thread, the loop's cheapest clock, a task that no caller's scope can reach, and keeping Ctrl-C out of actors.
+foreign thread, the loop's cheapest clock and wake-up, a task that no caller's scope can reach, and keeping Ctrl-C out
+of actors.
 asyncio and trio are imported inside the functions, so a program pays only for the one it runs on.
 """
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from contextvars import Context, copy_context
+from functools import partial
 from types import FunctionType
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 import anyio
 
@@ -123,6 +125,57 @@ def loop_time() -> Callable[[], float]:
 
     # uvloop reads its clock once per iteration and in milliseconds; time.monotonic() has the same origin, exactly.
     return time.monotonic if is_uvloop() else asyncio.get_running_loop().time
+
+
+class Wake(Protocol):
+    """A one-shot wake-up of a single waiter."""
+
+    def set(self) -> None:
+        """Wake the waiter, now or when it comes. More than once is as good as once."""
+        ...
+
+    def wait(self) -> Awaitable[object]:
+        """Wait for `set`. By one task at a time; whoever was cancelled here makes a new one to wait again."""
+        ...
+
+
+class _FutureWake:
+    """asyncio's own: a future, where `anyio.Event` is an event, a deque and a future, and three calls more."""
+
+    __slots__ = ("_future",)
+
+    def __init__(self, create_future: Callable[[], Any]) -> None:
+        self._future = create_future()
+
+    def set(self) -> None:
+        if not self._future.done():  # a cancelled wait cancels it
+            self._future.set_result(None)
+
+    def wait(self) -> Awaitable[object]:
+        future: Awaitable[object] = self._future
+        return future
+
+
+def wake_maker() -> Callable[[], Wake]:
+    """What makes the cheapest wake-up that there is for one waiter on the loop that runs here."""
+    if current_backend() == "trio":
+        import trio
+
+        return trio.Event
+    import asyncio
+
+    return partial(_FutureWake, asyncio.get_running_loop().create_future)
+
+
+def task_identifier() -> Callable[[], object]:
+    """A function that tells, in a task of the loop that runs here, which task that is: a hashable object."""
+    if current_backend() == "trio":
+        import trio
+
+        return trio.lowlevel.current_task
+    import asyncio
+
+    return asyncio.current_task
 
 
 def start_detached(async_fn: Callable[[], Coroutine[Any, Any, None]], name: str) -> object:

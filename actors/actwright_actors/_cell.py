@@ -1,38 +1,36 @@
-"""What there is of an actor apart from its code: identity, mailbox, life cycle. The reference points here.
+"""An actor's place in a system: name, mailbox, watchers. The reference points here.
 
-A cell outlives its actor object: a supervised restart puts a new object (the next incarnation) into the same cell,
-which is why name, mailbox and references stay. Everything here runs in the loop's thread.
+A cell outlives its actor object: a supervised restart puts the next incarnation into the same cell, which is why name,
+mailbox and references stay. Everything here runs in the loop's thread.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Hashable
 from contextvars import Context
 from functools import partial
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from time import perf_counter
+from typing import TYPE_CHECKING, Any, Protocol
 
-import anyio
-
+from actwright_actors._incarnation import Incarnation
 from actwright_actors._latch import Latch
-from actwright_actors._messages import Ask, Notice, Reply, StopRequest
-from actwright_actors._runner import run_actor, run_child
-from actwright_actors.actor import Actor, ActorContext, ChildTask
+from actwright_actors._mailbox import Mailbox
+from actwright_actors._messages import IDLE, Envelope, Notice, StopRequest, content
+from actwright_actors.actor import Actor
 from actwright_actors.dead_letters import DeadLetterReason
-from actwright_actors.errors import ActorDead, MailboxFull
-from actwright_actors.exit import Crashed, ExitReason, Killed, Shutdown, StartFailed
-from actwright_actors.mailbox import Mailbox, MailboxOptions
-from actwright_actors.ref import ActorRef, Down
+from actwright_actors.errors import ActorDead, LinkBroken, MailboxFull
+from actwright_actors.exit import Crashed, ExitReason, Killed, Normal, Shutdown
+from actwright_actors.mailbox import MailboxOptions
+from actwright_actors.ref import ActorRef, Down, Status
+from actwright_actors.timers import Timer
 
 if TYPE_CHECKING:
-    from actwright_actors.system import ActorSystem
-    from actwright_actors.timers import Timer
+    from actwright_actors._kernel import Kernel
 
-__all__ = ["Cell", "Keeper", "Status"]
+__all__ = ["Cell", "Keeper", "cell_of"]
 
 logger = logging.getLogger("actwright_actors")
-
-Status = Literal["starting", "running", "stopping", "restarting", "dead"]
 
 
 class Keeper(Protocol):
@@ -52,111 +50,76 @@ class Cell:
 
     __slots__ = (
         "__weakref__",
-        "abort_reason",
-        "actor",
-        "children",
-        "children_gone",
+        "_links",
+        "_watchers",
         "exit_reason",
+        "handled",
         "is_awaited",
         "keeper",
+        "kernel",
+        "life",
         "mailbox",
         "name",
-        "pending",
         "ref",
-        "scope",
-        "settled",
-        "status",
+        "restarts",
         "stop_timeout",
         "stopped",
-        "system",
-        "watchers",
     )
 
     def __init__(
-        self, system: ActorSystem, actor: Actor[Any], name: str, options: MailboxOptions, stop_timeout: float | None
+        self, kernel: Kernel, actor: Actor[Any], name: str, options: MailboxOptions, stop_timeout: float | None
     ) -> None:
-        self.system = system
+        self.kernel = kernel
         self.name = name
-        self.mailbox = Mailbox(options)
-        self.ref: ActorRef[Any] = ActorRef(self)
         self.stop_timeout = stop_timeout
+        self.mailbox: Mailbox = Mailbox(options, kernel.make_wake)
+        self.ref: ActorRef[Any] = ActorRef(self)
         self.keeper: Keeper | None = None
         self.is_awaited = False
         """Somebody waits for its start, and is told of a failure."""
-        self.watchers: dict[ActorRef[Any], None] = {}
+        self.handled = 0
+        self.restarts = 0
         self.exit_reason: ExitReason | None = None
         self.stopped = Latch()
         """Set when it is dead for good."""
-        self._prepare(actor)
+        self._watchers: dict[Hashable, Callable[[Down], object]] | None = None
+        self._links: dict[Cell, None] | None = None
+        self.life = Incarnation(self, actor)
 
-    def _prepare(self, actor: Actor[Any]) -> None:
-        self.actor: Actor[Any] | None = actor
-        self.status: Status = "starting"
-        self.scope = anyio.CancelScope()
-        self.abort_reason: ExitReason | None = None
-        self.pending: Reply | None = None
-        """Whoever asked the message being handled."""
-        self.settled = Latch()
-        """Set when `on_start` has succeeded, or never will."""
-        self.children: dict[ChildTask, None] = {}
-        self.children_gone: Latch | None = None
+    @property
+    def status(self) -> Status:
+        if self.exit_reason is not None:
+            return "dead"
+        return "restarting" if self.life.status == "ended" else self.life.status
 
     # -- life cycle ------------------------------------------------------------------------------------------------
 
-    def launch(self, context: Context | None) -> None:
-        """Start the task of this incarnation."""
-        assert self.actor is not None
-        self.actor.context = ActorContext(self)
-        self.system.start_task(run_actor, self, name=self.name, context=context)
+    def launch(self, context: Context | None = None) -> None:
+        """Start its first incarnation."""
+        try:
+            self.life.launch(context)
+        except BaseException:  # a Ctrl-C, say: nobody will ever end what never began
+            self.kernel.forget(self)
+            raise
 
     def relaunch(self, actor: Actor[Any]) -> None:
         """Start the next incarnation, with the mail that is left."""
-        self._prepare(actor)
-        self.launch(None)
+        self.life = Incarnation(self, actor)
+        self.restarts += 1
+        if self.kernel.instrument is not None:
+            self.kernel.observe(lambda instrument: instrument.actor_restarted(self.ref, self.restarts))
+        self.life.launch(None)
 
-    def mark_running(self) -> None:
+    def incarnation_started(self) -> None:
         """`on_start` has returned."""
-        self.status = "running"
-        self.settled.set()
+        if self.kernel.instrument is not None:
+            self.kernel.observe(lambda instrument: instrument.actor_started(self.ref))
         if self.keeper is not None:
             self.keeper.child_started(self)
 
-    def seconds_to_stop(self) -> float:
-        """The time for its child tasks to end, and then for `on_stop`."""
-        own = self.stop_timeout if self.actor is None or self.stop_timeout is not None else self.actor.stop_timeout
-        return self.system.stop_timeout if own is None else own
-
-    def request_stop(self, reason: ExitReason) -> None:
-        self.signal(StopRequest(reason))
-
-    def shut_down(self) -> Timer:
-        """Stop it in order; a timer, for the caller to cancel at its end, kills it when it takes too long."""
-        seconds = self.seconds_to_stop()
-        self.request_stop(Shutdown())
-        return self.system.timers.call_later(seconds, partial(self._kill_late, seconds))
-
-    def _kill_late(self, seconds: float) -> None:
-        logger.warning("Actor %r did not stop within %s s; it is killed.", self.name, seconds)
-        self.abort(Killed())
-
-    def drain(self) -> None:
-        if self.status != "dead":
-            self.mailbox.close()
-
-    def abort(self, reason: ExitReason) -> None:
-        """End it now: cancel what it is doing. The reason is written down before the cancellation can be seen."""
-        if self.status != "dead":
-            if self.abort_reason is None:
-                self.abort_reason = reason
-            self.scope.cancel()
-
-    def ended(self, reason: ExitReason) -> None:
-        """The last thing that an incarnation's task does."""
-        if self.pending is not None:
-            self.pending.fail(ActorDead(self.ref, reason))
-            self.pending = None
-        self.status = "restarting"
-        self.settled.set()
+    def incarnation_ended(self, life: Incarnation, reason: ExitReason) -> None:
+        """`life` is over, and it was this cell's."""
+        self._break_links(reason)
         if self.keeper is None:
             self.bury(reason)
         else:
@@ -166,25 +129,95 @@ class Cell:
 
     def bury(self, reason: ExitReason) -> None:
         """Free the name, return the mail, tell the watchers."""
-        self.status = "dead"
         self.exit_reason = reason
-        self.actor = None
-        self.system.forget(self)
+        self.kernel.forget(self)
+        self._break_links(reason)
         self.mailbox.close()
         for item in self.mailbox.clear():
             self.return_to_sender(item, DeadLetterReason.UNHANDLED)
-        for watcher in self.watchers:
-            watcher.notify(Down(self.ref, reason))
-        self.watchers.clear()
+        if self.kernel.instrument is not None:
+            self.kernel.observe(lambda instrument: instrument.actor_ended(self.ref, reason))
+        watchers, self._watchers = self._watchers, None
+        for notify in (watchers or {}).values():
+            notify(Down(self.ref, reason))
         self.stopped.set()
+
+    def request_stop(self, reason: ExitReason) -> None:
+        self.signal(StopRequest(reason))
+
+    def shut_down(self) -> Timer:
+        """Stop it in order; a timer, for the caller to cancel at its end, kills it when it takes too long."""
+        seconds = self.life.seconds_to_stop()
+        self.request_stop(Shutdown())
+        return self.kernel.timers.call_later(seconds, partial(self._kill_late, seconds))
+
+    def _kill_late(self, seconds: float) -> None:
+        logger.warning("Actor %r did not stop within %s s; it is killed.", self.name, seconds)
+        self.abort(Killed())
+
+    def drain(self) -> None:
+        """Admit no more user messages, and end once the last is handled."""
+        if self.exit_reason is None:
+            self.mailbox.close()
+
+    def abort(self, reason: ExitReason) -> None:
+        """End what it is doing now, with this reason."""
+        self.life.abort(reason)
+
+    # -- watching --------------------------------------------------------------------------------------------------
+
+    def watch(self, key: Hashable, notify: Callable[[Down], object]) -> None:
+        """Have `notify` called with the Down, at once if it is dead. One per key."""
+        if self.exit_reason is not None:
+            notify(Down(self.ref, self.exit_reason))
+            return
+        if self._watchers is None:
+            self._watchers = {}
+        self._watchers[key] = notify
+
+    def unwatch(self, key: Hashable) -> None:
+        """Take `watch` back."""
+        if self._watchers is not None:
+            self._watchers.pop(key, None)
+
+    def link(self, ref: ActorRef[Any]) -> None:
+        """End with the incarnation of `ref`, and have it end with this one's."""
+        other = cell_of(ref)
+        if other.exit_reason is not None:
+            self._partner_ended(other, other.exit_reason)
+            return
+        for one, two in ((self, other), (other, self)):
+            if one._links is None:
+                one._links = {}
+            one._links[two] = None
+
+    def unlink(self, ref: ActorRef[Any]) -> None:
+        """Take `link` back, on both sides."""
+        other = cell_of(ref)
+        for one, two in ((self, other), (other, self)):
+            if one._links is not None:
+                one._links.pop(two, None)
+
+    def _break_links(self, reason: ExitReason) -> None:
+        for partner in list(self._links or ()):
+            self.unlink(partner.ref)
+            partner._partner_ended(self, reason)
+
+    def _partner_ended(self, partner: Cell, reason: ExitReason) -> None:
+        if isinstance(reason, Shutdown):
+            self.request_stop(reason)
+        elif not isinstance(reason, Normal) and self.life.status != "stopping":  # which a kill would cut short
+            self.abort(Crashed(LinkBroken(partner.ref, reason)))
 
     # -- mail ------------------------------------------------------------------------------------------------------
 
     def tell(self, item: Any) -> None:
+        """Put it into the user lane, or do with it what the mailbox's policy says."""
         if not self.mailbox.offer(item):
             self._overflow(item)
 
     async def send(self, item: Any) -> None:
+        """As `tell`, but wait for room where the policy is "wait"."""
         if self.mailbox.offer(item):
             return
         may_wait = self.mailbox.options.overflow == "wait" and not self.mailbox.is_closed
@@ -192,7 +225,8 @@ class Cell:
             self._overflow(item)
 
     def signal(self, item: Any) -> None:
-        if self.status == "dead":
+        """Put it into the system lane."""
+        if self.exit_reason is not None:
             self.return_to_sender(item, DeadLetterReason.DEAD)
         else:
             self.mailbox.signal(item)
@@ -200,8 +234,8 @@ class Cell:
     def _overflow(self, item: Any) -> None:
         box = self.mailbox
         if box.is_closed:
-            dead = self.status == "dead"
-            self.return_to_sender(item, DeadLetterReason.DEAD if dead else DeadLetterReason.DRAINING)
+            is_dead = self.exit_reason is not None
+            self.return_to_sender(item, DeadLetterReason.DEAD if is_dead else DeadLetterReason.DRAINING)
         elif box.options.overflow == "drop_newest":
             self.return_to_sender(item, DeadLetterReason.DROPPED_NEWEST)
         elif box.options.overflow == "drop_oldest":
@@ -211,56 +245,41 @@ class Cell:
 
     def return_to_sender(self, item: Any, why: DeadLetterReason) -> None:
         """Make a dead letter of it; whoever asked is told at once."""
-        if isinstance(item, Ask):
-            full = why in (DeadLetterReason.DROPPED_NEWEST, DeadLetterReason.DROPPED_OLDEST)
-            capacity = self.mailbox.options.capacity or 0
-            item.reply.fail(MailboxFull(self.ref, capacity) if full else ActorDead(self.ref, self.exit_reason))
-            item = item.message
+        if isinstance(item, Envelope) and item.reply is not None:
+            item.reply.fail(self._refusal(why))
         if not isinstance(item, Notice):
-            self.system.dead_letter(item, self.ref, why)
+            self.kernel.dead_letter(content(item), self.ref, why)
 
-    # -- child tasks -----------------------------------------------------------------------------------------------
+    def _refusal(self, why: DeadLetterReason) -> Exception:
+        if why in (DeadLetterReason.DROPPED_NEWEST, DeadLetterReason.DROPPED_OLDEST):
+            return MailboxFull(self.ref, self.mailbox.options.capacity or 0)
+        return ActorDead(self.ref, self.exit_reason)
 
-    def start_child(
-        self, async_fn: Callable[..., Coroutine[Any, Any, object]], args: tuple[Any, ...], context: Context | None
-    ) -> ChildTask:
-        self.system.require_loop_thread("ActorContext.start_soon")
-        if self.status not in ("starting", "running"):
-            raise ActorDead(self.ref, self.exit_reason)
-        child = ChildTask(self)
-        self.children[child] = None
-        self.system.start_task(run_child, self, child, async_fn, args, name=self.name, context=context)
-        return child
+    def why_no_answer(self, question: Envelope) -> str:
+        """What it is doing instead of answering, as the end of a sentence."""
+        life = self.life
+        if life.current is question:
+            return "; it is still handling it"
+        if life.current is IDLE:
+            return (
+                f"; it is {self.status}, and owes an answer" if self.status == "running" else f"; it is {self.status}"
+            )
+        seconds = perf_counter() - life.busy_since
+        return f"; for {seconds:.3g} s it has been handling {type(content(life.current)).__name__}"
 
-    def abandon(self, child: ChildTask) -> None:
-        self.system.adopt(child)
-        self._release(child)
+    def message_handled(self, item: Any, seconds: float) -> None:
+        """Tell of a message that took long, and of any to who wants to know."""
+        message = content(item)
+        if seconds >= self.kernel.slow_handler_seconds:
+            logger.warning(
+                "Actor %r took %.3f s for %s, handled nothing else meanwhile, and %s messages wait. Do long work in "
+                "a child task (context.start_soon), or raise slow_handler_seconds.",
+                self.name, seconds, type(message).__name__, len(self.mailbox),
+            )  # fmt: skip
+        if self.kernel.instrument is not None:
+            self.kernel.observe(lambda instrument: instrument.message_handled(self.ref, message, seconds))
 
-    def child_ended(self, child: ChildTask, error: BaseException | None) -> None:
-        child.mark_ended()
-        if child not in self.children:
-            self.system.abandoned_ended(child, error)
-            return
-        if error is not None:
-            self._child_crashed(error)
-        self._release(child)
 
-    def _child_crashed(self, error: BaseException) -> None:
-        if self.abort_reason is not None or self.status == "stopping":
-            logger.error("A child task of actor %r crashed while the actor was ending.", self.name, exc_info=error)
-        self.abort(Crashed(error))
-
-    def _release(self, child: ChildTask) -> None:
-        self.children.pop(child, None)
-        if self.children_gone is not None and not self.children:
-            self.children_gone.set()
-
-    # -- failure ---------------------------------------------------------------------------------------------------
-
-    def report(self, reason: ExitReason) -> None:
-        """Say a crash in the log, since perhaps nobody watches, and let a KeyboardInterrupt end the system."""
-        if isinstance(reason, Crashed | StartFailed):
-            if not (self.is_awaited and isinstance(reason, StartFailed)):
-                logger.error("Actor %r ended: %s", self.name, type(reason).__name__, exc_info=reason.error)
-            if isinstance(reason.error, KeyboardInterrupt):
-                self.system.interrupt(reason.error)
+def cell_of(ref: ActorRef[Any]) -> Cell:
+    """What a reference stands for: the library's own way in, where users have the reference's methods."""
+    return ref._cell  # pyright: ignore[reportPrivateUsage]  # so that it need not be public

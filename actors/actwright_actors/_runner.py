@@ -16,14 +16,15 @@ import anyio.lowlevel
 
 from actwright_actors import _backend
 from actwright_actors._latch import Latch
-from actwright_actors._messages import Ask, StopRequest
+from actwright_actors._mailbox import EMPTY
+from actwright_actors._messages import IDLE, Envelope, Special, StopRequest, TimerFired
 from actwright_actors.actor import Actor, ChildTask
+from actwright_actors.dead_letters import DeadLetterReason
 from actwright_actors.exit import Crashed, ExitReason, Killed, Normal, StartFailed
-from actwright_actors.mailbox import EMPTY
 from actwright_actors.waiting import wait_through
 
 if TYPE_CHECKING:
-    from actwright_actors._cell import Cell
+    from actwright_actors._incarnation import Incarnation
 
 __all__ = ["run_actor", "run_child"]
 
@@ -37,111 +38,144 @@ QUANTUM_SECONDS: Final = 0.005
 DEFAULT_ON_STOP: Final = Actor[Any].on_stop
 
 
-async def run_actor(cell: Cell) -> None:
+async def run_actor(life: Incarnation) -> None:
     """One incarnation. Never raises."""
-    actor = cell.actor
-    assert actor is not None
-    reason = await live(cell, actor)
-    has_started = cell.status == "running"
-    cell.status = "stopping"
-    reason = await end_children(cell, reason)
-    if has_started:
-        reason = await call_on_stop(cell, actor, reason)
-    cell.report(reason)
-    cell.ended(reason)
+    kernel = life.cell.kernel
+    task = kernel.current_task()
+    kernel.lives[task] = life
+    try:
+        reason = await live(life)
+        life.unwound()
+        if life.status != "ended":  # it is, if it was given up
+            life.status = "stopping"
+        reason = await end_children(life, reason)
+        if life.has_started:
+            reason = await call_on_stop(life, reason)
+        life.report(reason)
+        life.end(reason)
+    finally:
+        del kernel.lives[task]
+        kernel.abandoned_ended(life, None)
 
 
-async def live(cell: Cell, actor: Actor[Any]) -> ExitReason:
+async def live(life: Incarnation) -> ExitReason:
     """Start, handle messages until something ends it, and say what that was."""
     try:
-        with cell.scope:
-            if cell.abort_reason is None:
-                await actor.on_start()
-                cell.mark_running()
-                return await handle_messages(cell, actor)
+        with life.scope:
+            if life.abort_reason is None:
+                await life.actor.on_start()
+                life.mark_running()
+                return await handle_messages(life)
     except GeneratorExit:
         raise  # the loop was torn down under us: a coroutine being closed must not await again
     except BaseException as error:
-        return classify(cell, error)
-    return reason_of_abort(cell)
+        return classify(life, error)
+    return reason_of_abort(life)
 
 
-async def handle_messages(cell: Cell, actor: Actor[Any]) -> ExitReason:
-    mailbox = cell.mailbox
+async def handle_messages(life: Incarnation) -> ExitReason:
+    """The loop: one message after another, a checkpoint now and then, until it is to end."""
+    cell, mailbox, handle = life.cell, life.cell.mailbox, life.actor.handle
+    kernel = cell.kernel
     handled, since = 0, perf_counter()
-    while cell.abort_reason is None:
+    life.busy_since = since
+    while life.abort_reason is None:
         item = mailbox.pop()
         if item is EMPTY:
             if mailbox.is_closed:
                 return Normal()
             await mailbox.wait()
             handled, since = 0, perf_counter()
+            life.busy_since = since
             continue
-        if isinstance(item, Ask):
-            cell.pending = item.reply
-            item.reply.answer(await actor.handle(item.message))
-            cell.pending = None
+        life.current = item
+        if not isinstance(item, Special):
+            await handle(item)
         elif isinstance(item, StopRequest):
             return item.reason
         else:
-            await actor.handle(item)
+            await open_special(life, item)
+        now = perf_counter()
+        seconds = now - life.busy_since
+        if seconds >= kernel.slow_handler_seconds or kernel.instrument is not None:
+            cell.message_handled(item, seconds)
+        life.current, life.busy_since = IDLE, now
+        cell.handled += 1
         handled += 1
-        if handled >= QUANTUM_MESSAGES or perf_counter() - since >= QUANTUM_SECONDS:
+        if handled >= QUANTUM_MESSAGES or now - since >= QUANTUM_SECONDS:
             await anyio.lowlevel.checkpoint()
             handled, since = 0, perf_counter()
-    return cell.abort_reason
+            life.busy_since = since
+    return life.abort_reason
 
 
-def classify(cell: Cell, error: BaseException) -> ExitReason:
+async def open_special(life: Incarnation, item: Special) -> None:
+    """Handle what is in an envelope, unless it is stale by now."""
+    if isinstance(item, TimerFired):
+        if item.is_due():
+            await life.actor.handle(item.message)
+    elif isinstance(item, Envelope):
+        if life.has_expired(item):
+            life.cell.return_to_sender(item, DeadLetterReason.EXPIRED)
+        elif item.reply is None:
+            await life.actor.handle(item.message)
+        else:
+            value = await life.actor.handle(item.message)
+            if not item.reply.is_taken:
+                life.answer(item.reply, value)
+
+
+def classify(life: Incarnation, error: BaseException) -> ExitReason:
     """What an exception that escaped from the actor's scope means."""
     if isinstance(error, anyio.get_cancelled_exc_class()):
         # Our own cancellation escapes the scope too when a native one arrived with it.
-        if cell.abort_reason is not None or not _backend.escaped_cancellation_is_forged(cell.scope):
-            return reason_of_abort(cell)
-    elif isinstance(cell.abort_reason, Crashed):
+        if life.abort_reason is not None or not _backend.escaped_cancellation_is_forged(life.scope):
+            return reason_of_abort(life)
+    elif isinstance(life.abort_reason, Crashed):
         # A child's crash came first, and this is what became of the handler that it cancelled.
-        logger.error("Actor %r raised while a crash was ending it.", cell.name, exc_info=error)
-        return reason_of_abort(cell)
-    return StartFailed(error) if cell.status == "starting" else Crashed(error)
+        logger.error("Actor %r raised while a crash was ending it.", life.cell.name, exc_info=error)
+        return reason_of_abort(life)
+    return Crashed(error) if life.has_started else StartFailed(error)
 
 
-def reason_of_abort(cell: Cell) -> ExitReason:
-    reason = cell.abort_reason or Killed()
-    if isinstance(reason, Crashed) and cell.status == "starting":
+def reason_of_abort(life: Incarnation) -> ExitReason:
+    reason = life.abort_reason or Killed()
+    if isinstance(reason, Crashed) and not life.has_started:
         return StartFailed(reason.error)
     return reason
 
 
-async def end_children(cell: Cell, reason: ExitReason) -> ExitReason:
+async def end_children(life: Incarnation, reason: ExitReason) -> ExitReason:
     """Cancel the child tasks and wait for their end; after `stop_timeout`, abandon those that are left."""
-    if not cell.children:
+    if not life.children:
         return reason
-    gone = cell.children_gone = Latch()
-    children = list(cell.children)
+    gone = life.children_gone = Latch()
+    children = list(life.children)
     for child in children:
         child.cancel()
 
     def give_up() -> None:
-        for child in list(cell.children):
-            logger.warning("Actor %r ended, but its child task goes on; it is abandoned.", cell.name)
+        for child in list(life.children):
+            logger.warning("Actor %r ended, but its child task goes on; it is abandoned.", life.cell.name)
             child.abandon()
 
-    timer = cell.system.timers.call_later(cell.seconds_to_stop(), give_up)
+    timer = life.cell.kernel.timers.call_later(life.seconds_to_stop(), give_up)
     try:
         await wait_through(gone.wait)
     except anyio.get_cancelled_exc_class():
         pass  # a native cancel aimed at a task that is ending anyway
     finally:
         timer.cancel()
-    return reason if reason.is_abnormal or cell.abort_reason is None else cell.abort_reason
+    return reason if reason.is_abnormal or life.abort_reason is None else life.abort_reason
 
 
-async def call_on_stop(cell: Cell, actor: Actor[Any], reason: ExitReason) -> ExitReason:
+async def call_on_stop(life: Incarnation, reason: ExitReason) -> ExitReason:
     """Call `on_stop` under a shield with a deadline, and say how that changes the reason."""
+    actor, name = life.actor, life.cell.name
     if type(actor).on_stop is DEFAULT_ON_STOP:
         return reason
-    cell.scope = scope = anyio.CancelScope(shield=True)  # what a further kill() cancels
-    timer = cell.system.timers.call_later(cell.seconds_to_stop(), scope.cancel)
+    life.scope = scope = anyio.CancelScope(shield=True)  # what a further kill() cancels
+    timer = life.cell.kernel.timers.call_later(life.seconds_to_stop(), life.cut_on_stop)
     try:
         with scope:
             await actor.on_stop(reason)
@@ -150,19 +184,23 @@ async def call_on_stop(cell: Cell, actor: Actor[Any], reason: ExitReason) -> Exi
     except BaseException as error:
         if not reason.is_abnormal:
             return Crashed(error)
-        logger.error("on_stop of actor %r raised, which had ended already: %s.", cell.name, reason, exc_info=error)
+        logger.error("on_stop of actor %r raised, which had ended already: %s.", name, reason, exc_info=error)
     finally:
         timer.cancel()
     if scope.cancelled_caught:
-        logger.warning("on_stop of actor %r was cut: it took too long, or the actor was killed.", cell.name)
+        logger.warning("on_stop of actor %r was cut: it took too long, or the actor was killed.", name)
         return reason if reason.is_abnormal else Killed()
     return reason
 
 
 async def run_child(
-    cell: Cell, child: ChildTask, async_fn: Callable[..., Coroutine[Any, Any, object]], args: tuple[Any, ...]
+    life: Incarnation,
+    child: ChildTask,
+    ended: Latch,
+    async_fn: Callable[..., Coroutine[Any, Any, object]],
+    args: tuple[Any, ...],
 ) -> None:
-    """The task of one child. Never raises: what escapes is reported to the cell."""
+    """The task of one child. Never raises: what escapes is reported to its actor."""
     escaped: BaseException | None = None
     try:
         with child.scope:
@@ -173,4 +211,5 @@ async def run_child(
         is_cancel = isinstance(error, anyio.get_cancelled_exc_class())
         if not is_cancel or _backend.escaped_cancellation_is_forged(child.scope):
             escaped = error
-    cell.child_ended(child, escaped)
+    ended.set()
+    life.child_ended(child, escaped)

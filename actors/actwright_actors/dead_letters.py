@@ -24,6 +24,7 @@ class DeadLetterReason(StrEnum):
     UNHANDLED = "the actor ended before it came to this message"
     DROPPED_OLDEST = "the mailbox was full and dropped its oldest message"
     DROPPED_NEWEST = "the mailbox was full and dropped the new message"
+    EXPIRED = "its deadline passed before the actor came to it"
     REJECTED = "the mailbox was full, and the sending thread could not be told"
 
 

@@ -1,159 +1,38 @@
-"""A mailbox: two lanes and one wake-up.
+"""What a spawner says about an actor's mailbox: how much it holds, what happens beyond, and which message comes first.
 
-The system lane (stop, down, whatever is `signal`ed) overtakes the user lane and is never bounded. Two deques with a
-lazily made event move about seven times the messages of a memory object stream. Removal is synchronous, after the
-wake, so a receiver that is cancelled while waiting loses nothing.
+System messages (stop, down, whatever is `signal`ed) have a lane of their own that overtakes the users' and is never
+bounded.
 """
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Final, Literal
+from typing import Any, Literal
 
-import anyio
-
-__all__ = ["EMPTY", "Mailbox", "MailboxOptions", "Overflow"]
+__all__ = ["MailboxOptions", "Overflow"]
 
 Overflow = Literal["wait", "reject", "drop_oldest", "drop_newest"]
-
-EMPTY: Final[Any] = object()
-"""What `Mailbox.pop` returns when there is nothing; None is a message like any other."""
 
 
 @dataclass(frozen=True, slots=True)
 class MailboxOptions:
-    """How many user messages a mailbox holds (None: any number) and what happens to one more.
+    """How many user messages a mailbox holds (None: any number), what happens to one more, and which comes first.
 
     wait         `send` and `ask` wait for room; `tell`, which never waits, raises MailboxFull
     reject       `tell`, `send` and `ask` raise MailboxFull
-    drop_oldest  the message at the head of the lane becomes a dead letter
+    drop_oldest  the message that has waited longest becomes a dead letter
     drop_newest  the new message becomes a dead letter
+
+    `priority` gives each user message a number when it arrives: the least is handled first, equals in the order of
+    their arrival, and "drop_oldest" then drops among those that would be handled last. What it raises is raised to
+    the sender. Without it, messages are handled in the order of their arrival.
     """
 
     capacity: int | None = None
     overflow: Overflow = "wait"
+    priority: Callable[[Any], float] | None = None
 
     def __post_init__(self) -> None:
         if self.capacity is not None and self.capacity < 1:
             raise ValueError(f"A mailbox's capacity must be at least 1, or None for unbounded; got {self.capacity}.")
-
-
-class Mailbox:
-    """The queues of one actor. Only in the loop's thread. Knows nothing of actors: what to do with a refused message
-    is its owner's business."""
-
-    __slots__ = ("_promised", "_system", "_user", "_waiting", "_wake", "is_closed", "options")
-
-    def __init__(self, options: MailboxOptions) -> None:
-        self.options = options
-        self.is_closed = False
-        """No user message is admitted any more: the actor drains, or is dead."""
-        self._system: deque[Any] | None = None
-        self._user: deque[Any] = deque()
-        self._wake: anyio.Event | None = None
-        self._waiting: deque[anyio.Event] | None = None  # like _system, made when first needed: a deque is 650 bytes
-        self._promised = 0  # places that belong to senders already woken
-
-    def __len__(self) -> int:
-        return len(self._system or ()) + len(self._user)
-
-    def offer(self, item: Any) -> bool:
-        """Put it into the user lane if there is room and nobody has waited longer for that room."""
-        if self.is_closed:
-            return False
-        capacity = self.options.capacity
-        if capacity is not None and (len(self._user) + self._promised >= capacity or self._waiting):
-            return False
-        self._user.append(item)
-        if self._wake is not None:
-            self._wake_up()
-        return True
-
-    def signal(self, item: Any) -> None:
-        """Put it into the system lane."""
-        if self._system is None:
-            self._system = deque()
-        self._system.append(item)
-        if self._wake is not None:
-            self._wake_up()
-
-    def replace_oldest(self, item: Any) -> Any:
-        """Put `item` into a full user lane and return the message that had to go."""
-        oldest = self._user.popleft()
-        self._user.append(item)
-        return oldest
-
-    async def offer_when_room(self, item: Any) -> bool:
-        """Wait for room, first come first served. False: it was closed meanwhile. Cancelled: nothing was put."""
-        turn = anyio.Event()
-        if self._waiting is None:
-            self._waiting = deque()
-        self._waiting.append(turn)
-        try:
-            await turn.wait()
-        except BaseException:
-            if turn.is_set():
-                self._promised -= 1
-                self._give_turn()  # without us, the next in line has the place
-            else:
-                self._waiting.remove(turn)
-            raise
-        self._promised -= 1
-        if self.is_closed:
-            return False
-        self._user.append(item)
-        if self._wake is not None:
-            self._wake_up()
-        return True
-
-    def pop(self) -> Any:
-        """The next message, or EMPTY."""
-        if self._system:
-            return self._system.popleft()
-        if self._user:
-            item = self._user.popleft()
-            if self._waiting:
-                self._give_turn()
-            return item
-        return EMPTY
-
-    async def wait(self) -> None:
-        """Wait until there may be something to pop. One receiver at a time. Cancellation loses no message."""
-        self._wake = wake = anyio.Event()
-        try:
-            await wake.wait()
-        finally:
-            self._wake = None
-
-    def close(self) -> None:
-        """Admit no more user messages, refuse those who wait for room, and wake the receiver to look again."""
-        self.is_closed = True
-        while self._waiting:
-            self._give_turn()
-        if self._wake is not None:
-            self._wake_up()
-
-    def reopen(self, keep: Callable[[Any], bool]) -> None:
-        """Admit user messages again, and of the system messages that are left keep those that `keep` says."""
-        self.is_closed = False
-        self._system = deque(filter(keep, self._system or ()))
-
-    def clear(self) -> list[Any]:
-        """Take everything out, the system lane first."""
-        left = [*(self._system or ()), *self._user]
-        self._system = None
-        self._user.clear()
-        return left
-
-    def _wake_up(self) -> None:
-        # Forgotten at once, so that a burst of messages sets it a single time.
-        wake, self._wake = self._wake, None
-        assert wake is not None
-        wake.set()
-
-    def _give_turn(self) -> None:
-        if self._waiting:
-            self._promised += 1
-            self._waiting.popleft().set()

@@ -2,28 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from functools import partial
 from threading import get_ident
-from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar, overload
 
 import anyio
 
-from actwright_actors._messages import Ask, Notice, Reply
-from actwright_actors.actor import Request
+from actwright_actors._messages import Envelope, Notice, Reply
+from actwright_actors.actor import Ask
 from actwright_actors.dead_letters import DeadLetterReason
-from actwright_actors.errors import AskTimeout, MailboxFull, SystemClosed, WrongThread
+from actwright_actors.errors import AskTimeout, DeadlockDetected, MailboxFull, SystemClosed, WrongThread
 from actwright_actors.exit import ExitReason, Killed, Normal
-from actwright_actors.mailbox import Mailbox
 
 if TYPE_CHECKING:
-    from actwright_actors._cell import Cell, Status
+    from actwright_actors._cell import Cell
 
-__all__ = ["ActorRef", "Down"]
+__all__ = ["ActorRef", "Down", "Status"]
 
 M_contra = TypeVar("M_contra", contravariant=True)
 R = TypeVar("R")
+
+Status = Literal["starting", "running", "stopping", "restarting", "dead"]
+"""Where an actor is in its life; "restarting" is between two incarnations."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +48,8 @@ class ActorRef(Generic[M_contra]):
 
     def __init__(self, cell: Cell) -> None:
         self._cell = cell
-        self._mailbox: Mailbox = cell.mailbox
-        self._thread_id = cell.system.thread_id
+        self._mailbox = cell.mailbox
+        self._thread_id = cell.kernel.thread_id
 
     def __repr__(self) -> str:
         return f"<ActorRef {self.name!r} {self.status}>"
@@ -59,13 +61,13 @@ class ActorRef(Generic[M_contra]):
 
     @property
     def status(self) -> Status:
-        """Where it is in its life; "restarting" is between two incarnations."""
+        """Where it is in its life."""
         return self._cell.status
 
     @property
     def is_alive(self) -> bool:
         """Not dead for good; true between two incarnations."""
-        return self._cell.status != "dead"
+        return self._cell.exit_reason is None
 
     @property
     def exit_reason(self) -> ExitReason | None:
@@ -79,16 +81,19 @@ class ActorRef(Generic[M_contra]):
 
     # -- messages --------------------------------------------------------------------------------------------------
 
-    def tell(self, message: M_contra) -> None:
+    def tell(self, message: M_contra, *, expires_in: float | None = None) -> None:
         """Put `message` into the user lane; never waits. A dead actor's message becomes a dead letter.
 
-        Raises MailboxFull if a bounded mailbox with the policy "wait" or "reject" has no room; from a foreign thread,
-        which cannot be told, the message becomes a dead letter instead.
+        One that is not being handled `expires_in` seconds from now becomes a dead letter as well. Raises MailboxFull
+        if a bounded mailbox with the policy "wait" or "reject" has no room; from a foreign thread, which cannot be
+        told, the message becomes a dead letter instead.
         """
         if get_ident() != self._thread_id:
-            self._hand_over(partial(self._tell_from_thread, message), message)
-        elif not self._mailbox.offer(message):
-            self._cell.tell(message)
+            self._hand_over(partial(self._tell_from_thread, message, expires_in), message)
+            return
+        item = message if expires_in is None else self._expiring(message, expires_in)
+        if not self._mailbox.offer(item):
+            self._cell.tell(item)
 
     def signal(self, message: M_contra) -> None:
         """Put `message` into the system lane: `handle` gets it before any user message, in order, however full the
@@ -98,39 +103,51 @@ class ActorRef(Generic[M_contra]):
         else:
             self._cell.signal(message)
 
-    async def send(self, message: M_contra) -> None:
+    async def send(self, message: M_contra, *, expires_in: float | None = None) -> None:
         """As `tell`, but waits for room where the policy is "wait". Cancelled while waiting: it was not sent.
 
         With room it returns at once, without a checkpoint. Raises MailboxFull where the policy is "reject".
         """
         self._require_loop_thread("send", "Use tell(message).")
-        await self._cell.send(message)
+        await self._cell.send(message if expires_in is None else self._expiring(message, expires_in))
 
     @overload
-    async def ask(self, message: Request[R], timeout: float = 5.0) -> R: ...
+    async def ask(self, message: Ask[R], timeout: float = 5.0) -> R: ...
     @overload
     async def ask(self, message: M_contra, timeout: float = 5.0) -> Any: ...
     async def ask(self, message: Any, timeout: float = 5.0) -> Any:
         """Send `message` through the user lane and wait for what `handle` returns.
 
-        `timeout` is in seconds of the system's clock, and includes the wait for room; `math.inf` waits for ever.
-        Cancelled, it stops waiting; the message may still be handled.
+        `timeout` is in seconds of the system's clock, and includes the wait for room; `math.inf` waits for ever. An
+        actor that asks while it handles an ask waits no longer than its own asker does. Cancelled, it stops waiting;
+        the message may still be handled. One whose deadline passed before it was handled becomes a dead letter.
 
         Raises AskTimeout; ActorDead, at once, if the actor is dead or dies before it answers (an exception raised by
-        `handle` is its `__cause__`); MailboxFull if a bounded mailbox refuses the message, or drops it later.
+        `handle` is its `__cause__`); DeadlockDetected, at once, if that actor waits, itself or through others, for
+        the one that asks; MailboxFull if a bounded mailbox refuses the message, or drops it later.
         """
         self._require_loop_thread("ask", "Use tell(message), or anyio.from_thread.run(ref.ask, message).")
-        cell, reply = self._cell, Reply()
-        timer = cell.system.timers.call_later(timeout, reply.expire)
+        kernel = self._cell.kernel
+        now = kernel.clock.now()
+        deadline = now + timeout
+        asker = kernel.waiting_life()
+        if asker is not None:
+            deadline = min(deadline, asker.deadline())
+            asker.begin_to_wait(self._cell)
+        reply = Reply(kernel.make_wake(), asker)
+        timer = kernel.timers.call_at(deadline, reply.expire)
         try:
-            item = Ask(message, reply)
+            item = Envelope(message, reply, deadline)
             if not self._mailbox.offer(item):
-                await self._send_before(item, reply, timeout)
-            await reply.settled.wait()
+                await self._send_before(item, reply, deadline)
+            await reply.wait()
         finally:
             timer.cancel()
-        if reply.expired:
-            raise AskTimeout(self, message, timeout)
+            reply.forsake()
+            if asker is not None:
+                asker.waits_for = None
+        if reply.outcome == "expired":
+            raise AskTimeout(self, message, deadline - now, self._cell.why_no_answer(item))
         if reply.error is not None:
             raise reply.error
         return reply.value
@@ -139,33 +156,43 @@ class ActorRef(Generic[M_contra]):
 
     def stop(self) -> None:
         """Ask it to end as Normal, once the handler that is running and all earlier system messages are done."""
-        self._run_in_loop(partial(self._cell.request_stop, Normal()))
+        self._cell.kernel.run_in_loop(partial(self._cell.request_stop, Normal()))
 
     def drain(self) -> None:
         """Ask it to handle all user messages that it has by now, then to end as Normal. Later ones become dead
         letters."""
-        self._run_in_loop(self._cell.drain)
+        self._cell.kernel.run_in_loop(self._cell.drain)
 
     def kill(self) -> None:
         """Cancel what it is doing, now. It ends as Killed, after `on_stop`; a second kill cuts `on_stop` too."""
-        self._run_in_loop(partial(self._cell.abort, Killed()))
+        self._cell.kernel.run_in_loop(partial(self._cell.abort, Killed()))
+
+    async def stop_and_wait(self, timeout: float | None = None) -> ExitReason:
+        """`stop()`, then wait for the end of this incarnation, which its supervisor may follow by another.
+
+        Raises TimeoutError after `timeout` seconds of the system's clock, and DeadlockDetected in the actor's own
+        task. Cancelled, it stops waiting; the stop stands.
+        """
+        return await self._wait_for_end(self.stop, timeout)
+
+    async def drain_and_wait(self, timeout: float | None = None) -> ExitReason:
+        """`drain()`, then wait as `stop_and_wait` does."""
+        return await self._wait_for_end(self.drain, timeout)
+
+    async def kill_and_wait(self, timeout: float | None = None) -> ExitReason:
+        """`kill()`, then wait as `stop_and_wait` does."""
+        return await self._wait_for_end(self.kill, timeout)
 
     async def stopped(self, timeout: float | None = None) -> ExitReason:
         """Wait until it is dead for good, and say why. Requests nothing.
 
-        Raises TimeoutError after `timeout` seconds of the system's clock. Cancelling this affects nobody else.
+        Raises TimeoutError after `timeout` seconds of the system's clock, and DeadlockDetected in the actor's own
+        task. Cancelling this affects nobody else.
         """
         self._require_loop_thread("stopped", "Use anyio.from_thread.run(ref.stopped).")
+        self._require_other_task()
         cell = self._cell
-        if timeout is None:
-            await cell.stopped.wait()
-        else:
-            with anyio.CancelScope() as scope:
-                timer = cell.system.timers.call_later(timeout, scope.cancel)
-                try:
-                    await cell.stopped.wait()
-                finally:
-                    timer.cancel()
+        await self._within(timeout, cell.stopped.wait)
         if cell.exit_reason is None:
             raise TimeoutError(f"Actor {self.name!r} has not stopped within {timeout} s; it is {self.status}.")
         return cell.exit_reason
@@ -174,20 +201,51 @@ class ActorRef(Generic[M_contra]):
         """Have `watcher` get `Down(self, reason)` in its system lane, once, when this actor is dead for good: at once
         if it already is. Watching twice is watching once."""
         self._require_loop_thread("monitor", "Call it from an actor, or hand it over with system.post(...).")
-        cell = self._cell
-        if cell.exit_reason is None:
-            cell.watchers[watcher] = None
-        else:
-            watcher.notify(Down(self, cell.exit_reason))
+        self._cell.watch(watcher, watcher._cell.signal)
 
     def demonitor(self, watcher: ActorRef[Down]) -> None:
         """Take `monitor` back. A Down that is already in the watcher's mailbox stays there."""
         self._require_loop_thread("demonitor", "Call it from an actor, or hand it over with system.post(...).")
-        self._cell.watchers.pop(watcher, None)
+        self._cell.unwatch(watcher)
 
-    def notify(self, notice: Notice) -> None:
-        """Put a message of the library's own into the system lane. From any thread."""
-        self._run_in_loop(partial(self._cell.signal, notice))
+    # -- waiting ---------------------------------------------------------------------------------------------------
+
+    async def _wait_for_end(self, request: Callable[[], object], timeout: float | None) -> ExitReason:
+        self._require_loop_thread("stop_and_wait", "Use anyio.from_thread.run(ref.stop_and_wait).")
+        self._require_other_task()
+        life = self._cell.life
+        request()
+        await self._within(timeout, life.wait_for_end)
+        if life.reason is None:
+            raise TimeoutError(f"Actor {self.name!r} has not ended within {timeout} s; it is {self.status}.")
+        return life.reason
+
+    async def _within(self, timeout: float | None, wait: Callable[[], Awaitable[object]]) -> None:
+        """Wait, but no longer than `timeout` seconds of the system's clock."""
+        if timeout is None:
+            await wait()
+            return
+        with anyio.CancelScope() as scope:
+            timer = self._cell.kernel.timers.call_later(timeout, scope.cancel)
+            try:
+                await wait()
+            finally:
+                timer.cancel()
+
+    async def _send_before(self, item: Envelope, reply: Reply, deadline: float) -> None:
+        """Wait for room, but no longer than the ask's deadline."""
+        with anyio.CancelScope() as scope:
+            timer = self._cell.kernel.timers.call_at(deadline, scope.cancel)
+            try:
+                await self._cell.send(item)
+            finally:
+                timer.cancel()
+        if scope.cancelled_caught:
+            reply.expire()
+
+    def _require_other_task(self) -> None:
+        if self._cell.kernel.waiting_life() is self._cell.life:
+            raise DeadlockDetected([self, self])
 
     # -- threads ---------------------------------------------------------------------------------------------------
 
@@ -195,34 +253,17 @@ class ActorRef(Generic[M_contra]):
         if get_ident() != self._thread_id:
             raise WrongThread(f"ActorRef.{operation}", advice)
 
-    def _run_in_loop(self, fn: Callable[[], object]) -> None:
-        if get_ident() == self._thread_id:
-            fn()
-            return
-        try:
-            self._cell.system.post(fn)
-        except SystemClosed:
-            return  # nothing lives in a closed system, so it has stopped
-
     def _hand_over(self, fn: Callable[[], object], message: M_contra) -> None:
         try:
-            self._cell.system.post(fn)
+            self._cell.kernel.post(fn)
         except SystemClosed:
             self._cell.return_to_sender(message, DeadLetterReason.DEAD)
 
-    def _tell_from_thread(self, message: M_contra) -> None:
+    def _tell_from_thread(self, message: M_contra, expires_in: float | None) -> None:
         try:
-            self._cell.tell(message)
+            self.tell(message, expires_in=expires_in)
         except MailboxFull:
             self._cell.return_to_sender(message, DeadLetterReason.REJECTED)
 
-    async def _send_before(self, item: Ask, reply: Reply, timeout: float) -> None:
-        """Wait for room, but no longer than the ask's deadline."""
-        with anyio.CancelScope() as scope:
-            timer = self._cell.system.timers.call_later(timeout, scope.cancel)
-            try:
-                await self._cell.send(item)
-            finally:
-                timer.cancel()
-        if scope.cancelled_caught:
-            reply.expire()
+    def _expiring(self, message: M_contra, expires_in: float) -> Envelope:
+        return Envelope(message, None, self._cell.kernel.clock.now() + expires_in)

@@ -17,12 +17,13 @@ from typing import Any, ClassVar
 
 import anyio
 
-from actwright_actors._cell import Cell
-from actwright_actors._messages import Notice, Refusal
-from actwright_actors.actor import Actor, Request
+from actwright_actors._cell import Cell, cell_of
+from actwright_actors._messages import Notice
+from actwright_actors.actor import Actor, Ask
 from actwright_actors.errors import ActorError, NoSuchChild, RestartIntensityExceeded
 from actwright_actors.exit import ExitReason, Killed, Normal, StartFailed
 from actwright_actors.ref import ActorRef
+from actwright_actors.replies import Refusal
 from actwright_actors.restart import Backoff, ChildSpec, Strategy, allowed, plan
 from actwright_actors.timers import Timer
 
@@ -30,7 +31,7 @@ __all__ = ["StartChild", "StopChild", "Supervisor", "SupervisorMessage"]
 
 
 @dataclass(frozen=True)
-class StartChild(Request[ActorRef[Any]]):
+class StartChild(Ask[ActorRef[Any]]):
     """Ask a supervisor to start a child after all others. Answers its reference at once; mail queues until it has
     started. The ask raises NameTaken, SystemClosed, or what `spec.factory` raised."""
 
@@ -38,7 +39,7 @@ class StartChild(Request[ActorRef[Any]]):
 
 
 @dataclass(frozen=True)
-class StopChild(Request[ActorRef[Any]]):
+class StopChild(Ask[ActorRef[Any]]):
     """Ask a supervisor to stop a child for good. Answers its reference at once; await `ref.stopped()` to see it gone.
     The ask raises NoSuchChild."""
 
@@ -119,7 +120,7 @@ class Supervisor(Actor[SupervisorMessage]):
         try:
             for spec in self._specs:
                 child = self._add(spec)
-                await child.cell.settled.wait()
+                await child.cell.life.settled.wait()
                 if isinstance(child.reason, StartFailed):
                     raise child.reason.error
         except BaseException:
@@ -170,7 +171,7 @@ class Supervisor(Actor[SupervisorMessage]):
 
     def child_started(self, cell: Cell) -> None:
         """A child's `on_start` has returned."""
-        self.context.ref.notify(_ChildStarted(cell.name))
+        cell_of(self.context.ref).signal(_ChildStarted(cell.name))
 
     def child_ended(self, cell: Cell, reason: ExitReason) -> None:
         """A child's incarnation is over."""
@@ -178,15 +179,15 @@ class Supervisor(Actor[SupervisorMessage]):
         if self._is_closing:
             cell.bury(reason)
         else:
-            self.context.ref.notify(_ChildEnded(cell.name, reason))
+            cell_of(self.context.ref).signal(_ChildEnded(cell.name, reason))
 
     # -- steps -----------------------------------------------------------------------------------------------------
 
     def _add(self, spec: ChildSpec) -> _Child:
-        cell = self.context.system.add(spec.factory(), spec.name, spec.mailbox, spec.stop_timeout)
+        cell = cell_of(self.context.ref).kernel.add(spec.factory(), spec.name, spec.mailbox, spec.stop_timeout)
         cell.keeper = self
         child = self._children[spec.name] = _Child(spec, cell)
-        cell.launch(None)
+        cell.launch()
         return child
 
     def _ended(self, child: _Child, reason: ExitReason) -> None:
@@ -220,7 +221,7 @@ class Supervisor(Actor[SupervisorMessage]):
             child.must_stop = not child.is_down
         for name in start:
             self._children[name].ready_at = ready_at
-        timers, notify = self.context.system.timers, self.context.ref.notify
+        timers, notify = self.context.system.timers, cell_of(self.context.ref).signal
         if ready_at > self.context.system.clock.now():
             timers.call_at(ready_at, lambda: notify(_RestartDue()))
 

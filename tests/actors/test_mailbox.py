@@ -12,7 +12,7 @@ from tests.actors.helpers import Hold, Worker, open_system
 
 from actwright_actors import ActorDead, ActorRef, ActorSystem, DeadLetter, DeadLetterReason, MailboxFull
 from actwright_actors import MailboxOptions as Options
-from actwright_actors.mailbox import EMPTY, Mailbox
+from actwright_actors._mailbox import EMPTY, Mailbox
 from actwright_actors.testing import assert_no_dead_letters
 
 pytestmark = pytest.mark.anyio
@@ -167,7 +167,7 @@ async def test_a_mailbox_never_holds_more_than_its_capacity() -> None:
 
 
 async def test_a_place_promised_to_a_waiting_sender_is_not_given_to_another() -> None:
-    box = Mailbox(Options(capacity=1))
+    box = Mailbox(Options(capacity=1), anyio.Event)
     assert box.offer(1)
     async with anyio.create_task_group() as tg:
         tg.start_soon(box.offer_when_room, 2)

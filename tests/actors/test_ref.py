@@ -14,6 +14,7 @@ from actwright_actors import (
     Actor,
     ActorDead,
     ActorRef,
+    Ask,
     AskTimeout,
     Crashed,
     Down,
@@ -21,7 +22,6 @@ from actwright_actors import (
     MailboxOptions,
     Normal,
     Refusal,
-    Request,
 )
 from actwright_actors.testing import ManualClock, Probe
 
@@ -36,7 +36,7 @@ async def test_an_ask_is_answered_with_what_handle_returns() -> None:
 
 
 @dataclass(frozen=True)
-class Length(Request[int]):
+class Length(Ask[int]):
     text: str
 
 

@@ -12,15 +12,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.actors.helpers import open_system
 
-from actwright_actors import Timers
+from actwright_actors._timer_heap import TimerHeap
 from actwright_actors.testing import ManualClock
 
 pytestmark = pytest.mark.anyio
 
 
-def kit() -> tuple[ManualClock, Timers, list[object]]:
+def kit() -> tuple[ManualClock, TimerHeap, list[object]]:
     clock = ManualClock()
-    return clock, Timers(clock), []
+    return clock, TimerHeap(clock), []
 
 
 @given(st.lists(st.integers(0, 5)))

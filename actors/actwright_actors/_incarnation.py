@@ -1,0 +1,335 @@
+"""One life of an actor: from its start to its exit reason. The actor's context is a view of it.
+
+A supervised restart ends one incarnation and puts the next one into the same cell. So nothing that belongs to one life
+alone (its timers, child tasks, answers owed) can reach into the next, even when the task of a life that was given up
+goes on. Everything here runs in the loop's thread.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections import deque
+from collections.abc import Callable, Coroutine
+from contextvars import Context
+from functools import partial
+from typing import TYPE_CHECKING, Any, Literal
+
+import anyio
+
+from actwright_actors._latch import Latch
+from actwright_actors._messages import IDLE, Envelope, Reply
+from actwright_actors._runner import run_actor, run_child
+from actwright_actors.actor import Actor, ActorContext, ChildTask
+from actwright_actors.errors import ActorDead, AlreadySpawned, DeadlockDetected, StashFull
+from actwright_actors.exit import Crashed, ExitReason, Killed, StartFailed
+from actwright_actors.keyed_timers import KeyedTimers
+from actwright_actors.ref import ActorRef
+from actwright_actors.timers import Timer
+
+if TYPE_CHECKING:
+    from actwright_actors._cell import Cell
+
+__all__ = ["Incarnation"]
+
+logger = logging.getLogger("actwright_actors")
+
+
+class Incarnation:
+    """What is there of an actor for one life."""
+
+    __slots__ = (
+        "__weakref__",
+        "_debts",
+        "_over",
+        "_patience",
+        "_stash",
+        "_timers",
+        "abort_reason",
+        "actor",
+        "busy_since",
+        "cell",
+        "children",
+        "children_gone",
+        "current",
+        "has_started",
+        "reason",
+        "scope",
+        "settled",
+        "status",
+        "waits_for",
+    )
+
+    def __init__(self, cell: Cell, actor: Actor[Any]) -> None:
+        if getattr(actor, "context", None) is not None:
+            raise AlreadySpawned(actor)
+        self.cell = cell
+        self.actor = actor
+        self.status: Literal["starting", "running", "stopping", "ended"] = "starting"
+        self.scope = anyio.CancelScope()
+        self.settled = Latch()
+        """Set when `on_start` has succeeded, or never will."""
+        self.has_started = False
+        """`on_start` has returned, so `on_stop` is due."""
+        self.abort_reason: ExitReason | None = None
+        self.reason: ExitReason | None = None
+        """Why it ended; set once."""
+        self.current: Any = IDLE
+        """What is being handled, with its envelope."""
+        self.busy_since = 0.0
+        """When that began, by `time.perf_counter`."""
+        self.waits_for: Cell | None = None
+        """Whom its own task waits for, and until then handles nothing."""
+        self.children: dict[ChildTask, None] = {}
+        self.children_gone: Latch | None = None
+        self._over: Latch | None = None
+        self._patience: Timer | None = None
+        self._debts: dict[Reply, None] | None = None
+        self._stash: deque[Any] | None = None
+        self._timers: KeyedTimers | None = None
+        actor.context = ActorContext(self)
+
+    # -- life cycle ------------------------------------------------------------------------------------------------
+
+    def launch(self, context: Context | None) -> None:
+        """Start its task."""
+        self.cell.kernel.start_task(run_actor, self, name=self.cell.name, context=context)
+
+    def mark_running(self) -> None:
+        """`on_start` has returned."""
+        self.status = "running"
+        self.has_started = True
+        self.settled.set()
+        self.cell.incarnation_started()
+
+    def seconds_to_stop(self) -> float:
+        """The time for its child tasks to end, and then for `on_stop`."""
+        own = self.actor.stop_timeout if self.cell.stop_timeout is None else self.cell.stop_timeout
+        return self.cell.kernel.stop_timeout if own is None else own
+
+    def abort(self, reason: ExitReason) -> None:
+        """End it now: cancel what it is doing. The reason is written down before the cancellation can be seen."""
+        if self.status != "ended":
+            if self.abort_reason is None:
+                self.abort_reason = reason
+            self._cancel()
+
+    def cancel(self) -> None:
+        """Cancel what is left of it, once it is abandoned."""
+        self.scope.cancel()
+
+    def cut_on_stop(self) -> None:
+        """`on_stop` has had its time."""
+        if self.status == "stopping":
+            self._cancel()
+
+    def _cancel(self) -> None:
+        """Cancel what its task is doing, and give it up when that is of no use."""
+        self.scope.cancel()
+        if self._patience is None:
+            seconds = self.seconds_to_stop()
+            if math.isinf(
+                seconds
+            ):  # a supervisor waits for its children as long as they may take, but never for a cancel
+                seconds = self.cell.kernel.stop_timeout
+            self._patience = self.cell.kernel.timers.call_later(seconds, partial(self._give_up, seconds))
+
+    def unwound(self) -> None:
+        """It gave in to the cancellation, or there was none."""
+        if self._patience is not None:
+            self._patience.cancel()
+            self._patience = None
+
+    def _give_up(self, seconds: float) -> None:
+        """Whoever waits for its end waits no longer. Its task cannot be ended from outside; it is only counted."""
+        logger.error(
+            "Actor %r was cancelled %s s ago and goes on: it swallows cancellation, or waits under a shield. It counts "
+            "as %s, and its task as abandoned.", self.cell.name, seconds, self.abort_reason or Killed(),
+        )  # fmt: skip
+        for child in list(self.children):
+            child.cancel()
+            child.abandon()
+        self.cell.kernel.abandoned.add(self)
+        self.end(self.abort_reason or Killed())
+
+    def end(self, reason: ExitReason) -> None:
+        """It is over, or given up: settle what it owes and give the cell back. The second call finds all done."""
+        if self.status == "ended":
+            return
+        self.status = "ended"
+        self.reason = reason
+        self.unwound()
+        self._settle_debts(reason)
+        if self._timers is not None:
+            self._timers.clear()
+        self.unstash_all()
+        self.settled.set()
+        self.cell.incarnation_ended(self, reason)
+        if self._over is not None:
+            self._over.set()
+
+    async def wait_for_end(self) -> None:
+        """Wait until this life, not the actor, is over."""
+        if self.status != "ended":
+            if self._over is None:
+                self._over = Latch()
+            await self._over.wait()
+
+    def report(self, reason: ExitReason) -> None:
+        """Say a crash in the log, since perhaps nobody watches, and let a KeyboardInterrupt end the system."""
+        if isinstance(reason, Crashed | StartFailed):
+            if not (self.cell.is_awaited and isinstance(reason, StartFailed)):
+                logger.error("Actor %r ended: %s", self.cell.name, type(reason).__name__, exc_info=reason.error)
+            if isinstance(reason.error, KeyboardInterrupt):
+                self.cell.kernel.interrupt(reason.error)
+
+    def has_expired(self, envelope: Envelope) -> bool:
+        """Whether its deadline has passed, so that nobody wants it handled."""
+        if envelope.reply is not None:
+            return envelope.reply.outcome == "expired"
+        return self.cell.kernel.clock.now() >= envelope.deadline
+
+    # -- answers ---------------------------------------------------------------------------------------------------
+
+    def answer(self, reply: Reply, value: Any) -> None:
+        """Settle `reply`, or count a late one."""
+        if not reply.answer(value):
+            self.cell.kernel.late_replies += 1
+
+    def defer(self) -> Reply | None:
+        """Take the answer to the current message upon oneself; None if nobody waits for one."""
+        reply = self.current.reply if isinstance(self.current, Envelope) else None
+        if reply is None:
+            return None
+        if reply.is_taken:
+            raise RuntimeError(f"The answer of actor {self.cell.name!r} was deferred, or its message stashed, already.")
+        reply.is_taken = True
+        if reply.asker is not None:
+            reply.asker.waits_for = None  # the answer may now come from elsewhere than this actor's task
+        if self._debts is None:
+            self._debts = {}
+        self._debts[reply] = None
+        return reply
+
+    def pay(self, reply: Reply, value: Any) -> None:
+        """Give a deferred answer. From any thread."""
+        self.cell.kernel.run_in_loop(partial(self._pay, reply, value))
+
+    def _pay(self, reply: Reply, value: Any) -> None:
+        if self._debts is not None:
+            self._debts.pop(reply, None)
+        self.answer(reply, value)
+
+    def _settle_debts(self, reason: ExitReason) -> None:
+        current = self.current.reply if isinstance(self.current, Envelope) else None
+        if current is not None and not current.is_taken:
+            current.fail(ActorDead(self.cell.ref, reason))
+        for reply in self._debts or ():
+            reply.fail(ActorDead(self.cell.ref, reason))
+        self._debts = None
+
+    # -- links -----------------------------------------------------------------------------------------------------
+
+    def link(self, other: ActorRef[Any]) -> None:
+        """End with the other's incarnation, and have it end with this one. A life that is over links nothing."""
+        self.cell.kernel.require_loop_thread("ActorContext.link")
+        if self.status != "ended":
+            self.cell.link(other)
+
+    def unlink(self, other: ActorRef[Any]) -> None:
+        """Take `link` back."""
+        self.cell.kernel.require_loop_thread("ActorContext.unlink")
+        self.cell.unlink(other)
+
+    # -- waiting for others ----------------------------------------------------------------------------------------
+
+    def begin_to_wait(self, target: Cell) -> None:
+        """Note that its own task waits for `target`. Raises DeadlockDetected if that one in the end waits for it."""
+        chain = [self.cell]
+        step: Cell | None = target
+        while step is not None:
+            chain.append(step)
+            if step is self.cell:
+                raise DeadlockDetected([cell.ref for cell in chain])
+            step = step.life.waits_for
+        self.waits_for = target
+
+    def deadline(self) -> float:
+        """Until when whoever asked for what is being handled waits."""
+        if self.status == "running" and isinstance(self.current, Envelope) and self.current.reply is not None:
+            return self.current.deadline
+        return math.inf
+
+    # -- the stash -------------------------------------------------------------------------------------------------
+
+    def stash(self) -> None:
+        """Put the current message aside."""
+        item = self.current
+        if item is IDLE or (self._stash and self._stash[-1] is item):
+            raise RuntimeError(
+                f"Actor {self.cell.name!r} has no message to stash: "
+                f"{'it handles none' if item is IDLE else 'this one is in the stash'}. Call stash() in handle, once."
+            )
+        if self._stash is None:
+            self._stash = deque()
+        if len(self._stash) >= self.actor.stash_capacity:
+            raise StashFull(self.cell.ref, self.actor.stash_capacity)
+        if isinstance(item, Envelope) and item.reply is not None:
+            item.reply.is_taken = True
+        self._stash.append(item)
+
+    def unstash_all(self) -> int:
+        """Put all that was stashed before the user messages that wait, in its order."""
+        stashed, self._stash = self._stash, None
+        for item in stashed or ():
+            if isinstance(item, Envelope) and item.reply is not None:
+                item.reply.is_taken = False
+        self.cell.mailbox.put_back(stashed or ())
+        return len(stashed or ())
+
+    # -- timers ----------------------------------------------------------------------------------------------------
+
+    def timers(self) -> KeyedTimers:
+        """Its keyed timers, made at the first use."""
+        if self._timers is None:
+            kernel = self.cell.kernel
+            self._timers = KeyedTimers(kernel.timers, kernel.clock.now, self.cell.signal)
+        return self._timers
+
+    # -- child tasks -----------------------------------------------------------------------------------------------
+
+    def start_child(
+        self, async_fn: Callable[..., Coroutine[Any, Any, object]], args: tuple[Any, ...], context: Context | None
+    ) -> ChildTask:
+        """Run `async_fn(*args)` beside the actor."""
+        self.cell.kernel.require_loop_thread("ActorContext.start_soon")
+        if self.status not in ("starting", "running"):
+            raise ActorDead(self.cell.ref, self.reason)
+        ended = Latch()
+        child = ChildTask(self, ended)
+        self.cell.kernel.start_task(run_child, self, child, ended, async_fn, args, name=self.cell.name, context=context)
+        self.children[child] = None
+        return child
+
+    def abandon(self, child: ChildTask) -> None:
+        """Wait for `child` no longer, nor crash with it."""
+        self.cell.kernel.abandoned.add(child)
+        self._release(child)
+
+    def child_ended(self, child: ChildTask, error: BaseException | None) -> None:
+        """The last thing that a child's task does."""
+        if child not in self.children:
+            self.cell.kernel.abandoned_ended(child, error)
+            return
+        if error is not None:
+            if self.abort_reason is not None or self.status == "stopping":
+                logger.error(
+                    "A child task of actor %r crashed while the actor was ending.", self.cell.name, exc_info=error
+                )
+            self.abort(Crashed(error))
+        self._release(child)
+
+    def _release(self, child: ChildTask) -> None:
+        self.children.pop(child, None)
+        if self.children_gone is not None and not self.children:
+            self.children_gone.set()

@@ -1,0 +1,271 @@
+"""What a system is made of: names, the group of all tasks, timers, and the order of the end.
+
+`ActorSystem` is what users see of it; cells and supervisors work with it directly. Only in the loop's thread, except
+where a method says otherwise.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Callable, Coroutine
+from contextvars import Context
+from functools import partial
+from threading import get_ident
+from typing import TYPE_CHECKING, Any
+
+import anyio
+from anyio.abc import TaskGroup
+
+from actwright_actors import _backend
+from actwright_actors._cell import Cell
+from actwright_actors._incarnation import Incarnation
+from actwright_actors._latch import Latch
+from actwright_actors._timer_heap import TimerHeap
+from actwright_actors.actor import Actor, ChildTask
+from actwright_actors.clock import Clock
+from actwright_actors.dead_letters import DeadLetter, DeadLetterHandler, DeadLetterReason
+from actwright_actors.errors import NameTaken, SystemClosed, WrongThread
+from actwright_actors.instrument import Instrument
+from actwright_actors.mailbox import MailboxOptions
+from actwright_actors.ref import ActorRef
+from actwright_actors.waiting import wait_through
+
+if TYPE_CHECKING:
+    from actwright_actors.system import ActorSystem
+
+__all__ = ["Kernel"]
+
+logger = logging.getLogger("actwright_actors")
+
+_UNBOUNDED = MailboxOptions()
+
+
+class Kernel:
+    """The inside of one open actor system. Made in the loop's thread."""
+
+    def __init__(
+        self,
+        system: ActorSystem,
+        clock: Clock,
+        *,
+        on_dead_letter: DeadLetterHandler,
+        instrument: Instrument | None,
+        stop_timeout: float,
+        slow_handler_seconds: float | None,
+    ) -> None:
+        self.system = system
+        self.name = system.name
+        self.clock = clock
+        self.instrument = instrument
+        self.stop_timeout = stop_timeout
+        self.slow_handler_seconds = math.inf if slow_handler_seconds is None else slow_handler_seconds
+        self.thread_id = get_ident()
+        self.timers = TimerHeap(clock, on_error=partial(self.log_escaped, "A timer's callback raised."))
+        self.make_wake = _backend.wake_maker()
+        self.current_task = _backend.task_identifier()
+        self.cells: dict[str, Cell] = {}
+        """The live ones, in the order of their start."""
+        self.lives: dict[object, Incarnation] = {}
+        """Whose task a task is."""
+        self.abandoned: set[ChildTask | Incarnation] = set()
+        """Those whose tasks nobody waits for any more."""
+        self.late_replies = 0
+        self.dead_letters = 0
+        self.is_open = False
+        self.interrupted: KeyboardInterrupt | None = None
+        """The first one that escaped from an actor, a timer or a posted function."""
+        self._on_dead_letter = on_dead_letter
+        self._spawned = 0
+        self._call_soon = _backend.thread_safe_caller()
+        self._block = anyio.CancelScope()
+        self._opened, self._closing, self._closed = Latch(), Latch(), Latch()
+        self._none_abandoned: Latch | None = None
+
+    # -- from the beginning to the end -----------------------------------------------------------------------------
+
+    async def open(self) -> None:
+        """Start the host, and enter the scope that an interrupt cancels."""
+        self._host_task = _backend.start_detached(self._host, f"{self.name} host")
+        try:
+            await wait_through(self._opened.wait)
+        except BaseException:
+            self._closing.set()
+            await wait_through(self._closed.wait)
+            raise
+        self._block.__enter__()
+        self.is_open = True
+
+    async def close(self, exc: BaseException | None) -> None:
+        """Stop the actors in order, whatever cancels the caller; `exc` is what the block raised."""
+        self.is_open = False
+        self._closing.set()
+        late: BaseException | None = None
+        try:
+            await wait_through(self._closed.wait)
+        except BaseException as error:
+            late = error
+        # What the block raised tells more than a cancellation that came while we tidied up.
+        escaping = late if exc is None or isinstance(late, KeyboardInterrupt) else exc
+        self._block.__exit__(
+            type(escaping) if escaping else None, escaping, escaping.__traceback__ if escaping else None
+        )
+        if self.interrupted is not None:  # the only one to cancel the block's own scope
+            raise self.interrupted
+        if escaping is not None and escaping is not exc:
+            raise escaping
+
+    async def _host(self) -> None:
+        """Hold the group of all tasks until told to close; then stop the actors in order."""
+        try:
+            async with anyio.create_task_group() as group:
+                self._group: TaskGroup = group
+                group.start_soon(self.timers.run, name=f"{self.name} timers")
+                self._opened.set()
+                await self._closing.wait()
+                # This task walks the actors, not the caller's, because it is out of reach of cancellation. Only the
+                # end of the loop itself cancels it, if the block is never left; then there is nothing to wait for.
+                for cell in reversed(list(self.cells.values())):
+                    if cell.keeper is None:  # a supervisor stops its own children
+                        timer = cell.shut_down()
+                        await cell.stopped.wait()
+                        timer.cancel()
+                await self._end_abandoned()
+                self._mark_closed()
+                group.cancel_scope.cancel()  # the timers, and what is abandoned and does not end
+        finally:
+            self._mark_closed()
+
+    def _mark_closed(self) -> None:
+        self.is_open = False
+        self.timers.clear()
+        self._closed.set()
+
+    async def _end_abandoned(self) -> None:
+        """Cancel what was abandoned, and wait, but not for ever, since it may swallow that."""
+        if not self.abandoned:
+            return
+        self._none_abandoned = none_left = Latch()
+        for one in list(self.abandoned):
+            one.cancel()
+        timer = self.timers.call_later(self.stop_timeout, none_left.set)
+        await none_left.wait()
+        timer.cancel()
+        if self.abandoned:
+            logger.error(
+                "Actor system %r closes, and %s abandoned tasks go on: cancelled %s s ago, they swallow it. The event "
+                "loop may wait for them.", self.name, len(self.abandoned), self.stop_timeout,
+            )  # fmt: skip
+
+    def interrupt(self, error: KeyboardInterrupt) -> None:
+        """End the system: Ctrl-C struck where no caller could see it."""
+        if self.interrupted is None:
+            self.interrupted = error
+            self._block.cancel()
+
+    # -- starting --------------------------------------------------------------------------------------------------
+
+    def add(
+        self, actor: Actor[Any], name: str | None, mailbox: MailboxOptions | None, stop_timeout: float | None
+    ) -> Cell:
+        """Make a cell and register its name; launching it is the caller's business."""
+        if not self.is_open:
+            raise SystemClosed(self.name)
+        self.require_loop_thread("ActorSystem.spawn_soon")
+        self._spawned += 1
+        name = f"{type(actor).__name__}-{self._spawned}" if name is None else name
+        if name in self.cells:
+            raise NameTaken(name)
+        cell = self.cells[name] = Cell(self, actor, name, mailbox or _UNBOUNDED, stop_timeout)
+        return cell
+
+    def start_task(
+        self, async_fn: Callable[..., Coroutine[Any, Any, None]], *args: Any, name: str, context: Context | None
+    ) -> None:
+        """Run an actor's or a child's task in the host's group. `async_fn` must not raise."""
+        if context is None:
+            self._group.start_soon(async_fn, *args, name=name)
+        else:
+            # A context that is current somewhere up the stack cannot be entered again; a copy, which is cheap, can.
+            context = context.copy()
+            _backend.remember_event_loop(context)  # a posted function starts tasks too, and it may come from a thread
+            context.run(partial(self._group.start_soon, async_fn, *args, name=name))
+
+    def waiting_life(self) -> Incarnation | None:
+        """The incarnation whose own task the caller is, if it is one's."""
+        return self.lives.get(self.current_task())
+
+    # -- endings ---------------------------------------------------------------------------------------------------
+
+    def forget(self, cell: Cell) -> None:
+        """Free the name of a dead cell."""
+        self.cells.pop(cell.name, None)
+
+    def dead_letter(self, message: Any, target: ActorRef[Any], reason: DeadLetterReason) -> None:
+        """Count a message that nobody will handle, and pass it on. From any thread once the system is closed."""
+        self.dead_letters += 1
+        letter = DeadLetter(message, target, reason)
+        if self.instrument is not None:
+            self.observe(lambda instrument: instrument.dead_letter(letter))
+        try:
+            self._on_dead_letter(letter)
+        except Exception as error:
+            self.log_escaped("on_dead_letter raised.", error)
+
+    def abandoned_ended(self, one: ChildTask | Incarnation, error: BaseException | None) -> None:
+        """The task of `one` has ended after all, if it was abandoned; nobody else will hear of it."""
+        self.abandoned.discard(one)
+        if error is not None:
+            self.log_escaped("An abandoned child task raised.", error)
+        if self._none_abandoned is not None and not self.abandoned:
+            self._none_abandoned.set()
+
+    def observe(self, tell: Callable[[Instrument], object]) -> None:
+        """Tell the instrument; one that raises is taken out, since what it measures must not suffer from it."""
+        if self.instrument is not None:
+            try:
+                tell(self.instrument)
+            except Exception as error:
+                self.instrument = None
+                self.log_escaped("The instrument raised, and is taken out.", error)
+
+    # -- threads ---------------------------------------------------------------------------------------------------
+
+    def require_loop_thread(self, operation: str) -> None:
+        """Raise WrongThread, which names `operation`, unless the caller is in the loop's thread."""
+        if get_ident() != self.thread_id:
+            raise WrongThread(operation, "Hand it over with system.post(...).")
+
+    def post(self, fn: Callable[[], object]) -> None:
+        """Have the loop call `fn()` soon; from any thread, and in the order of each thread's calls.
+
+        What `fn` raises is logged. Raises SystemClosed once the system is closed.
+        """
+        if self._closed.is_set():
+            raise SystemClosed(self.name)
+        try:
+            self._call_soon(partial(self._call_posted, fn))
+        except RuntimeError as error:  # the loop is gone, and this system with it
+            raise SystemClosed(self.name) from error
+
+    def run_in_loop(self, fn: Callable[[], object]) -> None:
+        """Call `fn()` in the loop's thread: now if this is it. In a closed system, where nothing lives, do nothing."""
+        if get_ident() == self.thread_id:
+            fn()
+            return
+        try:
+            self.post(fn)
+        except SystemClosed:
+            return  # nothing lives in a closed system, so there is nobody to whom it could matter
+
+    def _call_posted(self, fn: Callable[[], object]) -> None:
+        try:
+            fn()
+        except BaseException as error:
+            self.log_escaped("A posted function raised.", error)
+
+    def log_escaped(self, what: str, error: BaseException) -> None:
+        """Say in the log what no caller can be told, and let a KeyboardInterrupt end the system."""
+        logger.error(what, exc_info=error)
+        if isinstance(error, KeyboardInterrupt):
+            self.interrupt(error)
