@@ -43,15 +43,15 @@ PUBLIC = {
         "get_run_logger", "hook", "run_flow", "tags", "task", "unmapped", "wait",
     ],
     "actwright_actors": [
-        "Actor", "ActorContext", "ActorDead", "ActorError", "ActorRef", "ActorSystem", "AlreadySpawned", "Ask",
-        "AskTimeout", "BackendName", "Backoff", "ChildSpec", "ChildTask", "Clock", "Crashed", "DeadLetter",
+        "Actor", "ActorContext", "ActorDead", "ActorError", "ActorInfo", "ActorRef", "ActorSystem", "AlreadySpawned",
+        "Ask", "AskTimeout", "BackendName", "Backoff", "ChildSpec", "ChildTask", "Clock", "Crashed", "DeadLetter",
         "DeadLetterHandler", "DeadLetterReason", "DeadlockDetected", "DeferredReply", "Down", "ExitReason",
         "Instrument", "KeyedTimers", "Killed", "LinkBroken", "MailboxFull", "MailboxOptions", "NameTaken",
         "NoSuchChild", "Normal", "Overflow", "Refusal", "RestartIntensityExceeded", "RestartType", "Shutdown",
         "StartChild", "StartFailed", "StashFull", "Status", "StopChild", "Strategy", "Supervisor", "SystemClock",
-        "SystemClosed", "Timer", "Timers", "WrongThread", "backend_options", "current_backend_name",
-        "escaped_cancellation_is_forged", "forget_event_loop", "protect_from_keyboard_interrupt", "thread_safe_caller",
-        "wait_through",
+        "SystemClosed", "SystemInfo", "Timer", "Timers", "WrongThread", "backend_options", "current_backend_name",
+        "dump_on_signal", "escaped_cancellation_is_forged", "forget_event_loop", "protect_from_keyboard_interrupt",
+        "thread_safe_caller", "wait_through",
     ],
 }  # fmt: skip
 

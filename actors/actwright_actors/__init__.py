@@ -52,6 +52,7 @@ from actwright_actors.restart import Backoff, ChildSpec, RestartType, Strategy
 from actwright_actors.supervisor import StartChild, StopChild, Supervisor
 from actwright_actors.system import ActorSystem
 from actwright_actors.timers import Timer, Timers
+from actwright_actors.tree import ActorInfo, SystemInfo, dump_on_signal
 from actwright_actors.waiting import wait_through
 
 __all__ = [
@@ -59,6 +60,7 @@ __all__ = [
     "ActorContext",
     "ActorDead",
     "ActorError",
+    "ActorInfo",
     "ActorRef",
     "ActorSystem",
     "AlreadySpawned",
@@ -100,11 +102,13 @@ __all__ = [
     "Supervisor",
     "SystemClock",
     "SystemClosed",
+    "SystemInfo",
     "Timer",
     "Timers",
     "WrongThread",
     "backend_options",
     "current_backend_name",
+    "dump_on_signal",
     "escaped_cancellation_is_forged",
     "forget_event_loop",
     "protect_from_keyboard_interrupt",

@@ -22,6 +22,7 @@ from actwright_actors.instrument import Instrument
 from actwright_actors.mailbox import MailboxOptions
 from actwright_actors.ref import ActorRef
 from actwright_actors.timers import Timers
+from actwright_actors.tree import SystemInfo, look_at
 from actwright_actors.waiting import wait_through
 
 __all__ = ["ActorSystem"]
@@ -169,6 +170,13 @@ class ActorSystem:
     def actors(self) -> list[ActorRef[Any]]:
         """All live actors, in the order of their start."""
         return [cell.ref for cell in self._opened().cells.values()]
+
+    def tree(self) -> SystemInfo:
+        """All live actors as they are now, each supervisor with its children; `print(system.tree())` draws them.
+
+        From any thread; from a foreign one the figures may stem from slightly different moments.
+        """
+        return look_at(self._opened())
 
     # -- counts ----------------------------------------------------------------------------------------------------
 
