@@ -48,10 +48,10 @@ PUBLIC = {
         "DeadLetterHandler", "DeadLetterReason", "DeadlockDetected", "DeferredReply", "Down", "ExitReason",
         "Instrument", "KeyedTimers", "Killed", "LinkBroken", "MailboxFull", "MailboxOptions", "NameTaken",
         "NoSuchChild", "Normal", "Overflow", "Refusal", "RestartIntensityExceeded", "RestartType", "Shutdown",
-        "StartChild", "StartFailed", "StashFull", "Status", "StopChild", "Strategy", "Supervisor", "SystemClock",
-        "SystemClosed", "SystemInfo", "Timer", "Timers", "WrongThread", "backend_options", "current_backend_name",
-        "dump_on_signal", "escaped_cancellation_is_forged", "forget_event_loop", "protect_from_keyboard_interrupt",
-        "thread_safe_caller", "wait_through",
+        "StartChild", "StartFailed", "StashFull", "StateMachine", "Status", "StopChild", "Strategy", "Supervisor",
+        "SystemClock", "SystemClosed", "SystemInfo", "Timer", "Timers", "WrongThread", "backend_options",
+        "current_backend_name", "dump_on_signal", "escaped_cancellation_is_forged", "forget_event_loop",
+        "protect_from_keyboard_interrupt", "thread_safe_caller", "wait_through",
     ],
 }  # fmt: skip
 

@@ -49,6 +49,7 @@ from actwright_actors.mailbox import MailboxOptions, Overflow
 from actwright_actors.ref import ActorRef, Down, Status
 from actwright_actors.replies import DeferredReply, Refusal
 from actwright_actors.restart import Backoff, ChildSpec, RestartType, Strategy
+from actwright_actors.state_machine import StateMachine
 from actwright_actors.supervisor import StartChild, StopChild, Supervisor
 from actwright_actors.system import ActorSystem
 from actwright_actors.timers import Timer, Timers
@@ -96,6 +97,7 @@ __all__ = [
     "StartChild",
     "StartFailed",
     "StashFull",
+    "StateMachine",
     "Status",
     "StopChild",
     "Strategy",

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import anyio
 
 from actwright_actors._latch import Latch
-from actwright_actors._messages import IDLE, Envelope, Reply
+from actwright_actors._messages import IDLE, Envelope, Reply, TimerFired, content
 from actwright_actors._runner import run_actor, run_child
 from actwright_actors.actor import Actor, ActorContext, ChildTask
 from actwright_actors.errors import ActorDead, AlreadySpawned, DeadlockDetected, StashFull
@@ -44,6 +44,7 @@ class Incarnation:
         "_over",
         "_patience",
         "_stash",
+        "_stashed_turn",
         "_timers",
         "abort_reason",
         "actor",
@@ -86,6 +87,8 @@ class Incarnation:
         self._patience: Timer | None = None
         self._debts: dict[Reply, None] | None = None
         self._stash: deque[Any] | None = None
+        self._stashed_turn = -1
+        """`cell.handled` at the latest stash(), which tells one message from the next even if they are one object."""
         self._timers: KeyedTimers | None = None
         actor.context = ActorContext(self)
 
@@ -264,8 +267,8 @@ class Incarnation:
 
     def stash(self) -> None:
         """Put the current message aside."""
-        item = self.current
-        if item is IDLE or (self._stash and self._stash[-1] is item):
+        item, turn = self.current, self.cell.handled
+        if item is IDLE or self._stashed_turn == turn:
             raise RuntimeError(
                 f"Actor {self.cell.name!r} has no message to stash: "
                 f"{'it handles none' if item is IDLE else 'this one is in the stash'}. Call stash() in handle, once."
@@ -275,17 +278,20 @@ class Incarnation:
         if len(self._stash) >= self.actor.stash_capacity:
             raise StashFull(self.cell.ref, self.actor.stash_capacity)
         if isinstance(item, Envelope) and item.reply is not None:
-            item.reply.is_taken = True
-        self._stash.append(item)
+            item.reply.is_taken = True  # until it is handled again, be it unstashed in this very handler
+        self._stashed_turn = turn
+        # A timer that has delivered its message is done with it: cancelling or restarting it takes nothing back.
+        self._stash.append(item.message if isinstance(item, TimerFired) else item)
 
     def unstash_all(self) -> int:
         """Put all that was stashed before the user messages that wait, in its order."""
-        stashed, self._stash = self._stash, None
-        for item in stashed or ():
-            if isinstance(item, Envelope) and item.reply is not None:
-                item.reply.is_taken = False
-        self.cell.mailbox.put_back(stashed or ())
-        return len(stashed or ())
+        stashed, self._stash = self._stash or (), None
+        self.cell.mailbox.put_back(stashed)
+        return len(stashed)
+
+    def stashed(self) -> list[Any]:
+        """What is in the stash, in its order."""
+        return [content(item) for item in self._stash or ()]
 
     # -- timers ----------------------------------------------------------------------------------------------------
 

@@ -120,6 +120,7 @@ async def open_special(life: Incarnation, item: Special) -> None:
         elif item.reply is None:
             await life.actor.handle(item.message)
         else:
+            item.reply.is_taken = False  # it may come from the stash
             value = await life.actor.handle(item.message)
             if not item.reply.is_taken:
                 life.answer(item.reply, value)
