@@ -18,7 +18,7 @@ R_contra = TypeVar("R_contra", contravariant=True)
 class Refusal:
     """What `handle` returns to have the asker get an error, and yet live on: `ask` raises `error`."""
 
-    error: Exception
+    error: BaseException
 
 
 class DeferredReply(Generic[R_contra]):
@@ -44,7 +44,7 @@ class DeferredReply(Generic[R_contra]):
         if self._reply is not None:
             self._owner.pay(self._reply, value)
 
-    def fail(self, error: Exception) -> None:
+    def fail(self, error: BaseException) -> None:
         """Let `ask` raise `error`."""
         if self._reply is not None:
             self._owner.pay(self._reply, Refusal(error))

@@ -1,39 +1,60 @@
 """An actor that keeps others alive. Semantics from OTP's supervisor.
 
-What to do is decided by the pure functions of `restart`; here is who does it and when. After each event `_advance`
-takes the next step towards what was decided: stop the last child that must go, or start the first one that is down.
-Each step ends in a message, so the supervisor's loop never waits for a child's code, and a death in the middle of a
-restart just adds to what is to be done.
+What to do is decided by the pure functions of `restart`; here is who does it and when. Children that depend on each
+other are restarted in steps: the agenda stops the last one that must go, or starts the first one that is down, and
+each step ends in a message. So the supervisor's loop never waits for a child's code, and a death in the middle of a
+restart just adds to what is to be done. No event costs more than what it concerns, however many children there are.
 """
 
 from __future__ import annotations
 
+import logging
 import math
 import random
 from collections import deque
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import anyio
 
+from actwright_actors._agenda import Agenda
 from actwright_actors._cell import Cell, cell_of
+from actwright_actors._checks import require_at_least, require_choice
+from actwright_actors._child import Child, make_actor
 from actwright_actors._messages import Notice
 from actwright_actors.actor import Actor, Ask
-from actwright_actors.errors import ActorError, NoSuchChild, RestartIntensityExceeded
-from actwright_actors.exit import ExitReason, Killed, Normal, StartFailed
+from actwright_actors.errors import NoSuchChild, RestartIntensityExceeded
+from actwright_actors.exit import ExitReason, Killed, Shutdown, StartFailed
 from actwright_actors.ref import ActorRef
-from actwright_actors.replies import Refusal
-from actwright_actors.restart import Backoff, ChildSpec, Strategy, allowed, plan
-from actwright_actors.timers import Timer
+from actwright_actors.replies import DeferredReply, Refusal
+from actwright_actors.restart import (
+    AutoShutdown,
+    Backoff,
+    ChildSpec,
+    Plan,
+    Strategy,
+    allowed,
+    calls_for_shutdown,
+    plan,
+    require_unique_names,
+)
 
 __all__ = ["StartChild", "StopChild", "Supervisor", "SupervisorMessage"]
+
+logger = logging.getLogger("actwright_actors")
 
 
 @dataclass(frozen=True)
 class StartChild(Ask[ActorRef[Any]]):
-    """Ask a supervisor to start a child after all others. Answers its reference at once; mail queues until it has
-    started. The ask raises NameTaken, SystemClosed, or what `spec.factory` raised."""
+    """Ask a supervisor to start a child after all others. Answers its reference once its `on_start` has returned.
+
+    The ask raises what `on_start` or `spec.factory` raised, ActorDead if the child was killed before it had started,
+    NameTaken, SystemClosed, or ValueError for a significant child of a supervisor that never shuts down by itself.
+    Such a child is gone, no sibling is concerned, and it counts as no death. If it was told and not asked, that is
+    logged. The supervisor does not wait: `on_start` may ask it. If the asker is cancelled or its timeout passes, the
+    child stays.
+    """
 
     spec: ChildSpec
 
@@ -48,53 +69,47 @@ class StopChild(Ask[ActorRef[Any]]):
 
 @dataclass(frozen=True, slots=True)
 class _ChildStarted(Notice):
-    name: str
+    """Whoever waited for its turn behind it may have it now."""
 
 
 @dataclass(frozen=True, slots=True)
 class _ChildEnded(Notice):
-    name: str
-    reason: ExitReason
+    child: Child
 
 
 @dataclass(frozen=True, slots=True)
-class _RestartDue(Notice):
-    """A back-off is over."""
+class _BackoffOver(Notice):
+    child: Child
 
 
-SupervisorMessage = StartChild | StopChild | _ChildStarted | _ChildEnded | _RestartDue
-
-
-@dataclass(slots=True, eq=False)
-class _Child:
-    spec: ChildSpec
-    cell: Cell
-    reason: ExitReason = field(default_factory=Normal)
-    """Of its latest end."""
-    is_down: bool = False
-    """Ended, which was handled; waits for its turn to be started."""
-    is_leaving: bool = False
-    """Not to be started again."""
-    must_stop: bool = False
-    kill_timer: Timer | None = None
-    """Set while it is being stopped."""
-    ready_at: float = -math.inf
-    """Not started again before; its back-off."""
+SupervisorMessage = StartChild | StopChild | _ChildStarted | _ChildEnded | _BackoffOver
 
 
 class Supervisor(Actor[SupervisorMessage]):
-    """Starts its children in order, restarts those that end, and stops them in reverse order.
+    """Starts its children in order, restarts those that end, and stops them in reverse order, however it ends.
 
-    A restart keeps a child's reference, name and undelivered mail; the message it crashed on is gone. Who monitors a
-    child hears Down only when it is gone for good. `on_start` waits for each child's; a child that fails there at
-    first is the supervisor's own StartFailed. A child that fails to start again counts as one more death.
+    A restart keeps a child's reference, name and undelivered mail, of which what it had stashed comes first; the
+    message it crashed on is gone. Who monitors a child hears Down only when it is gone for good.
 
-    More than `intensity` restarts within `period` seconds: the supervisor stops all and crashes with
-    RestartIntensityExceeded, which is for its own supervisor to see. `chance` gives the random numbers of `backoff`.
+    `on_start` waits for the start of each of `children`; if one fails, those before it are stopped, and its error is
+    the supervisor's own. One whose `on_start` asks this supervisor gets DeadlockDetected. A child that fails to start
+    again, by its factory or its `on_start`, counts as one more death.
+
+    More than `intensity` restarts within `period` seconds, of all children together: the supervisor stops all and
+    crashes with RestartIntensityExceeded. That is for its own supervisor to see, which starts `children` anew; those
+    that StartChild added are gone. (OTP ends it with `shutdown` there, and so would not restart a transient one.)
+
+    `backoff` is each child's own. `auto_shutdown` says whether it ends, as Shutdown, when significant children have
+    ended by themselves: not by StopChild, nor because a sibling's death took them down.
+
+    Raises ValueError for arguments that cannot be: an unknown word, a negative number, two children of one name, a
+    significant child where `auto_shutdown` is "never". `chance` gives the random numbers of `backoff`.
     """
 
     # Its children have their own deadlines; a deadline on top of them would leave orphans.
     stop_timeout: ClassVar[float | None] = math.inf
+
+    _stops_all_at_once: ClassVar[bool] = False
 
     def __init__(
         self,
@@ -104,47 +119,65 @@ class Supervisor(Actor[SupervisorMessage]):
         intensity: int = 1,
         period: float = 5.0,
         backoff: Backoff | None = None,
+        auto_shutdown: AutoShutdown = "never",
         chance: Callable[[], float] = random.random,
     ) -> None:
+        require_choice("The strategy of a supervisor", strategy, Strategy)
+        require_choice("The auto_shutdown of a supervisor", auto_shutdown, AutoShutdown)
+        require_at_least("The intensity of a supervisor", intensity, 0)
+        if not period > 0:
+            raise ValueError(f"The period of a supervisor is more than 0 seconds; got {period!r}.")
         self._specs = tuple(children)
         self._strategy: Strategy = strategy
         self._intensity = intensity
         self._period = period
         self._backoff = backoff or Backoff()
+        self._auto_shutdown: AutoShutdown = auto_shutdown
         self._chance = chance
-        self._children: dict[str, _Child] = {}  # in the order of their start
+        self._children: dict[str, Child] = {}  # in the order of their start
+        self._significant: set[Child] = set()  # those that are not leaving
         self._history: deque[float] = deque(maxlen=max(intensity, 1))
+        self._agenda = Agenda()
         self._is_closing = False
+        for spec in self._specs:
+            self._check(spec)
+        require_unique_names(self._specs)
 
     async def on_start(self) -> None:
         try:
             for spec in self._specs:
-                child = self._add(spec)
-                await child.cell.life.settled.wait()
-                if isinstance(child.reason, StartFailed):
-                    raise child.reason.error
+                await self._start_and_wait(spec)
         except BaseException:
-            with anyio.CancelScope(shield=True):  # each child's stop_timeout bounds it
+            cell_of(self.context.ref).life.unwound()  # it gives in, and what follows takes as long as its children may
+            with anyio.CancelScope(shield=True):
                 await self._stop_all()
             raise
 
     async def handle(self, message: SupervisorMessage) -> Any:
         match message:
-            case _ChildEnded(name, reason):
-                self._ended(self._children[name], reason)
             case StartChild(spec):
-                try:
-                    return self.start_child(spec)
-                except Exception as error:
-                    return Refusal(error)
+                self._start_for(self.context.defer_reply(), spec)
             case StopChild(name):
                 try:
                     return self.stop_child(name)
-                except ActorError as error:
+                except NoSuchChild as error:
                     return Refusal(error)
-            case _ChildStarted() | _RestartDue():
-                pass
-        self._advance()
+            case _ChildEnded(child):
+                if self._children.get(child.name) is child:  # else of this supervisor's life before its own restart
+                    self._ended(child)
+            case _BackoffOver(child) if self._strategy == "one_for_one":
+                if child.is_down:
+                    self._restart(child)
+            case _ChildStarted() | _BackoffOver():
+                self._advance()
+            case _:
+                return self._misdirected(message)
+
+    def _misdirected(self, message: object) -> Refusal:
+        # As in OTP: what keeps others alive does not die of a stray message.
+        error = TypeError(f"Supervisor {self.context.name!r} takes StartChild and StopChild; got {message!r}.")
+        logger.error("%s It is ignored.", error)
+        return Refusal(error)
 
     async def on_stop(self, reason: ExitReason) -> None:
         await self._stop_all()
@@ -152,8 +185,10 @@ class Supervisor(Actor[SupervisorMessage]):
     # -- for subclasses, in the supervisor's own task --------------------------------------------------------------
 
     def start_child(self, spec: ChildSpec) -> ActorRef[Any]:
-        """Start a child after all others, without waiting for its `on_start`. Raises NameTaken, SystemClosed, or what
-        `spec.factory` raised."""
+        """Start a child after all others, without waiting for its `on_start`; if that fails, the child is gone.
+
+        Raises NameTaken, SystemClosed, ValueError as StartChild does, or what `spec.factory` raised.
+        """
         return self._add(spec).cell.ref
 
     def stop_child(self, name: str) -> ActorRef[Any]:
@@ -161,121 +196,187 @@ class Supervisor(Actor[SupervisorMessage]):
         child = self._children.get(name)
         if child is None:
             raise NoSuchChild(self.context.name, name)
-        child.is_leaving = child.must_stop = True
+        self._dismiss(child)
         if child.is_down:
             self._bury(child)
-        self._advance()
+            self._advance()
+        else:
+            child.must_stop = True
+            child.shut_down()
         return child.cell.ref
 
     # -- what a child's cell reports -------------------------------------------------------------------------------
 
     def child_started(self, cell: Cell) -> None:
         """A child's `on_start` has returned."""
-        cell_of(self.context.ref).signal(_ChildStarted(cell.name))
+        child = self._children[cell.name]
+        child.started_at = self.context.system.clock.now()
+        child.is_starting = cell.is_awaited = False
+        if child.reply is not None:
+            child.reply.answer(cell.ref)
+            child.reply = None
+        if self._agenda:  # a message, since what is started next is not to inherit the context of this child's task
+            cell_of(self.context.ref).signal(_ChildStarted())
 
     def child_ended(self, cell: Cell, reason: ExitReason) -> None:
         """A child's incarnation is over."""
-        self._children[cell.name].reason = reason
+        child = self._children[cell.name]
+        lasted = self.context.system.clock.now() - child.started_at
+        if cell.life.has_started and lasted >= self._backoff.reset_after:
+            child.restarts_in_a_row = 0
+        self._report_end(child, reason)
+
+    def _report_end(self, child: Child, reason: ExitReason) -> None:
+        child.reason = reason
+        child.is_starting = False
         if self._is_closing:
-            cell.bury(reason)
+            child.stop_killing()
+            child.cell.bury(reason)
         else:
-            cell_of(self.context.ref).signal(_ChildEnded(cell.name, reason))
+            cell_of(self.context.ref).signal(_ChildEnded(child))
 
-    # -- steps -----------------------------------------------------------------------------------------------------
+    # -- starting --------------------------------------------------------------------------------------------------
 
-    def _add(self, spec: ChildSpec) -> _Child:
-        cell = cell_of(self.context.ref).kernel.add(spec.factory(), spec.name, spec.mailbox, spec.stop_timeout)
+    def _check(self, spec: ChildSpec) -> None:
+        if spec.significant and self._auto_shutdown == "never":
+            raise ValueError(
+                f"Child {spec.name!r} is significant, and its supervisor never shuts down by itself: give that one "
+                "auto_shutdown='any_significant' or 'all_significant'."
+            )
+
+    def _add(self, spec: ChildSpec, reply: DeferredReply[ActorRef[Any]] | None = None) -> Child:
+        self._check(spec)
+        cell = cell_of(self.context.ref).kernel.add(make_actor(spec), spec.name, spec.mailbox, spec.stop_timeout)
         cell.keeper = self
-        child = self._children[spec.name] = _Child(spec, cell)
         cell.launch()
+        child = self._children[cell.name] = Child(spec, cell, reply)
+        if spec.significant:
+            self._significant.add(child)
         return child
 
-    def _ended(self, child: _Child, reason: ExitReason) -> None:
-        """Note what a child's end calls for."""
+    async def _start_and_wait(self, spec: ChildSpec) -> None:
+        """Start one of the children that there are from the first. Raises what kept it from starting."""
+        child, life = self._add(spec), cell_of(self.context.ref).life
+        child.cell.is_awaited = True
+        life.begin_to_wait(child.cell)
+        try:
+            await child.cell.life.settled.wait()
+        finally:
+            life.waits_for = None
+        if child.never_started:
+            raise child.start_error
+
+    def _start_for(self, reply: DeferredReply[ActorRef[Any]], spec: ChildSpec) -> None:
+        try:
+            child = self._add(spec, reply)
+        except BaseException as error:  # from the factory too, where a SystemExit is a failure like any other
+            self._refuse(reply, spec.name, error)
+        else:
+            child.cell.is_awaited = True
+
+    def _refuse(self, reply: DeferredReply[ActorRef[Any]], name: str | None, error: BaseException) -> None:
+        if not reply.is_wanted or isinstance(error, KeyboardInterrupt):
+            cell_of(self.context.ref).kernel.log_escaped(f"Child {name!r} did not start.", error)
+        reply.fail(error)
+
+    # -- what the end of a child calls for -------------------------------------------------------------------------
+
+    def _ended(self, child: Child) -> None:
         was_stopped, child.must_stop, child.is_down = child.must_stop, False, True
-        if child.kill_timer is not None:
-            child.kill_timer.cancel()
-            child.kill_timer = None
-        if child.is_leaving:
+        child.stop_killing()
+        if child.never_started:
+            self._bury(child)
+            if child.reply is not None:
+                self._refuse(child.reply, child.name, child.start_error)
+        elif child.is_leaving:
             self._bury(child)
         elif not was_stopped:
-            self._decide(child, reason)
+            self._decide(child)
+        if not self._is_closing:
+            self._advance()
 
-    def _decide(self, dead: _Child, reason: ExitReason) -> None:
-        todo = plan(self._strategy, [child.spec for child in self._children.values()], dead.spec.name, reason)
-        if not todo.start:
-            self._bury(dead)
+    def _decide(self, dead: Child) -> None:
+        todo = plan(self._strategy, self._children.values(), dead, dead.reason)
+        if todo.start:
+            delay = self._permit(dead)
+            self._begin(todo, dead, delay)
             return
+        self._bury(dead)
+        if calls_for_shutdown(self._auto_shutdown, dead.spec, dead.reason, len(self._significant)):
+            self._is_closing = True
+            cell_of(self.context.ref).abort(Shutdown())  # a stop request would wait for the notices that came before
+
+    def _permit(self, dead: Child) -> float:
+        """Count one more restart, and say after how many seconds. Raises RestartIntensityExceeded."""
         now = self.context.system.clock.now()
         if not allowed(self._history, now, self._intensity, self._period):
-            error = RestartIntensityExceeded(self.context.name, dead.spec.name, self._intensity, self._period)
-            raise error from getattr(reason, "error", None)
-        recent = sum(now - when <= self._period for when in self._history)
+            error = RestartIntensityExceeded(self.context.name, dead.name, self._intensity, self._period)
+            raise error from getattr(dead.reason, "error", None)
         self._history.append(now)
-        self._mark(todo.stop, todo.start, now + self._backoff.delay(recent, self._chance()))
+        delay = self._backoff.delay(dead.restarts_in_a_row, self._chance())
+        dead.restarts_in_a_row += 1
+        return delay
 
-    def _mark(self, stop: tuple[str, ...], start: tuple[str, ...], ready_at: float) -> None:
-        for name in stop:
-            child = self._children[name]
-            child.is_leaving = child.is_leaving or name not in start
+    def _begin(self, todo: Plan[Child], dead: Child, delay: float) -> None:
+        """Begin a restart, or add to the one that is under way."""
+        if delay > 0:
+            self.context.timers.start(dead, _BackoffOver(dead), delay)
+        if self._strategy != "one_for_one":
+            self._begin_in_order(todo, self.context.system.clock.now() + delay)
+        elif delay == 0:
+            self._restart(dead)
+
+    def _begin_in_order(self, todo: Plan[Child], ready_at: float) -> None:
+        for child in todo.stop:
             child.must_stop = not child.is_down
-        for name in start:
-            self._children[name].ready_at = ready_at
-        timers, notify = self.context.system.timers, cell_of(self.context.ref).signal
-        if ready_at > self.context.system.clock.now():
-            timers.call_at(ready_at, lambda: notify(_RestartDue()))
+            if child.restart == "temporary":
+                self._dismiss(child)
+        for child in todo.start:
+            child.ready_at = max(child.ready_at, ready_at)
+        self._agenda.revise(self._children.values())
 
     def _advance(self) -> None:
-        """Take the next step, if it is time for one."""
-        children = list(self._children.values())
-        # Children that are restarted one for one do not depend on each other, so none waits for another.
-        in_order = self._strategy != "one_for_one"
-        self._stop_next(children, in_order)
-        if not (in_order and any(child.must_stop for child in children)):
-            self._start_next(children, in_order)
+        self._agenda.advance(self.context.system.clock.now(), self._restart)
 
-    def _stop_next(self, children: list[_Child], in_order: bool) -> None:
-        for child in reversed(children):
-            if child.must_stop and child.kill_timer is None:
-                child.kill_timer = child.cell.shut_down()
-            if child.must_stop and in_order:
-                return
-
-    def _start_next(self, children: list[_Child], in_order: bool) -> None:
-        now = self.context.system.clock.now()
-        for child in children:
-            if in_order and child.cell.status == "starting":
-                return
-            if child.is_down and child.ready_at <= now:
-                self._restart(child)
-            if in_order and (child.is_down or child.cell.status == "starting"):
-                return
-
-    def _restart(self, child: _Child) -> None:
-        child.is_down = False
+    def _restart(self, child: Child) -> None:
+        child.is_down, child.is_starting = False, True
         try:
-            actor = child.spec.factory()
-        except Exception as error:
-            self.child_ended(child.cell, StartFailed(error))
-        else:
-            child.cell.relaunch(actor)
+            child.cell.relaunch(make_actor(child.spec))
+        except BaseException as error:
+            cell_of(self.context.ref).kernel.log_escaped(f"Child {child.name!r} was not made again.", error)
+            self._report_end(child, StartFailed(error))
 
-    def _bury(self, child: _Child) -> None:
-        del self._children[child.spec.name]
+    def _dismiss(self, child: Child) -> None:
+        """It will not be started again, nor does its end mean anything."""
+        child.is_leaving = True
+        self._significant.discard(child)
+
+    def _bury(self, child: Child) -> None:
+        self._dismiss(child)
+        child.is_down = False
+        del self._children[child.name]
         child.cell.bury(child.reason)
 
+    # -- its own end -----------------------------------------------------------------------------------------------
+
     async def _stop_all(self) -> None:
+        """Stop the children, the last started first. Cut short, by a second kill, kill them. Returns when all are gone
+        and leaves no orphan; each child's own timeout bounds it."""
         self._is_closing = True
-        children = list(reversed(self._children.values()))
+        children = [*reversed(self._children.values())]
+        for child in children:
+            if child.cell.status == "restarting":
+                child.cell.bury(child.reason)
+            elif self._stops_all_at_once:
+                child.shut_down()
         try:
             for child in children:
-                if child.cell.status == "restarting":
-                    child.cell.bury(child.reason)
-                if child.cell.status != "dead":
-                    timer = child.kill_timer or child.cell.shut_down()
-                    await child.cell.stopped.wait()
-                    timer.cancel()
-        finally:
-            # Cut short, it still leaves no orphan.
+                child.shut_down()
+                await child.cell.stopped.wait()
+        except BaseException:
             for child in children:
                 child.cell.abort(Killed())
+            with anyio.CancelScope(shield=True):
+                for child in children:
+                    await child.cell.stopped.wait()
+            raise
