@@ -43,9 +43,11 @@ from actwright_actors.errors import (
     WrongThread,
 )
 from actwright_actors.exit import Crashed, ExitReason, Killed, Normal, Shutdown, StartFailed
+from actwright_actors.groups import Groups, MemberJoined, MemberLeft
 from actwright_actors.instrument import Instrument
 from actwright_actors.keyed_timers import KeyedTimers
 from actwright_actors.mailbox import MailboxOptions, Overflow
+from actwright_actors.port import Port
 from actwright_actors.ref import ActorRef, Down, Status
 from actwright_actors.replies import DeferredReply, Refusal
 from actwright_actors.restart import Backoff, ChildSpec, RestartType, Strategy
@@ -80,16 +82,20 @@ __all__ = [
     "DeferredReply",
     "Down",
     "ExitReason",
+    "Groups",
     "Instrument",
     "KeyedTimers",
     "Killed",
     "LinkBroken",
     "MailboxFull",
     "MailboxOptions",
+    "MemberJoined",
+    "MemberLeft",
     "NameTaken",
     "NoSuchChild",
     "Normal",
     "Overflow",
+    "Port",
     "Refusal",
     "RestartIntensityExceeded",
     "RestartType",

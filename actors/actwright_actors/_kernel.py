@@ -26,6 +26,7 @@ from actwright_actors.actor import Actor, ChildTask
 from actwright_actors.clock import Clock
 from actwright_actors.dead_letters import DeadLetter, DeadLetterHandler, DeadLetterReason
 from actwright_actors.errors import NameTaken, SystemClosed, WrongThread
+from actwright_actors.groups import Groups
 from actwright_actors.instrument import Instrument
 from actwright_actors.mailbox import MailboxOptions
 from actwright_actors.ref import ActorRef
@@ -70,6 +71,7 @@ class Kernel:
         """Whose task a task is."""
         self.abandoned: set[ChildTask | Incarnation] = set()
         """Those whose tasks nobody waits for any more."""
+        self.groups = Groups(self.require_loop_thread)
         self.late_replies = 0
         self.dead_letters = 0
         self.is_open = False

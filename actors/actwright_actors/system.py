@@ -18,6 +18,7 @@ from actwright_actors.clock import Clock, SystemClock
 from actwright_actors.dead_letters import DeadLetterHandler, log_dead_letter
 from actwright_actors.errors import ActorDead, SystemClosed, WrongThread
 from actwright_actors.exit import Killed, StartFailed
+from actwright_actors.groups import Groups
 from actwright_actors.instrument import Instrument
 from actwright_actors.mailbox import MailboxOptions
 from actwright_actors.ref import ActorRef
@@ -170,6 +171,11 @@ class ActorSystem:
     def actors(self) -> list[ActorRef[Any]]:
         """All live actors, in the order of their start."""
         return [cell.ref for cell in self._opened().cells.values()]
+
+    @property
+    def groups(self) -> Groups:
+        """Named groups of actors."""
+        return self._opened().groups
 
     def tree(self) -> SystemInfo:
         """All live actors as they are now, each supervisor with its children; `print(system.tree())` draws them.
