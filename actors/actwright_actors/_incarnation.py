@@ -99,11 +99,12 @@ class Incarnation:
         self.cell.kernel.start_task(run_actor, self, name=self.cell.name, context=context)
 
     def mark_running(self) -> None:
-        """`on_start` has returned."""
-        self.status = "running"
+        """`on_start` has returned, for one that was given up in vain."""
         self.has_started = True
-        self.settled.set()
-        self.cell.incarnation_started()
+        if self.status == "starting":
+            self.status = "running"
+            self.settled.set()
+            self.cell.incarnation_started()
 
     def seconds_to_stop(self) -> float:
         """The time for its child tasks to end, and then for `on_stop`."""
@@ -299,8 +300,12 @@ class Incarnation:
         """Its keyed timers, made at the first use."""
         if self._timers is None:
             kernel = self.cell.kernel
-            self._timers = KeyedTimers(kernel.timers, kernel.clock.now, self.cell.signal)
+            self._timers = KeyedTimers(kernel.timers, kernel.clock.now, self._remind)
         return self._timers
+
+    def _remind(self, fired: TimerFired) -> None:
+        if self.status != "ended":  # a life that was given up may go on setting timers
+            self.cell.signal(fired)
 
     # -- child tasks -----------------------------------------------------------------------------------------------
 

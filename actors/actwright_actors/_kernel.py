@@ -23,7 +23,7 @@ from actwright_actors._incarnation import Incarnation
 from actwright_actors._latch import Latch
 from actwright_actors._timer_heap import TimerHeap
 from actwright_actors.actor import Actor, ChildTask
-from actwright_actors.clock import Clock
+from actwright_actors.clock import Clock, SteppedClock
 from actwright_actors.dead_letters import DeadLetter, DeadLetterHandler, DeadLetterReason
 from actwright_actors.errors import NameTaken, SystemClosed, WrongThread
 from actwright_actors.groups import Groups
@@ -125,6 +125,8 @@ class Kernel:
                 group.start_soon(self.timers.run, name=f"{self.name} timers")
                 self._opened.set()
                 await self._closing.wait()
+                if isinstance(self.clock, SteppedClock):
+                    group.start_soon(self._step, self.clock, name=f"{self.name} end")
                 # This task walks the actors, not the caller's, because it is out of reach of cancellation. Only the
                 # end of the loop itself cancels it, if the block is never left; then there is nothing to wait for.
                 for cell in reversed(list(self.cells.values())):
@@ -142,6 +144,17 @@ class Kernel:
         self.is_open = False
         self.timers.clear()
         self._closed.set()
+
+    async def _step(self, clock: SteppedClock) -> None:
+        """Move a clock that stands still, now and then, so that the end comes though nobody moves it any more.
+
+        A test that failed has left its block with an actor that hangs, say. It should see its failure.
+        """
+        while True:
+            await anyio.sleep(self.stop_timeout)
+            due = self.timers.next_due()
+            if due is not None:
+                clock.advance(max(0.0, due - self.clock.now()))
 
     async def _end_abandoned(self) -> None:
         """Cancel what was abandoned, and wait, but not for ever, since it may swallow that."""

@@ -40,6 +40,11 @@ class SteppedClock(Protocol):
         """Called once by each set of timers that runs on this clock."""
         ...
 
+    def advance(self, seconds: float) -> None:
+        """Move on by `seconds`. A system that closes calls it too: after `stop_timeout` seconds of the loop's own time
+        in which its actors did not end, it goes on to the next deadline."""
+        ...
+
 
 class SystemClock:
     """The loop's own time, so trio's MockClock drives it too. Make one per loop, inside the loop or before it."""

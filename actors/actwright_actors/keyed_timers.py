@@ -45,13 +45,14 @@ class KeyedTimers:
         Takes the place of the timer of that key, if there is one. A repeating timer keeps its beat and never queues a
         message while its last one waits to be handled: beats that a slow handler missed are left out.
 
-        Raises ValueError for a repeating timer whose `seconds` are not more than zero.
+        Raises ValueError for NaN, and for a repeating timer whose `seconds` are not more than zero.
         """
         if repeat and not seconds > 0:
             raise ValueError(f"A repeating timer needs more than 0 seconds; timer {key!r} got {seconds}.")
         self.cancel(key)
-        entry = self._entries[key] = _Entry(key, message, seconds if repeat else None)
+        entry = _Entry(key, message, seconds if repeat else None)
         entry.timer = self._timers.call_later(seconds, partial(self._fire, entry))
+        self._entries[key] = entry
 
     def cancel(self, key: Hashable) -> bool:
         """Stop the timer of that key, and discard its message if it waits in the mailbox. False: there was none."""

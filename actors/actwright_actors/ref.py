@@ -264,6 +264,9 @@ class ActorRef(Generic[M_contra]):
             self.tell(message, expires_in=expires_in)
         except MailboxFull:
             self._cell.return_to_sender(message, DeadLetterReason.REJECTED)
+        except Exception:  # a priority that raises: posting logs it
+            self._cell.return_to_sender(message, DeadLetterReason.REJECTED)
+            raise
 
     def _expiring(self, message: M_contra, expires_in: float) -> Envelope:
         return Envelope(message, None, self._cell.kernel.clock.now() + expires_in)

@@ -16,12 +16,15 @@ from actwright_actors import (
     ActorRef,
     Ask,
     AskTimeout,
+    ChildSpec,
     Crashed,
     Down,
+    ExitReason,
     Killed,
     MailboxOptions,
     Normal,
     Refusal,
+    Supervisor,
 )
 from actwright_actors.testing import ManualClock, Probe
 
@@ -252,3 +255,65 @@ async def test_a_reference_is_a_key_and_shows_name_and_status() -> None:
         ref.stop()
         await ref.stopped()
         assert repr(ref) == "<ActorRef 'shown' dead>"
+
+
+# -- requests that wait ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("wait", "reason", "handled"),
+    [("stop_and_wait", Normal(), []), ("drain_and_wait", Normal(), ["mail"]), ("kill_and_wait", Killed(), [])],
+)
+async def test_each_way_to_end_has_a_form_that_waits_and_says_why_it_ended(
+    wait: str, reason: ExitReason, handled: list[str]
+) -> None:
+    async with open_system() as system:
+        worker = Worker()
+        ref = await system.spawn(worker, name="taken")
+        ref.tell("mail")
+        assert await getattr(ref, wait)() == reason
+        assert ref.exit_reason == reason
+        assert worker.seen == handled
+        assert system.lookup("taken") is None
+        assert await getattr(ref, wait)() == reason  # of the dead: at once
+
+
+async def test_a_supervised_actors_stop_waits_for_this_incarnations_end() -> None:
+    async with open_system() as system:
+        await system.spawn(Supervisor([ChildSpec("child", Worker)]))
+        child = system.lookup("child")
+        assert child is not None
+        assert await child.stop_and_wait() == Normal()
+        assert await child.ask("answer of the next") == "answer of the next"
+
+
+@pytest.mark.parametrize("wait", ["stop_and_wait", "drain_and_wait"])
+async def test_a_wait_for_an_end_times_out_and_the_request_stands(wait: str) -> None:
+    clock = ManualClock()
+    async with open_system(clock=clock) as system, anyio.create_task_group() as tg:
+        ref, hold = await system.spawn(Worker()), Hold()
+        ref.tell(hold)
+        await hold.entered.wait()
+
+        async def end() -> None:
+            with pytest.raises(TimeoutError, match="has not ended within 2"):
+                await getattr(ref, wait)(timeout=2)
+
+        tg.start_soon(end)
+        await anyio.wait_all_tasks_blocked()
+        clock.advance(2)
+        await anyio.wait_all_tasks_blocked()
+        assert ref.is_alive
+        hold.release.set()
+        assert await ref.stopped() == Normal()
+
+
+async def test_cancelling_who_waits_for_an_end_leaves_the_request_standing() -> None:
+    async with open_system() as system:
+        ref, hold = await system.spawn(Worker()), Hold()
+        ref.tell(hold)
+        await hold.entered.wait()
+        with anyio.move_on_after(0):
+            await ref.stop_and_wait()
+        hold.release.set()
+        assert await ref.stopped() == Normal()

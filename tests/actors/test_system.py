@@ -20,6 +20,7 @@ from tests.actors.helpers import ASYNCIO_BACKENDS, ASYNCIO_IDS, Hold, Worker, op
 from actwright_actors import (
     ActorRef,
     ActorSystem,
+    AlreadySpawned,
     BackendName,
     Crashed,
     ExitReason,
@@ -31,6 +32,7 @@ from actwright_actors import (
     SystemClosed,
     backend_options,
 )
+from actwright_actors._kernel import Kernel
 from actwright_actors.testing import ManualClock
 
 pytestmark = pytest.mark.anyio
@@ -387,3 +389,32 @@ async def test_an_actor_that_stops_while_the_system_stops_is_waited_for() -> Non
         await hold.entered.wait()
         hold.release.set()
     assert ref.exit_reason == Normal()
+
+
+async def test_an_actor_object_is_started_once_and_a_refused_name_does_not_use_it_up() -> None:
+    async with open_system() as system:
+        worker = Worker()
+        ref = await system.spawn(Worker(), name="taken")
+        with pytest.raises(NameTaken):
+            await system.spawn(worker, name="taken")
+        other = await system.spawn(worker, name="other")
+        with pytest.raises(AlreadySpawned, match="as 'other'") as caught:
+            await system.spawn(worker)
+        assert caught.value.actor is worker
+        await other.stop_and_wait()
+        with pytest.raises(AlreadySpawned):
+            system.spawn_soon(worker)
+        assert system.actors() == [ref]
+
+
+async def test_a_start_that_fails_before_its_task_exists_leaves_no_name_behind(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    async with open_system() as system:
+        with monkeypatch.context() as patch:
+            patch.setattr(Kernel, "start_task", fail)
+            with pytest.raises(KeyboardInterrupt):
+                system.spawn_soon(Worker(), name="never")
+        assert system.lookup("never") is None
+        assert (await system.spawn(Worker(), name="never")).is_alive

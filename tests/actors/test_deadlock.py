@@ -1,0 +1,301 @@
+"""Actors that wait for each other in a circle are told so at once, and no others are."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import anyio
+import pytest
+from tests.actors.helpers import open_system
+
+from actwright_actors import (
+    Actor,
+    ActorDead,
+    ActorRef,
+    AskTimeout,
+    DeadLetter,
+    DeadLetterReason,
+    DeadlockDetected,
+    DeferredReply,
+)
+from actwright_actors.testing import ManualClock
+
+pytestmark = pytest.mark.anyio
+
+
+@dataclass(frozen=True)
+class AskNext:
+    """Ask the first of `route` to do the same with the rest; the end of the route answers "end"."""
+
+    route: tuple[ActorRef[Any], ...]
+    timeout: float = 5.0
+
+
+class Link(Actor[AskNext]):
+    async def handle(self, message: AskNext) -> Any:
+        if not message.route:
+            return "end"
+        first, *rest = message.route
+        return await first.ask(AskNext(tuple(rest), message.timeout), message.timeout)
+
+
+def cycle_in(error: BaseException | None) -> list[str]:
+    """The names in the DeadlockDetected at the root of a chain of ActorDead."""
+    while error is not None and not isinstance(error, DeadlockDetected):
+        error = error.__cause__
+    assert error is not None
+    return [ref.name for ref in error.cycle]
+
+
+async def test_an_actor_that_asks_itself_is_told_so_at_once() -> None:
+    async with open_system(clock=ManualClock()) as system:
+        one = await system.spawn(Link(), name="one")
+        with pytest.raises(ActorDead) as caught:
+            await one.ask(AskNext((one,)))
+        assert cycle_in(caught.value) == ["one", "one"]
+        assert "'one' -> 'one'" in str(caught.value.__cause__)
+
+
+async def test_a_circle_of_three_is_named_by_the_one_that_closes_it() -> None:
+    async with open_system(clock=ManualClock()) as system:
+        one, two, three = [await system.spawn(Link(), name=name) for name in ("one", "two", "three")]
+        with pytest.raises(ActorDead) as caught:
+            await one.ask(AskNext((two, three, one)))
+        assert cycle_in(caught.value) == ["three", "one", "two", "three"]
+
+
+async def test_two_that_ask_each_other_at_the_same_time_are_found() -> None:
+    class Mutual(Actor[str]):
+        other: ActorRef[str]
+
+        async def handle(self, message: str) -> None:
+            if message == "go":
+                ready.append(self)
+                await both_handle.wait()
+                await self.other.ask("question")
+
+    ready: list[Actor[str]] = []
+    both_handle = anyio.Event()
+    async with open_system(clock=ManualClock()) as system:
+        one, two = Mutual(), Mutual()
+        refs = [await system.spawn(actor) for actor in (one, two)]
+        one.other, two.other = refs[1], refs[0]
+        for ref in refs:
+            ref.tell("go")
+        while len(ready) < 2:
+            await anyio.lowlevel.checkpoint()
+        both_handle.set()
+        reasons = [await ref.stopped() for ref in refs]
+        roots = [getattr(reason, "error", None) for reason in reasons]
+        assert any(isinstance(error, DeadlockDetected) for error in roots)
+        assert all(isinstance(error, DeadlockDetected | ActorDead) for error in roots)
+
+
+async def test_a_chain_without_a_circle_is_answered() -> None:
+    async with open_system() as system:
+        refs = [await system.spawn(Link()) for _ in range(5)]
+        assert await refs[0].ask(AskNext(tuple(refs[1:]))) == "end"
+
+
+async def test_a_circle_through_a_deferred_answer_is_none() -> None:
+    class Patient(Actor[str]):
+        """Owes the answer to "outer" to a child task, and asks whoever waits for it meanwhile."""
+
+        async def handle(self, message: str) -> Any:
+            if message == "outer":
+                reply = self.context.defer_reply()
+                self.context.start_soon(self.answer_later, reply)
+                return None
+            return await caller.ask("inner", timeout=60)
+
+        async def answer_later(self, reply: DeferredReply[str]) -> None:
+            await may_answer.wait()
+            reply.answer("outer answer")
+
+    class Caller(Actor[str]):
+        async def handle(self, message: str) -> Any:
+            return await patient.ask("outer") if message == "go" else "inner answer"
+
+    may_answer = anyio.Event()
+    async with open_system() as system, anyio.create_task_group() as group:
+        patient, caller = await system.spawn(Patient()), await system.spawn(Caller())
+        answers: list[Any] = []
+
+        async def ask(ref: ActorRef[str], message: str) -> None:
+            answers.append(await ref.ask(message))
+
+        group.start_soon(ask, caller, "go")
+        await anyio.wait_all_tasks_blocked()  # the caller waits for an answer that a child task will give
+        group.start_soon(ask, patient, "ask the caller")
+        await anyio.wait_all_tasks_blocked()  # the patient waits for the caller's next turn
+        assert answers == []
+        may_answer.set()
+        await anyio.wait_all_tasks_blocked()
+        assert sorted(answers) == ["inner answer", "outer answer"]
+
+
+async def test_an_ask_in_a_child_task_blocks_nobody_so_it_closes_no_circle() -> None:
+    class Asking(Actor[str]):
+        async def handle(self, message: str) -> Any:
+            if message == "question":
+                return "answer"
+            reply = self.context.defer_reply()
+
+            async def ask_and_answer() -> None:
+                reply.answer(await self.context.ref.ask("question"))
+
+            self.context.start_soon(ask_and_answer)
+            return None
+
+    async with open_system() as system:
+        ref = await system.spawn(Asking())
+        assert await ref.ask("go") == "answer"
+
+
+async def test_a_start_that_asks_its_spawner_is_told_so_at_once() -> None:
+    class Spawning(Actor[str]):
+        async def handle(self, message: str) -> Any:
+            return await self.context.system.spawn(AskingInStart(self.context.ref), name="child")
+
+    class AskingInStart(Actor[str]):
+        def __init__(self, spawner: ActorRef[str]) -> None:
+            self.spawner = spawner
+
+        async def on_start(self) -> None:
+            await self.spawner.ask("question")
+
+    async with open_system(clock=ManualClock()) as system:
+        ref = await system.spawn(Spawning(), name="spawner")
+        with pytest.raises(ActorDead) as caught:
+            await ref.ask("spawn")
+        assert cycle_in(caught.value) == ["child", "spawner", "child"]
+
+
+@pytest.mark.parametrize("wait", ["stopped", "stop_and_wait", "kill_and_wait", "drain_and_wait"])
+async def test_an_actor_that_waits_for_its_own_end_is_told_so(wait: str) -> None:
+    class SelfWaiting(Actor[str]):
+        async def handle(self, message: str) -> None:
+            await getattr(self.context.ref, message)()
+
+    async with open_system() as system:
+        ref = await system.spawn(SelfWaiting(), name="one")
+        with pytest.raises(ActorDead) as caught:
+            await ref.ask(wait)
+        assert cycle_in(caught.value) == ["one", "one"]
+
+
+async def test_an_asker_is_free_again_after_its_ask_was_cancelled() -> None:
+    class Impatient(Actor[str]):
+        async def handle(self, message: str) -> Any:
+            if message == "question":
+                return "answer"
+            with anyio.move_on_after(0):
+                await busy.ask("hang")
+            return "free"
+
+    class Busy(Actor[str]):
+        async def handle(self, message: str) -> Any:
+            if message == "hang":
+                await release.wait()
+                return None
+            return await impatient.ask("question")
+
+    release = anyio.Event()
+    async with open_system() as system:
+        impatient, busy = await system.spawn(Impatient()), await system.spawn(Busy())
+        assert await impatient.ask("go") == "free"
+        release.set()
+        assert await busy.ask("go") == "answer"
+
+
+# -- deadlines ---------------------------------------------------------------------------------------------------------
+
+
+async def test_an_ask_inside_an_ask_waits_no_longer_than_the_outer_one() -> None:
+    clock = ManualClock()
+
+    class Middle(Actor[str]):
+        async def handle(self, message: str) -> None:
+            try:
+                await silent.ask("question", timeout=100)
+            except AskTimeout as error:
+                timeouts.append(error.timeout)
+
+    class Silent(Actor[str]):
+        async def handle(self, message: str) -> None:
+            await anyio.Event().wait()
+
+    timeouts: list[float] = []
+    async with open_system(clock=clock) as system, anyio.create_task_group() as group:
+        middle, silent = await system.spawn(Middle()), await system.spawn(Silent())
+
+        async def ask() -> None:
+            with pytest.raises(AskTimeout):
+                await middle.ask("question", timeout=3)
+
+        group.start_soon(ask)
+        await anyio.wait_all_tasks_blocked()
+        clock.advance(3)
+        await anyio.wait_all_tasks_blocked()
+        assert timeouts == [3.0]
+        silent.kill()
+
+
+async def test_a_question_whose_deadline_passed_before_its_turn_is_never_handled() -> None:
+    clock, letters = ManualClock(), list[DeadLetter]()
+    async with open_system(clock=clock, on_dead_letter=letters.append) as system, anyio.create_task_group() as group:
+        handled: list[Any] = []
+        release = anyio.Event()
+
+        class Busy(Actor[str]):
+            async def handle(self, message: str) -> None:
+                handled.append(message)
+                if message == "first":
+                    await release.wait()
+
+        ref = await system.spawn(Busy())
+        ref.tell("first")
+
+        async def ask() -> None:
+            with pytest.raises(AskTimeout, match="handling str"):
+                await ref.ask("too late", timeout=1)
+
+        group.start_soon(ask)
+        await anyio.wait_all_tasks_blocked()
+        clock.advance(1)
+        await anyio.wait_all_tasks_blocked()
+        release.set()
+        await ref.ask("last")
+        assert handled == ["first", "last"]
+        assert [(letter.message, letter.reason) for letter in letters] == [("too late", DeadLetterReason.EXPIRED)]
+        assert system.late_replies == 0
+
+
+@pytest.mark.parametrize("passed", [0.5, 1.0, 2.0])
+async def test_a_message_with_a_deadline_is_handled_before_it_and_a_dead_letter_from_then_on(passed: float) -> None:
+    clock, letters, handled = ManualClock(), list[DeadLetter](), list[Any]()
+    release = anyio.Event()
+
+    class Busy(Actor[Any]):
+        async def handle(self, message: Any) -> None:
+            handled.append(message)
+            if message == "hold":
+                await release.wait()
+
+    async with open_system(clock=clock, on_dead_letter=letters.append) as system:
+        ref = await system.spawn(Busy())
+        ref.tell("hold")
+        ref.tell("told", expires_in=1.0)
+        await ref.send("sent", expires_in=1.0)
+        await anyio.to_thread.run_sync(lambda: ref.tell("from a thread", expires_in=1.0))
+        await anyio.wait_all_tasks_blocked()
+        clock.advance(passed)
+        release.set()
+        await ref.ask("last", timeout=60)
+        in_time, late = (
+            (["told", "sent", "from a thread"], []) if passed < 1 else ([], ["told", "sent", "from a thread"])
+        )
+        assert handled == ["hold", *in_time, "last"]
+        assert [letter.message for letter in letters] == late
+        assert {letter.reason for letter in letters} <= {DeadLetterReason.EXPIRED}

@@ -1,0 +1,300 @@
+"""Actors that will not end: what swallows its cancellation is given up, so that everybody else goes on."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import anyio
+import pytest
+from tests.actors.helpers import open_system
+
+from actwright_actors import (
+    Actor,
+    ActorDead,
+    ActorSystem,
+    ChildSpec,
+    ExitReason,
+    Killed,
+    Normal,
+    Shutdown,
+    StartFailed,
+    Supervisor,
+)
+from actwright_actors.testing import ManualClock, Probe
+
+pytestmark = pytest.mark.anyio
+
+
+async def swallow(release: anyio.Event) -> None:
+    """Wait for `release` under a shield, which is one way of not giving in."""
+    with anyio.CancelScope(shield=True):
+        await release.wait()
+
+
+class Stubborn(Actor[str]):
+    """Hangs, beyond cancellation, in the callback that it is told to."""
+
+    def __init__(self, where: str = "handle") -> None:
+        self.where = where
+        self.entered = anyio.Event()
+        self.release = anyio.Event()
+        self.handled: list[str] = []
+        self.stops: list[ExitReason] = []
+
+    async def on_start(self) -> None:
+        await self.hang_in("on_start")
+
+    async def handle(self, message: str) -> str:
+        self.handled.append(message)
+        await self.hang_in(message)
+        return message
+
+    async def on_stop(self, reason: ExitReason) -> None:
+        self.stops.append(reason)
+        await self.hang_in("on_stop")
+
+    async def hang_in(self, place: str) -> None:
+        if place == self.where:
+            self.entered.set()
+            await swallow(self.release)
+
+
+async def wait_and_advance(clock: ManualClock, *steps: float) -> None:
+    for seconds in steps:
+        clock.advance(seconds)
+        await anyio.wait_all_tasks_blocked()
+
+
+async def test_a_killed_handler_that_swallows_its_cancellation_is_given_up_after_stop_timeout() -> None:
+    clock = ManualClock()
+    async with open_system(clock=clock, stop_timeout=2) as system:
+        probe, stubborn = await Probe.start(system), Stubborn()
+        ref = await system.spawn(stubborn, name="stubborn")
+        ref.monitor(probe.ref)
+        ref.tell("handle")
+        ref.tell("never")
+        await stubborn.entered.wait()
+        ref.kill()
+        await wait_and_advance(clock, 1.9)
+        assert ref.is_alive
+        await wait_and_advance(clock, 0.1)
+        assert await probe.expect_down(ref) == Killed()
+        assert system.lookup("stubborn") is None
+        assert system.abandoned == 1
+        assert system.dead_letters == 1
+        stubborn.release.set()
+        await anyio.wait_all_tasks_blocked()
+        assert system.abandoned == 0
+        assert stubborn.handled == ["handle"]
+        assert stubborn.stops == [Killed()]  # late, but it ran
+        await probe.expect_none()
+
+
+async def test_an_asker_is_told_at_once_when_the_handler_is_given_up() -> None:
+    clock = ManualClock()
+    async with open_system(clock=clock, stop_timeout=2) as system, anyio.create_task_group() as group:
+        stubborn = Stubborn()
+        ref = await system.spawn(stubborn)
+        errors: list[BaseException] = []
+
+        async def ask() -> None:
+            with pytest.raises(ActorDead) as caught:
+                await ref.ask("handle", timeout=60)
+            errors.append(caught.value)
+
+        group.start_soon(ask)
+        await stubborn.entered.wait()
+        ref.kill()
+        await anyio.wait_all_tasks_blocked()
+        assert errors == []
+        await wait_and_advance(clock, 2)
+        assert len(errors) == 1
+        stubborn.release.set()
+
+
+async def test_a_start_that_swallows_its_cancellation_is_given_up_and_its_spawner_is_told() -> None:
+    clock, stubborn = ManualClock(), Stubborn("on_start")
+    async with open_system(clock=clock, stop_timeout=2) as system, anyio.create_task_group() as group:
+
+        async def spawn() -> None:
+            with pytest.raises(ActorDead):
+                await system.spawn(stubborn, name="stubborn")
+
+        group.start_soon(spawn)
+        await stubborn.entered.wait()
+        ref = system.lookup("stubborn")
+        assert ref is not None
+        ref.kill()
+        await wait_and_advance(clock, 2)
+        assert ref.exit_reason == Killed()
+        stubborn.release.set()
+        await anyio.wait_all_tasks_blocked()
+        assert stubborn.handled == []
+        assert stubborn.stops == [Killed()]  # it did start, so what it took is given back
+        assert ref.status == "dead"
+        assert system.abandoned == 0
+
+
+async def test_an_on_stop_that_swallows_its_cut_is_given_up_after_another_stop_timeout() -> None:
+    clock, stubborn = ManualClock(), Stubborn("on_stop")
+    async with open_system(clock=clock, stop_timeout=2) as system:
+        ref = await system.spawn(stubborn)
+        ref.stop()
+        await stubborn.entered.wait()
+        await wait_and_advance(clock, 2, 1.9)
+        assert ref.status == "stopping"
+        await wait_and_advance(clock, 0.1)
+        assert ref.exit_reason == Killed()
+        assert system.abandoned == 1
+        stubborn.release.set()
+
+
+async def test_an_ordered_stop_takes_stop_timeout_then_kills_then_gives_up() -> None:
+    clock, stubborn = ManualClock(), Stubborn()
+    async with anyio.create_task_group() as group:
+
+        async def run() -> None:
+            async with ActorSystem(clock=clock, stop_timeout=2) as system:
+                systems.append(system)
+                ref = await system.spawn(stubborn)
+                refs.append(ref)
+                ref.tell("handle")
+                await stubborn.entered.wait()
+
+        systems: list[ActorSystem] = []
+        refs: list[Any] = []
+        group.start_soon(run)
+        await stubborn.entered.wait()
+        await anyio.wait_all_tasks_blocked()
+        await wait_and_advance(clock, 2, 1.9)
+        assert refs[0].status == "running"
+        await wait_and_advance(clock, 0.1)
+        assert refs[0].exit_reason == Killed()
+        # The system now waits a last while for the abandoned task, which it cancelled once more.
+        await wait_and_advance(clock, 2)
+        assert systems[0].abandoned == 1
+        stubborn.release.set()
+
+
+async def test_a_system_closes_at_once_when_an_abandoned_task_gives_in_at_the_last_cancel() -> None:
+    clock, entered = ManualClock(), anyio.Event()
+
+    class SwallowsOnce(Actor[str]):
+        async def handle(self, message: str) -> None:
+            try:
+                entered.set()
+                await anyio.sleep_forever()
+            except anyio.get_cancelled_exc_class():
+                with anyio.CancelScope(shield=True):
+                    await given_up.wait()
+                raise
+
+    given_up = anyio.Event()
+    async with open_system(clock=clock, stop_timeout=2) as system:
+        ref = await system.spawn(SwallowsOnce())
+        ref.tell("handle")
+        await entered.wait()
+        ref.kill()
+        await wait_and_advance(clock, 2)
+        assert system.abandoned == 1
+        given_up.set()
+
+
+async def test_the_next_incarnation_is_out_of_reach_of_one_that_was_given_up() -> None:
+    clock, lives = ManualClock(), list[Stubborn]()
+
+    def make() -> Stubborn:
+        lives.append(Stubborn("handle" if not lives else "nowhere"))
+        return lives[-1]
+
+    async with open_system(clock=clock, stop_timeout=2) as system:
+        await system.spawn(Supervisor([ChildSpec("child", make)]))
+        ref = system.lookup("child")
+        assert ref is not None
+        ref.tell("handle")
+        await lives[0].entered.wait()
+        ref.tell("for the next life")
+        ref.kill()
+        await wait_and_advance(clock, 2)
+        assert await ref.ask("question", timeout=60) == "question"
+        zombie = lives[0]
+        zombie.context.timers.start("key", "from the dead", 1)
+        zombie.context.link(ref)
+        with pytest.raises(ActorDead):
+            zombie.context.start_soon(anyio.sleep_forever)
+        zombie.release.set()
+        await wait_and_advance(clock, 5)
+        assert zombie.handled == ["handle"]
+        assert zombie.stops == [Killed()]
+        assert lives[1].handled == ["for the next life", "question"]
+        assert ref.status == "running"
+
+
+async def test_the_child_tasks_of_an_actor_that_was_given_up_are_cancelled_and_abandoned() -> None:
+    clock, stubborn = ManualClock(), Stubborn()
+    async with open_system(clock=clock, stop_timeout=2) as system:
+        ref = await system.spawn(stubborn)
+        child = stubborn.context.start_soon(anyio.sleep_forever)
+        ref.tell("handle")
+        await stubborn.entered.wait()
+        ref.kill()
+        await wait_and_advance(clock, 2)
+        assert child.done
+        assert system.abandoned == 1  # the actor's own task
+        stubborn.release.set()
+
+
+async def test_a_second_kill_cuts_on_stop_and_the_actor_still_ends_once() -> None:
+    clock = ManualClock()
+
+    class Slow(Stubborn):
+        async def hang_in(self, place: str) -> None:
+            if place == "on_stop":
+                self.entered.set()
+                await anyio.sleep_forever()
+
+    slow = Slow()
+    async with open_system(clock=clock, stop_timeout=2) as system:
+        probe = await Probe.start(system)
+        ref = await system.spawn(slow)
+        ref.monitor(probe.ref)
+        ref.stop()
+        await slow.entered.wait()
+        ref.kill()
+        assert await probe.expect_down(ref) == Killed()
+        assert slow.stops == [Normal()]
+        await wait_and_advance(clock, 10)
+        await probe.expect_none()
+        assert len(system.timers) == 0
+
+
+async def test_a_block_left_with_a_hanging_actor_ends_although_nobody_moves_its_clock() -> None:
+    class Hanging(Actor[str]):
+        async def handle(self, message: str) -> None:
+            entered.set()
+            await anyio.sleep_forever()
+
+    entered = anyio.Event()
+    with anyio.fail_after(20):
+        async with ActorSystem(clock=ManualClock(), stop_timeout=0.01) as system:
+            ref = await system.spawn(Hanging())
+            ref.tell("hang")
+            await entered.wait()
+    assert ref.exit_reason == Killed()
+
+
+async def test_a_start_killed_by_a_stop_that_took_too_long_is_killed_not_failed() -> None:
+    clock, started = ManualClock(), anyio.Event()
+
+    class SlowStart(Actor[str]):
+        async def on_start(self) -> None:
+            started.set()
+            await anyio.sleep_forever()
+
+    async with open_system(clock=clock) as system:
+        ref = system.spawn_soon(SlowStart(), stop_timeout=1)
+        await started.wait()
+        ref.kill()
+        reason = await ref.stopped()
+        assert reason == Killed()
+        assert not isinstance(reason, StartFailed | Shutdown)
