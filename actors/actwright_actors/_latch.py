@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import anyio
+from actwright_actors import _backend
 
 __all__ = ["Latch"]
 
 
 class Latch:
-    """A one-shot event whose loop primitive is made by the first waiter, so an unwatched one costs nothing."""
+    """A one-shot event whose loop primitives are made by its waiters, so an unwatched one costs nothing."""
 
-    __slots__ = ("_event", "_is_set")
+    __slots__ = ("_is_set", "_waiting")
 
     def __init__(self) -> None:
         self._is_set = False
-        self._event: anyio.Event | None = None
+        self._waiting: list[_backend.Wake] | None = None
 
     def is_set(self) -> bool:
         return self._is_set
@@ -22,13 +22,24 @@ class Latch:
     def set(self) -> None:
         """Set it for good and wake every waiter. Only in the loop's thread."""
         self._is_set = True
-        event, self._event = self._event, None  # not kept: on asyncio an event is close to a kilobyte
-        if event is not None:
-            event.set()
+        waiting, self._waiting = self._waiting, None
+        for wake in waiting or ():
+            wake.set()
 
     async def wait(self) -> None:
         """Wait until it is set; at once, without a checkpoint, if it is."""
-        if not self._is_set:
-            if self._event is None:
-                self._event = anyio.Event()
-            await self._event.wait()
+        if self._is_set:
+            return
+        wake = _backend.make_wake()
+        if self._waiting is None:
+            self._waiting = []
+        self._waiting.append(wake)
+        try:
+            await wake.wait()
+        except BaseException:
+            self._forget(wake)
+            raise
+
+    def _forget(self, wake: _backend.Wake) -> None:
+        if self._waiting is not None:
+            self._waiting.remove(wake)

@@ -11,6 +11,7 @@ from typing import Any, Self, TypeVar
 from actwright_actors import _backend
 from actwright_actors._cell import Cell
 from actwright_actors._kernel import Kernel
+from actwright_actors._observer import look_at
 from actwright_actors._runner import run_actor, run_child
 from actwright_actors._timer_heap import TimerHeap
 from actwright_actors.actor import Actor
@@ -23,7 +24,7 @@ from actwright_actors.instrument import Instrument
 from actwright_actors.mailbox import MailboxOptions
 from actwright_actors.ref import ActorRef
 from actwright_actors.timers import Timers
-from actwright_actors.tree import SystemInfo, look_at
+from actwright_actors.tree import SystemInfo
 from actwright_actors.waiting import wait_through
 
 __all__ = ["ActorSystem"]

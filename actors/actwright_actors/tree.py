@@ -3,32 +3,23 @@
 from __future__ import annotations
 
 import os
-import reprlib
 import signal
 import sys
 import threading
 import traceback
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from time import perf_counter
 from types import FrameType
 from typing import TYPE_CHECKING, Final
 
-from actwright_actors._messages import IDLE, content
-
 if TYPE_CHECKING:
-    from actwright_actors._cell import Cell
-    from actwright_actors._kernel import Kernel
     from actwright_actors.ref import Status
     from actwright_actors.system import ActorSystem
 
 __all__ = ["ActorInfo", "SystemInfo", "dump_on_signal"]
 
 _STANDARD_ERROR: Final = 2
-
-_short = reprlib.Repr()
-_short.maxother = _short.maxstring = 80
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,44 +69,6 @@ class SystemInfo:
         counts = f"{self.dead_letters} dead letters, {self.late_replies} late replies, {self.abandoned} abandoned tasks"
         head = f"{self.name}: {_count(self.actors)} actors, {counts}, {self.timers} timers"
         return "\n".join([head, *_branches(self.actors)])
-
-
-def look_at(kernel: Kernel) -> SystemInfo:
-    """What `ActorSystem.tree()` returns."""
-    children: dict[int, list[Cell]] = {}
-    for cell in list(kernel.cells.values()):
-        children.setdefault(id(cell.keeper), []).append(cell)
-    return SystemInfo(
-        name=kernel.name,
-        actors=_infos(children.get(id(None), ()), children),
-        dead_letters=kernel.dead_letters,
-        late_replies=kernel.late_replies,
-        abandoned=len(kernel.abandoned),
-        timers=len(kernel.timers),
-    )
-
-
-def _infos(cells: Iterable[Cell], children: dict[int, list[Cell]]) -> tuple[ActorInfo, ...]:
-    return tuple(_info(cell, _infos(children.get(id(cell.life.actor), ()), children)) for cell in cells)
-
-
-def _info(cell: Cell, children: tuple[ActorInfo, ...]) -> ActorInfo:
-    life = cell.life
-    current, waits_for = life.current, life.waits_for  # read once: another thread may look
-    return ActorInfo(
-        name=cell.name,
-        kind=type(life.actor).__name__,
-        status=cell.status,
-        mailbox_length=len(cell.mailbox),
-        mailbox_peak=cell.mailbox.peak,
-        handled=cell.handled,
-        restarts=cell.restarts,
-        child_tasks=len(life.children),
-        current=None if current is IDLE else _short.repr(content(current)),
-        current_seconds=None if current is IDLE else perf_counter() - life.busy_since,
-        waits_for=None if waits_for is None else waits_for.name,
-        children=children,
-    )
 
 
 # -- the drawing -------------------------------------------------------------------------------------------------------

@@ -26,9 +26,12 @@ async def wait_through(
     try:
         while True:
             try:
-                # Shielded only once cancelled. A native cancel breaks even a shield, hence the loop.
-                with anyio.CancelScope(shield=first is not None):
+                if first is None:
                     await wait()
+                else:
+                    # A native cancel breaks even a shield, hence the loop.
+                    with anyio.CancelScope(shield=True):
+                        await wait()
                 break
             except (Exception, GeneratorExit):
                 raise
