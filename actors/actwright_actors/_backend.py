@@ -167,11 +167,6 @@ def wake_maker() -> Callable[[], Wake]:
     return partial(_FutureWake, asyncio.get_running_loop().create_future)
 
 
-def make_wake() -> Wake:
-    """A wake-up for the loop that runs here."""
-    return wake_maker()()
-
-
 def task_identifier() -> Callable[[], object]:
     """A function that tells, in a task of the loop that runs here, which task that is: a hashable object."""
     if current_backend() == "trio":

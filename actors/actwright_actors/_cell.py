@@ -80,7 +80,7 @@ class Cell:
         self.handled = 0
         self.restarts = 0
         self.exit_reason: ExitReason | None = None
-        self.stopped = Latch()
+        self.stopped = Latch(kernel.make_wake)
         """Set when it is dead for good."""
         self._watchers: dict[Hashable, Callable[[Down], object]] | None = None
         self._links: dict[Cell, None] | None = None

@@ -68,7 +68,7 @@ class Incarnation:
         self.actor = actor
         self.status: Literal["starting", "running", "stopping", "ended"] = "starting"
         self.scope = anyio.CancelScope()
-        self.settled = Latch()
+        self.settled = Latch(cell.kernel.make_wake)
         """Set when `on_start` has succeeded, or never will."""
         self.has_started = False
         """`on_start` has returned, so `on_stop` is due."""
@@ -176,7 +176,7 @@ class Incarnation:
         """Wait until this life, not the actor, is over."""
         if self.status != "ended":
             if self._over is None:
-                self._over = Latch()
+                self._over = Latch(self.cell.kernel.make_wake)
             await self._over.wait()
 
     def report(self, reason: ExitReason) -> None:
@@ -316,7 +316,7 @@ class Incarnation:
         self.cell.kernel.require_loop_thread("ActorContext.start_soon")
         if self.status not in ("starting", "running"):
             raise ActorDead(self.cell.ref, self.reason)
-        ended = Latch()
+        ended = Latch(self.cell.kernel.make_wake)
         child = ChildTask(self, ended)
         self.cell.kernel.start_task(run_child, self, child, ended, async_fn, args, name=self.cell.name, context=context)
         self.children[child] = None

@@ -81,7 +81,7 @@ class Kernel:
         self._spawned = 0
         self._call_soon = _backend.thread_safe_caller()
         self._block = anyio.CancelScope()
-        self._opened, self._closing, self._closed = Latch(), Latch(), Latch()
+        self._opened, self._closing, self._closed = (Latch(self.make_wake) for _ in range(3))
         self._none_abandoned: Latch | None = None
 
     # -- from the beginning to the end -----------------------------------------------------------------------------
@@ -160,7 +160,7 @@ class Kernel:
         """Cancel what was abandoned, and wait, but not for ever, since it may swallow that."""
         if not self.abandoned:
             return
-        self._none_abandoned = none_left = Latch()
+        self._none_abandoned = none_left = Latch(self.make_wake)
         for one in list(self.abandoned):
             one.cancel()
         timer = self.timers.call_later(self.stop_timeout, none_left.set)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from actwright_actors import _backend
+from collections.abc import Callable
+
+from actwright_actors._backend import Wake
 
 __all__ = ["Latch"]
 
@@ -10,11 +12,12 @@ __all__ = ["Latch"]
 class Latch:
     """A one-shot event whose loop primitives are made by its waiters, so an unwatched one costs nothing."""
 
-    __slots__ = ("_is_set", "_waiting")
+    __slots__ = ("_is_set", "_make_wake", "_waiting")
 
-    def __init__(self) -> None:
+    def __init__(self, make_wake: Callable[[], Wake]) -> None:
         self._is_set = False
-        self._waiting: list[_backend.Wake] | None = None
+        self._make_wake = make_wake
+        self._waiting: list[Wake] | None = None
 
     def is_set(self) -> bool:
         return self._is_set
@@ -30,7 +33,7 @@ class Latch:
         """Wait until it is set; at once, without a checkpoint, if it is."""
         if self._is_set:
             return
-        wake = _backend.make_wake()
+        wake = self._make_wake()
         if self._waiting is None:
             self._waiting = []
         self._waiting.append(wake)
@@ -40,6 +43,6 @@ class Latch:
             self._forget(wake)
             raise
 
-    def _forget(self, wake: _backend.Wake) -> None:
+    def _forget(self, wake: Wake) -> None:
         if self._waiting is not None:
             self._waiting.remove(wake)

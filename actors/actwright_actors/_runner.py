@@ -150,7 +150,7 @@ async def end_children(life: Incarnation, reason: ExitReason) -> ExitReason:
     """Cancel the child tasks and wait for their end; after `stop_timeout`, abandon those that are left."""
     if not life.children:
         return reason
-    gone = life.children_gone = Latch()
+    gone = life.children_gone = Latch(life.cell.kernel.make_wake)
     children = list(life.children)
     for child in children:
         child.cancel()
