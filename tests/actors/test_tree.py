@@ -135,8 +135,8 @@ async def test_the_drawing_shows_the_shape_and_leaves_out_what_is_nought() -> No
         await anyio.wait_all_tasks_blocked()
         assert str(system.tree()) == textwrap.dedent("""\
             shop: 5 actors, 0 dead letters, 0 late replies, 0 abandoned tasks, 0 timers
-            ├── outer (Supervisor)  running  mailbox 0, peak 0  handled 2
-            │   ├── inner (Supervisor)  running  mailbox 0, peak 0  handled 1
+            ├── outer (Supervisor)  running  mailbox 0, peak 0  handled 0
+            │   ├── inner (Supervisor)  running  mailbox 0, peak 0  handled 0
             │   │   └── leaf (Worker)  running  mailbox 0, peak 0  handled 0
             │   └── last (Worker)  running  mailbox 0, peak 0  handled 0
             └── free (Worker)  running  mailbox 0, peak 0  handled 0""")
