@@ -29,6 +29,7 @@ from actwright_actors.errors import NameTaken, SystemClosed, WrongThread
 from actwright_actors.groups import Groups
 from actwright_actors.instrument import Instrument
 from actwright_actors.mailbox import MailboxOptions
+from actwright_actors.port import Port
 from actwright_actors.ref import ActorRef
 from actwright_actors.waiting import wait_through
 
@@ -74,6 +75,7 @@ class Kernel:
         self.groups = Groups(self.require_loop_thread)
         self.late_replies = 0
         self.dead_letters = 0
+        self.dead_letter_stream: Port[DeadLetter] = Port()
         self.is_open = False
         self.interrupted: KeyboardInterrupt | None = None
         """The first one that escaped from an actor, a timer or a posted function."""
@@ -226,6 +228,8 @@ class Kernel:
             self._on_dead_letter(letter)
         except Exception as error:
             self.log_escaped("on_dead_letter raised.", error)
+        if not isinstance(message, DeadLetter):  # of a subscriber that takes no more: it would go round and round
+            self.dead_letter_stream.publish(letter)
 
     def abandoned_ended(self, one: ChildTask | Incarnation, error: BaseException | None) -> None:
         """The task of `one` has ended after all, if it was abandoned; nobody else will hear of it."""

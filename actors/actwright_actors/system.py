@@ -16,12 +16,13 @@ from actwright_actors._runner import run_actor, run_child
 from actwright_actors._timer_heap import TimerHeap
 from actwright_actors.actor import Actor
 from actwright_actors.clock import Clock, SystemClock
-from actwright_actors.dead_letters import DeadLetterHandler, log_dead_letter
+from actwright_actors.dead_letters import DeadLetter, DeadLetterHandler, log_dead_letter
 from actwright_actors.errors import ActorDead, SystemClosed, WrongThread
 from actwright_actors.exit import Killed, StartFailed
 from actwright_actors.groups import Groups
 from actwright_actors.instrument import Instrument
 from actwright_actors.mailbox import MailboxOptions
+from actwright_actors.port import Port
 from actwright_actors.ref import ActorRef
 from actwright_actors.timers import Timers
 from actwright_actors.tree import SystemInfo
@@ -191,6 +192,11 @@ class ActorSystem:
     def dead_letters(self) -> int:
         """How many messages nobody handled."""
         return 0 if self._kernel is None else self._kernel.dead_letters
+
+    @property
+    def dead_letter_stream(self) -> Port[DeadLetter]:
+        """Where actors subscribe to the DeadLetters that are yet to come."""
+        return self._opened().dead_letter_stream
 
     @property
     def late_replies(self) -> int:
