@@ -198,6 +198,10 @@ class Cell:
             if one._links is not None:
                 one._links.pop(two, None)
 
+    def links(self) -> list[ActorRef[Any]]:
+        """Whom its incarnation is linked to."""
+        return [partner.ref for partner in self._links or ()]
+
     def _break_links(self, reason: ExitReason) -> None:
         for partner in list(self._links or ()):
             self.unlink(partner.ref)

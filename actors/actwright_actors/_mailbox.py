@@ -141,9 +141,13 @@ class Mailbox:
         self.is_closed = False
         self._system = deque(filter(keep, self._system or ()))
 
+    def items(self) -> list[Any]:
+        """What waits, the system lane first."""
+        return [*(self._system or ()), *self._user]
+
     def clear(self) -> list[Any]:
         """Take everything out, the system lane first."""
-        left = [*(self._system or ()), *self._user]
+        left = self.items()
         self._system = None
         self._user.clear()
         return left

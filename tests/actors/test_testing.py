@@ -8,6 +8,7 @@ import anyio
 import pytest
 from tests.actors.helpers import Worker, open_system
 
+from actwright_actors import DeadLetter
 from actwright_actors.testing import ManualClock, Probe, assert_no_dead_letters
 
 pytestmark = pytest.mark.anyio
@@ -74,8 +75,48 @@ async def test_a_probe_objects_to_the_down_of_another_actor() -> None:
             await probe.expect_down(one)
 
 
+async def test_a_probe_compares_the_next_message_and_objects_to_another() -> None:
+    async with open_system() as system:
+        probe = await Probe.start(system)
+        probe.ref.tell((1, "one"))
+        probe.ref.tell((2, "two"))
+        await probe.expect_message((1, "one"))
+        with pytest.raises(AssertionError, match=r"Expected \(2, 'zwei'\), got \(2, 'two'\)"):
+            await probe.expect_message((2, "zwei"))
+        with pytest.raises(AssertionError, match="Expected 3, but nothing came within"):
+            await probe.expect_message(3, timeout=0.01)
+
+
+async def test_two_who_wait_for_a_probe_get_a_message_each() -> None:
+    async with open_system() as system:
+        probe, got = await Probe.start(system), list[int]()
+
+        async def wait() -> None:
+            got.append(await probe.expect(int))
+
+        async with anyio.create_task_group() as tg:
+            tg.start_soon(wait)
+            tg.start_soon(wait)
+            await anyio.wait_all_tasks_blocked()
+            probe.ref.tell(1)
+            probe.ref.tell(2)
+        assert sorted(got) == [1, 2]
+
+
 async def test_no_dead_letters_means_none() -> None:
     async with open_system() as system:
         ref = await system.spawn(Worker())
         await ref.ask("read")
         assert_no_dead_letters(system)
+
+
+async def test_lost_mail_is_listed_if_it_was_recorded_and_counted_if_not() -> None:
+    letters: list[DeadLetter] = []
+    async with open_system(on_dead_letter=letters.append) as system:
+        ref = await system.spawn(Worker(), name="reader")
+        await ref.stop_and_wait()
+        ref.tell("late")
+        with pytest.raises(AssertionError, match="had 1 dead letters; to see them"):
+            assert_no_dead_letters(system)
+        with pytest.raises(AssertionError, match="had 1 dead letters:\n  'late' to 'reader': the actor was dead"):
+            assert_no_dead_letters(system, letters)
