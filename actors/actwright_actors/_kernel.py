@@ -208,6 +208,18 @@ class Kernel:
             _backend.remember_event_loop(context)  # a posted function starts tasks too, and it may come from a thread
             context.run(partial(self._group.start_soon, async_fn, *args, name=name))
 
+    def reraise_if_closed(self, error: BaseException, task: object) -> None:
+        """Let a GeneratorExit pass that means that the loop was torn down under `task`, whose coroutine is being closed
+        and must not await again. One that code in a running task raised is a crash like any other."""
+        if isinstance(error, GeneratorExit) and not self._is_running(task):
+            raise error
+
+    def _is_running(self, task: object) -> bool:
+        try:
+            return self.current_task() is task
+        except RuntimeError:  # no loop runs in this thread
+            return False
+
     def waiting_life(self) -> Incarnation | None:
         """The incarnation whose own task the caller is, if it is one's."""
         return self.lives.get(self.current_task())

@@ -44,13 +44,13 @@ async def run_actor(life: Incarnation) -> None:
     task = kernel.current_task()
     kernel.lives[task] = life
     try:
-        reason = await live(life)
+        reason = await live(life, task)
         life.unwound()
         if life.status != "ended":  # it is, if it was given up
             life.status = "stopping"
         reason = await end_children(life, reason)
         if life.has_started:
-            reason = await call_on_stop(life, reason)
+            reason = await call_on_stop(life, reason, task)
         life.report(reason)
         life.end(reason)
     finally:
@@ -58,7 +58,7 @@ async def run_actor(life: Incarnation) -> None:
         kernel.abandoned_ended(life, None)
 
 
-async def live(life: Incarnation) -> ExitReason:
+async def live(life: Incarnation, task: object) -> ExitReason:
     """Start, handle messages until something ends it, and say what that was."""
     try:
         with life.scope:
@@ -66,9 +66,8 @@ async def live(life: Incarnation) -> ExitReason:
                 await life.actor.on_start()
                 life.mark_running()
                 return await handle_messages(life)
-    except GeneratorExit:
-        raise  # the loop was torn down under us: a coroutine being closed must not await again
     except BaseException as error:
+        life.cell.kernel.reraise_if_closed(error, task)
         return classify(life, error)
     return reason_of_abort(life)
 
@@ -170,7 +169,7 @@ async def end_children(life: Incarnation, reason: ExitReason) -> ExitReason:
     return reason if reason.is_abnormal or life.abort_reason is None else life.abort_reason
 
 
-async def call_on_stop(life: Incarnation, reason: ExitReason) -> ExitReason:
+async def call_on_stop(life: Incarnation, reason: ExitReason, task: object) -> ExitReason:
     """Call `on_stop` under a shield with a deadline, and say how that changes the reason."""
     actor, name = life.actor, life.cell.name
     if type(actor).on_stop is DEFAULT_ON_STOP:
@@ -180,9 +179,8 @@ async def call_on_stop(life: Incarnation, reason: ExitReason) -> ExitReason:
     try:
         with scope:
             await actor.on_stop(reason)
-    except GeneratorExit:
-        raise
     except BaseException as error:
+        life.cell.kernel.reraise_if_closed(error, task)
         if not reason.is_abnormal:
             return Crashed(error)
         logger.error("on_stop of actor %r raised, which had ended already: %s.", name, reason, exc_info=error)
@@ -203,12 +201,13 @@ async def run_child(
 ) -> None:
     """The task of one child. Never raises: what escapes is reported to its actor."""
     escaped: BaseException | None = None
+    kernel = life.cell.kernel
+    task = kernel.current_task()
     try:
         with child.scope:
             await async_fn(*args)
-    except GeneratorExit:
-        raise
     except BaseException as error:
+        kernel.reraise_if_closed(error, task)
         is_cancel = isinstance(error, anyio.get_cancelled_exc_class())
         if not is_cancel or _backend.escaped_cancellation_is_forged(child.scope):
             escaped = error

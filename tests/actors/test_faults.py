@@ -1,0 +1,275 @@
+"""Whatever escapes from whichever callback: one Down with a reason, and a system that closes."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import gc
+from collections import Counter
+from collections.abc import Callable
+from typing import Any
+
+import anyio
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tests.actors.helpers import open_system
+
+from actwright_actors import (
+    Actor,
+    ActorDead,
+    ActorRef,
+    ActorSystem,
+    ChildSpec,
+    Crashed,
+    DeadLetter,
+    ExitReason,
+    StartFailed,
+    Supervisor,
+)
+
+pytestmark = pytest.mark.anyio
+
+ERRORS: dict[str, Callable[[], BaseException]] = {
+    "ValueError": lambda: ValueError("boom"),
+    "SystemExit": lambda: SystemExit(3),
+    "KeyboardInterrupt": KeyboardInterrupt,
+    "forged CancelledError": asyncio.CancelledError,
+    "ExceptionGroup": lambda: ExceptionGroup("several", [ValueError("boom"), OSError("bang")]),
+    "BaseExceptionGroup": lambda: BaseExceptionGroup("several", [SystemExit(3), ValueError("boom")]),
+    "GeneratorExit": GeneratorExit,
+    "StopAsyncIteration": StopAsyncIteration,
+}
+
+CALLBACKS = ["on_start", "handle", "handle an ask", "on_stop", "child task"]
+
+
+class Failing(Actor[str]):
+    """Raises `error` in the callback that it is told to."""
+
+    def __init__(self, where: str, error: BaseException) -> None:
+        self.where = where
+        self.error = error
+
+    async def on_start(self) -> None:
+        self.fail_in("on_start")
+
+    async def handle(self, message: str) -> None:
+        if message == "child task":
+            self.context.start_soon(self.child)
+        self.fail_in(message)
+
+    async def on_stop(self, reason: ExitReason) -> None:
+        self.fail_in("on_stop")
+
+    async def child(self) -> None:
+        raise self.error
+
+    def fail_in(self, place: str) -> None:
+        if place == self.where != "child task":
+            raise self.error
+
+
+async def provoke(system: ActorSystem, where: str, ref: ActorRef[str]) -> None:
+    match where:
+        case "on_start":
+            pass
+        case "on_stop":
+            ref.stop()
+        case "handle an ask":
+            with contextlib.suppress(ActorDead):
+                await ref.ask(where)
+        case _:
+            ref.tell(where)
+
+
+async def raised_by_spawn(system: ActorSystem, actor: Actor[Any]) -> BaseException | None:
+    try:
+        await system.spawn(actor)
+    except BaseException as error:
+        return error
+    return None
+
+
+def expects_interrupt(error: BaseException) -> contextlib.AbstractContextManager[object]:
+    """A KeyboardInterrupt is the system's to raise, wherever it struck."""
+    return pytest.raises(KeyboardInterrupt) if isinstance(error, KeyboardInterrupt) else contextlib.nullcontext()
+
+
+@pytest.mark.parametrize("make_error", ERRORS.values(), ids=ERRORS)
+@pytest.mark.parametrize("where", CALLBACKS)
+async def test_whatever_escapes_from_a_callback_is_one_down_with_it_as_the_reason(
+    where: str, make_error: Callable[[], BaseException]
+) -> None:
+    error = make_error()
+    downs: list[ExitReason] = []
+
+    class Watcher(Actor[Any]):
+        async def handle(self, message: Any) -> None:
+            downs.append(message.reason)
+
+    with expects_interrupt(error):
+        async with open_system() as system:
+            watcher = await system.spawn(Watcher())
+            bystander = await system.spawn(Failing("nowhere", error))
+            ref = system.spawn_soon(Failing(where, error), name="failing")
+            ref.monitor(watcher)
+            with anyio.CancelScope(shield=True):  # an interrupt cancels the block
+                await provoke(system, where, ref)
+                await ref.stopped()
+                await anyio.wait_all_tasks_blocked()
+                assert system.lookup("failing") is None
+                if not isinstance(error, KeyboardInterrupt):
+                    await bystander.ask("still here")
+    assert downs == [StartFailed(error) if where == "on_start" else Crashed(error)]
+
+
+@pytest.mark.parametrize("make_error", ERRORS.values(), ids=ERRORS)
+async def test_whatever_on_start_raises_is_raised_by_spawn(make_error: Callable[[], BaseException]) -> None:
+    error = make_error()
+    with expects_interrupt(error):
+        async with open_system() as system:
+            with anyio.CancelScope(shield=True):
+                assert await raised_by_spawn(system, Failing("on_start", error)) is error
+
+
+@pytest.mark.parametrize("make_error", ERRORS.values(), ids=ERRORS)
+@pytest.mark.parametrize("where", ["timer", "posted function"])
+async def test_whatever_escapes_from_a_timer_or_a_posted_function_is_logged_and_the_next_one_runs(
+    where: str, make_error: Callable[[], BaseException], caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail() -> None:
+        raise error
+
+    error = make_error()
+    next_ran = anyio.Event()
+    with expects_interrupt(error):
+        async with open_system() as system:
+            for fn in (fail, next_ran.set):
+                if where == "timer":
+                    system.timers.call_later(0, fn)
+                else:
+                    system.post(fn)
+            with anyio.CancelScope(shield=True):
+                await next_ran.wait()
+    assert [record.exc_info[1] for record in caplog.records if record.exc_info] == [error]
+
+
+@pytest.mark.parametrize("make_error", ERRORS.values(), ids=ERRORS)
+@pytest.mark.parametrize("when", ["first start", "restart"])
+async def test_whatever_a_factory_raises_is_a_failed_start(when: str, make_error: Callable[[], BaseException]) -> None:
+    def make() -> Failing:
+        made.append(None)
+        if when == "first start" or len(made) == 2:
+            raise error
+        return Failing("nowhere", error)
+
+    error = make_error()
+    made: list[None] = []
+    with expects_interrupt(error):
+        async with open_system() as system:
+            supervisor = Supervisor([ChildSpec("child", make)], intensity=5)
+            with anyio.CancelScope(shield=True):
+                if when == "first start":
+                    assert await raised_by_spawn(system, supervisor) is error
+                    assert system.lookup("child") is None
+                else:
+                    await system.spawn(supervisor)
+                    child = system.lookup("child")
+                    assert child is not None
+                    child.kill()
+                    await anyio.wait_all_tasks_blocked()
+                    assert len(made) == (2 if isinstance(error, KeyboardInterrupt) else 3)
+
+
+def test_actors_of_a_loop_that_is_closed_under_them_are_torn_down_in_silence(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async def leave_running() -> None:
+        system = ActorSystem()
+        await system.__aenter__()
+        for where in ("handle", "on_stop", "child task"):
+            ref = await system.spawn(Hanging(where))
+            ref.tell(where)
+            if where == "on_stop":
+                ref.stop()
+        await anyio.wait_all_tasks_blocked()
+
+    class Hanging(Failing):
+        def __init__(self, where: str) -> None:
+            super().__init__(where, ValueError("not raised"))
+
+        async def handle(self, message: str) -> None:
+            self.context.start_soon(anyio.sleep_forever)
+            await self.hang_in(message)
+
+        async def on_stop(self, reason: ExitReason) -> None:
+            await self.hang_in("on_stop")
+
+        async def hang_in(self, place: str) -> None:
+            if place == self.where:
+                await anyio.sleep_forever()
+
+    loop = asyncio.new_event_loop()
+    loop.run_until_complete(leave_running())
+    loop.close()
+    del loop
+    # A coroutine that awaits while it is closed is a RuntimeError that nobody can catch, which fails the test.
+    gc.collect()
+    assert {record.name for record in caplog.records} <= {"asyncio"}  # "Task was destroyed but it is pending!"
+
+
+# -- no message is lost ------------------------------------------------------------------------------------------------
+
+
+class Diligent(Actor[int]):
+    """Notes each message before and after a checkpoint."""
+
+    begun: list[int]
+    done: list[int]
+
+    def __init__(self, begun: list[int], done: list[int]) -> None:
+        self.begun, self.done = begun, done
+
+    async def handle(self, message: int) -> None:
+        self.begun.append(message)
+        await anyio.lowlevel.checkpoint()
+        self.done.append(message)
+
+
+STEPS = st.lists(st.sampled_from(["tell", "signal", "kill", "yield"]), max_size=30)
+
+
+@given(steps=STEPS, is_supervised=st.booleans())
+@settings(max_examples=60)
+async def test_a_message_is_handled_once_or_a_dead_letter_whenever_its_receiver_is_cancelled(
+    steps: list[str], is_supervised: bool
+) -> None:
+    begun, done, letters = list[int](), list[int](), list[int]()
+
+    def keep(letter: DeadLetter) -> None:
+        letters.append(letter.message)
+
+    async with open_system(on_dead_letter=keep) as system:
+        if is_supervised:
+            spec = ChildSpec("child", lambda: Diligent(begun, done))
+            await system.spawn(Supervisor([spec], intensity=1_000))
+        else:
+            await system.spawn(Diligent(begun, done), name="child")
+        ref = system.lookup("child")
+        assert ref is not None
+        sent: list[int] = []
+        for number, step in enumerate(steps):
+            match step:
+                case "yield":
+                    await anyio.lowlevel.checkpoint()
+                case "kill":
+                    ref.kill()
+                case _:
+                    sent.append(number)
+                    (ref.tell if step == "tell" else ref.signal)(number)
+        await anyio.wait_all_tasks_blocked()
+    assert Counter(begun) + Counter(letters) == Counter(sent)
+    assert set(done) <= set(begun)
+    if is_supervised:
+        assert letters == []  # the next incarnation takes what is left
