@@ -58,6 +58,7 @@ class Incarnation:
         "scope",
         "settled",
         "status",
+        "task",
         "waits_for",
     )
 
@@ -72,6 +73,8 @@ class Incarnation:
         """Set when `on_start` has succeeded, or never will."""
         self.has_started = False
         """`on_start` has returned, so `on_stop` is due."""
+        self.task: object = None
+        """The task that runs it; None in a test kit, where the test's does."""
         self.abort_reason: ExitReason | None = None
         self.reason: ExitReason | None = None
         """Why it ended; set once."""

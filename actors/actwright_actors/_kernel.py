@@ -208,10 +208,10 @@ class Kernel:
             _backend.remember_event_loop(context)  # a posted function starts tasks too, and it may come from a thread
             context.run(partial(self._group.start_soon, async_fn, *args, name=name))
 
-    def reraise_if_closed(self, error: BaseException, task: object) -> None:
+    def reraise_if_closed(self, error: BaseException, task: object | None) -> None:
         """Let a GeneratorExit pass that means that the loop was torn down under `task`, whose coroutine is being closed
         and must not await again. One that code in a running task raised is a crash like any other."""
-        if isinstance(error, GeneratorExit) and not self._is_running(task):
+        if isinstance(error, GeneratorExit) and task is not None and not self._is_running(task):
             raise error
 
     def _is_running(self, task: object) -> bool:

@@ -41,24 +41,24 @@ DEFAULT_ON_STOP: Final = Actor[Any].on_stop
 async def run_actor(life: Incarnation) -> None:
     """One incarnation. Never raises."""
     kernel = life.cell.kernel
-    task = kernel.current_task()
-    kernel.lives[task] = life
+    life.task = kernel.current_task()
+    kernel.lives[life.task] = life
     try:
-        reason = await live(life, task)
+        reason = await live(life)
         life.unwound()
         if life.status != "ended":  # it is, if it was given up
             life.status = "stopping"
         reason = await end_children(life, reason)
         if life.has_started:
-            reason = await call_on_stop(life, reason, task)
+            reason = await call_on_stop(life, reason)
         life.report(reason)
         life.end(reason)
     finally:
-        del kernel.lives[task]
+        del kernel.lives[life.task]
         kernel.abandoned_ended(life, None)
 
 
-async def live(life: Incarnation, task: object) -> ExitReason:
+async def live(life: Incarnation) -> ExitReason:
     """Start, handle messages until something ends it, and say what that was."""
     try:
         with life.scope:
@@ -67,7 +67,7 @@ async def live(life: Incarnation, task: object) -> ExitReason:
                 life.mark_running()
                 return await handle_messages(life)
     except BaseException as error:
-        life.cell.kernel.reraise_if_closed(error, task)
+        life.cell.kernel.reraise_if_closed(error, life.task)
         return classify(life, error)
     return reason_of_abort(life)
 
@@ -169,7 +169,7 @@ async def end_children(life: Incarnation, reason: ExitReason) -> ExitReason:
     return reason if reason.is_abnormal or life.abort_reason is None else life.abort_reason
 
 
-async def call_on_stop(life: Incarnation, reason: ExitReason, task: object) -> ExitReason:
+async def call_on_stop(life: Incarnation, reason: ExitReason) -> ExitReason:
     """Call `on_stop` under a shield with a deadline, and say how that changes the reason."""
     actor, name = life.actor, life.cell.name
     if type(actor).on_stop is DEFAULT_ON_STOP:
@@ -180,7 +180,7 @@ async def call_on_stop(life: Incarnation, reason: ExitReason, task: object) -> E
         with scope:
             await actor.on_stop(reason)
     except BaseException as error:
-        life.cell.kernel.reraise_if_closed(error, task)
+        life.cell.kernel.reraise_if_closed(error, life.task)
         if not reason.is_abnormal:
             return Crashed(error)
         logger.error("on_stop of actor %r raised, which had ended already: %s.", name, reason, exc_info=error)
