@@ -149,6 +149,19 @@ async def test_a_stashed_ask_is_answered_once_it_is_unstashed_and_handled() -> N
     assert answer.result() == "answer"
 
 
+async def test_several_messages_can_be_stashed_and_none_between_two_calls() -> None:
+    harness, actor = await keeper()
+
+    def stash(actor: Keeper) -> None:
+        actor.context.stash()
+
+    await harness.tell(stash)
+    await harness.tell(stash)
+    assert harness.stashed == [stash, stash]
+    with pytest.raises(RuntimeError, match="it handles none"):
+        actor.context.stash()
+
+
 async def test_an_actor_that_asks_itself_is_told_of_the_deadlock() -> None:
     class Narcissus(Actor[str]):
         async def handle(self, message: str) -> Any:
@@ -256,6 +269,7 @@ async def test_a_stop_or_a_drain_ends_it_when_the_test_has_it_handled(request_en
     harness = await ActorHarness(worker).start()
     harness.ref.tell("waits")
     getattr(harness.ref, request_end)()
+    assert harness.waiting == ["waits"]
     assert harness.exit_reason is None
     await harness.handle_all()
     assert worker.seen == handles
@@ -264,7 +278,10 @@ async def test_a_stop_or_a_drain_ends_it_when_the_test_has_it_handled(request_en
 
 
 async def test_a_kill_takes_effect_at_the_next_call() -> None:
-    worker = Worker()
+    class Brisk(Worker):
+        stop_timeout = 1.0
+
+    worker = Brisk()
     harness = await ActorHarness(worker).start()
     harness.ref.kill()
     harness.clock.advance(1_000)  # it is not taken for one that swallows its cancellation

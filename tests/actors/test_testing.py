@@ -94,12 +94,13 @@ async def test_two_who_wait_for_a_probe_get_a_message_each() -> None:
         async def wait() -> None:
             got.append(await probe.expect(int))
 
-        async with anyio.create_task_group() as tg:
-            tg.start_soon(wait)
-            tg.start_soon(wait)
-            await anyio.wait_all_tasks_blocked()
-            probe.ref.tell(1)
-            probe.ref.tell(2)
+        with anyio.fail_after(2):  # less than `expect` waits
+            async with anyio.create_task_group() as tg:
+                tg.start_soon(wait)
+                tg.start_soon(wait)
+                await anyio.wait_all_tasks_blocked()
+                probe.ref.tell(1)
+                probe.ref.tell(2)
         assert sorted(got) == [1, 2]
 
 

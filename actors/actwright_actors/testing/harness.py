@@ -210,7 +210,6 @@ class ActorHarness(Generic[M]):
 
     async def _end(self, reason: ExitReason) -> ExitReason:
         life = self._life
-        life.unwound()
         life.status = "stopping"
         for child in self.child_tasks:
             child.forget()
