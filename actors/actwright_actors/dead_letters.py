@@ -25,7 +25,7 @@ class DeadLetterReason(StrEnum):
     DROPPED_OLDEST = "the mailbox was full and dropped its oldest message"
     DROPPED_NEWEST = "the mailbox was full and dropped the new message"
     EXPIRED = "its deadline passed before the actor came to it"
-    REJECTED = "the mailbox was full, and the sender could not be told"
+    REJECTED = "the mailbox refused it, and the sender could not be told"
 
 
 @dataclass(frozen=True, slots=True)

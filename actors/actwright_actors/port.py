@@ -60,8 +60,8 @@ class Port(Generic[M]):
         """Tell `message` to every live subscriber, in the order of subscription. Never waits.
 
         A mailbox without room, of whatever policy, harms neither the caller nor the others: what it does not take
-        becomes a dead letter (REJECTED where `tell` would raise MailboxFull). What a mailbox's `priority` raises is
-        raised here, as by `tell`.
+        becomes a dead letter (REJECTED where `tell` would raise MailboxFull). So does what its `priority` raises on,
+        which is logged too.
         """
         for ref in self.subscribers():
             # One that is just dying has yet to be dropped: a dead letter from its mailbox must not come back to it.
@@ -69,10 +69,13 @@ class Port(Generic[M]):
                 self._tell(ref, message)
 
     def _tell(self, ref: ActorRef[Any], message: M) -> None:
+        cell = cell_of(ref)
         try:
             ref.tell(message)
-        except MailboxFull:
-            cell_of(ref).return_to_sender(message, DeadLetterReason.REJECTED)
+        except Exception as error:  # MailboxFull, or what its `priority` raises: no fault of the publisher's
+            if not isinstance(error, MailboxFull):
+                cell.kernel.log_escaped(f"The mailbox of subscriber {ref.name!r} raised on a published message.", error)
+            cell.return_to_sender(message, DeadLetterReason.REJECTED)
 
     def _drop(self, down: Down) -> None:
         self._subscribers.pop(down.ref, None)

@@ -120,6 +120,21 @@ async def test_a_full_subscriber_harms_neither_the_publisher_nor_the_others(over
         hold.release.set()
 
 
+async def test_a_subscriber_whose_priority_raises_harms_only_itself(caplog: pytest.LogCaptureFixture) -> None:
+    def priority(_: Any) -> float:
+        raise TypeError("not my message")
+
+    letters: list[DeadLetter] = []
+    async with open_system(on_dead_letter=letters.append) as system:
+        port, picky = Port[int](), await system.spawn(Worker(), mailbox=MailboxOptions(priority=priority))
+        port.subscribe(picky)
+        (probe,) = await probes(system, port, 1)
+        port.publish(1)
+        assert await probe.expect(int) == 1
+        assert letters == [DeadLetter(1, picky, DeadLetterReason.REJECTED)]
+    assert "not my message" in caplog.text
+
+
 async def test_who_subscribes_during_a_publish_gets_the_next_and_who_unsubscribes_not_even_this() -> None:
     async with open_system() as system:
         port, late = Port[int](), await Probe.start(system)
