@@ -27,6 +27,7 @@ from actwright_actors._backend import (
 from actwright_actors.actor import Actor, ActorContext, Ask, ChildTask
 from actwright_actors.clock import Clock, SystemClock
 from actwright_actors.dead_letters import DeadLetter, DeadLetterHandler, DeadLetterReason
+from actwright_actors.dynamic_supervisor import DynamicSupervisor
 from actwright_actors.errors import (
     ActorDead,
     ActorError,
@@ -50,7 +51,7 @@ from actwright_actors.mailbox import MailboxOptions, Overflow
 from actwright_actors.port import Port
 from actwright_actors.ref import ActorRef, Down, Status
 from actwright_actors.replies import DeferredReply, Refusal
-from actwright_actors.restart import Backoff, ChildSpec, RestartType, Strategy
+from actwright_actors.restart import AutoShutdown, Backoff, ChildSpec, RestartType, Strategy
 from actwright_actors.state_machine import StateMachine
 from actwright_actors.supervisor import StartChild, StopChild, Supervisor
 from actwright_actors.system import ActorSystem
@@ -69,6 +70,7 @@ __all__ = [
     "AlreadySpawned",
     "Ask",
     "AskTimeout",
+    "AutoShutdown",
     "BackendName",
     "Backoff",
     "ChildSpec",
@@ -81,6 +83,7 @@ __all__ = [
     "DeadlockDetected",
     "DeferredReply",
     "Down",
+    "DynamicSupervisor",
     "ExitReason",
     "Groups",
     "Instrument",
