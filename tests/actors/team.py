@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any, cast
 
 import anyio
-from tests.actors.helpers import raising
+from tests.actors.helpers import Hold, raising
 
 from actwright_actors import (
     Actor,
@@ -23,11 +23,47 @@ class Team:
 
     def __init__(self) -> None:
         self.events: list[str] = []
+        """`+name`: its on_start returns; `-name`: its on_stop is called."""
         self.starts: dict[str, int] = {}
+        self.ends: list[ExitReason] = []
+        """What each on_stop was told."""
+        self.members: dict[str, Member] = {}
+        """Each name's latest incarnation."""
         self.before_start: Callable[[str, int], Coroutine[Any, Any, None]] | None = None
+        """Called in on_start, with the name and which start this is."""
+        self.holds_stop: dict[str, Hold] = {}
+        """What an on_stop waits at, by name."""
 
     def spec(self, name: str, **options: Any) -> ChildSpec:
         return ChildSpec(name, partial(Member, self, name), **options)
+
+    def specs(self, names: str, **options: Any) -> list[ChildSpec]:
+        """One for each letter."""
+        return [self.spec(name, **options) for name in names]
+
+    def fail_start(self, name: str, nth: int, error: BaseException) -> None:
+        """Have that start of that child raise."""
+
+        async def fail(started: str, now: int) -> None:
+            if (started, now) == (name, nth):
+                raise error
+
+        self.before_start = fail
+
+    def hold_start(self, name: str, nth: int = 1) -> Hold:
+        """Have that start of that child wait."""
+        hold = Hold()
+
+        async def wait(started: str, now: int) -> None:
+            if (started, now) == (name, nth):
+                await hold()
+
+        self.before_start = wait
+        return hold
+
+    def hold_stop(self, name: str) -> Hold:
+        """Have the on_stop of that child wait."""
+        return self.holds_stop.setdefault(name, Hold())
 
 
 class Member(Actor[Any]):
@@ -38,6 +74,7 @@ class Member(Actor[Any]):
 
     async def on_start(self) -> None:
         nth = self.team.starts[self.name] = self.team.starts.get(self.name, 0) + 1
+        self.team.members[self.name] = self
         if self.team.before_start is not None:
             await self.team.before_start(self.name, nth)
         self.team.events.append(f"+{self.name}")
@@ -50,6 +87,9 @@ class Member(Actor[Any]):
 
     async def on_stop(self, reason: ExitReason) -> None:
         self.team.events.append(f"-{self.name}")
+        self.team.ends.append(reason)
+        if self.name in self.team.holds_stop:
+            await self.team.holds_stop[self.name]()
 
 
 def child(system: ActorSystem, name: str) -> ActorRef[Any]:
@@ -61,3 +101,11 @@ def child(system: ActorSystem, name: str) -> ActorRef[Any]:
 async def crash(ref: ActorRef[Any]) -> None:
     ref.tell(raising(ValueError(f"{ref.name} crashed")))
     await anyio.wait_all_tasks_blocked()
+
+
+async def hold_up(ref: ActorRef[Any]) -> Hold:
+    """Have it wait in a handler."""
+    hold = Hold()
+    ref.tell(hold)
+    await hold.entered.wait()
+    return hold

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from time import perf_counter
+
 import anyio
 import pytest
-from tests.actors.helpers import Hold, open_system
+from tests.actors.helpers import Hold, Worker, open_system
 from tests.actors.team import Team, child, crash
 
 from actwright_actors import (
-    Backoff,
-    Crashed,
+    ChildSpec,
     Killed,
     MailboxOptions,
     NameTaken,
@@ -50,40 +51,6 @@ async def test_a_stopped_child_is_gone_for_good() -> None:
         with pytest.raises(NoSuchChild, match="no child 'a'"):
             await supervisor.ask(StopChild("a"))
         assert supervisor.is_alive
-
-
-async def test_a_child_waiting_for_its_back_off_can_be_stopped() -> None:
-    team, clock = Team(), ManualClock()
-    async with open_system(clock=clock) as system:
-        supervisor = await system.spawn(Supervisor([team.spec("a")], backoff=Backoff(initial=10.0)))
-        ref = child(system, "a")
-        await crash(ref)
-        await supervisor.ask(StopChild("a"))
-        assert isinstance(await ref.stopped(), Crashed)
-        clock.advance(20)
-        await anyio.wait_all_tasks_blocked()
-        assert team.starts == {"a": 1}
-
-
-async def test_a_supervisor_that_ends_during_a_back_off_leaves_no_child_undead() -> None:
-    team, clock = Team(), ManualClock()
-    async with open_system(clock=clock) as system:
-        supervisor = await system.spawn(Supervisor([team.spec("a")], backoff=Backoff(initial=10.0)))
-        ref = child(system, "a")
-        await crash(ref)
-        supervisor.stop()
-        assert await supervisor.stopped() == Normal()
-        assert isinstance(ref.exit_reason, Crashed)
-        assert system.actors() == []
-
-
-async def test_a_killed_supervisor_still_stops_its_children() -> None:
-    team = Team()
-    async with open_system() as system:
-        supervisor = await system.spawn(Supervisor([team.spec("a"), team.spec("b")]))
-        supervisor.kill()
-        assert await supervisor.stopped() == Killed()
-        assert team.events == ["+a", "+b", "-b", "-a"]
 
 
 async def test_a_supervisor_killed_twice_kills_its_children_and_leaves_no_orphan() -> None:
@@ -130,49 +97,6 @@ async def test_what_a_supervisor_did_not_hear_before_its_end_is_no_dead_letter()
         assert_no_dead_letters(system)
 
 
-async def test_mail_for_a_child_that_drained_waits_for_the_next_incarnation() -> None:
-    team, clock = Team(), ManualClock()
-    async with open_system(clock=clock) as system:
-        await system.spawn(Supervisor([team.spec("a")], backoff=Backoff(initial=1.0, jitter=0.0)))
-        ref = child(system, "a")
-        ref.drain()
-        await anyio.wait_all_tasks_blocked()
-        ref.tell("waits")
-        clock.advance(1.0)
-        assert await ref.ask("now") == ["waits", "now"]
-
-
-async def test_a_failed_start_in_a_group_restart_begins_again_with_those_that_are_down() -> None:
-    team = Team()
-
-    async def fail_second(name: str, nth: int) -> None:
-        if (name, nth) == ("a", 2):
-            raise ValueError("not yet")
-
-    team.before_start = fail_second
-    async with open_system() as system:
-        await system.spawn(Supervisor([team.spec("a"), team.spec("b")], strategy="one_for_all", intensity=5))
-        await crash(child(system, "b"))
-        assert await child(system, "b").ask("b") == ["b"]
-        assert team.starts == {"a": 3, "b": 2}
-        assert team.events == ["+a", "+b", "-b", "-a", "+a", "+b"]
-
-
-async def test_one_for_one_restarts_a_child_while_another_takes_long_to_stop() -> None:
-    team, hold = Team(), Hold()
-    async with open_system(clock=ManualClock()) as system:
-        supervisor = await system.spawn(Supervisor([team.spec("a"), team.spec("b")]))
-        slow = child(system, "b")
-        slow.tell(hold)
-        await hold.entered.wait()
-        await supervisor.ask(StopChild("b"))
-        await crash(child(system, "a"))
-        assert await child(system, "a").ask("back") == ["back"]
-        assert slow.is_alive
-        hold.release.set()
-        assert await slow.stopped() == Shutdown()
-
-
 async def test_a_supervisor_has_no_deadline_of_its_own_while_a_child_uses_its_time() -> None:
     team, clock, hold = Team(), ManualClock(), Hold()
     async with open_system(clock=clock, stop_timeout=5.0) as system:
@@ -187,3 +111,36 @@ async def test_a_supervisor_has_no_deadline_of_its_own_while_a_child_uses_its_ti
         hold.release.set()
         assert await supervisor.stopped() == Normal()
         assert team.events == ["+a", "-a"]
+
+
+async def test_a_supervisor_killed_twice_ends_only_once_its_children_are_gone() -> None:
+    team = Team()
+    order: list[str] = []
+
+    class Slow(Worker):
+        async def on_stop(self, reason: object) -> None:
+            try:
+                await anyio.sleep_forever()
+            finally:
+                with anyio.CancelScope(shield=True):
+                    await anyio.lowlevel.checkpoint()
+                order.append("child")
+
+    async with open_system(clock=ManualClock()) as system:
+        supervisor = await system.spawn(Supervisor([team.spec("a"), ChildSpec("slow", Slow)]))
+        supervisor.kill()
+        await anyio.wait_all_tasks_blocked()
+        supervisor.kill()
+        await supervisor.stopped()
+        order.append("supervisor")
+        assert order == ["child", "supervisor"]
+        assert system.actors() == []
+
+
+async def test_ten_thousand_children_are_stopped_in_order_in_less_than_three_seconds() -> None:
+    async with open_system() as system:
+        supervisor = await system.spawn(Supervisor([ChildSpec(None, Worker) for _ in range(10_000)]))
+        began = perf_counter()
+        supervisor.stop()
+        await supervisor.stopped()
+        assert perf_counter() - began < 3.0
