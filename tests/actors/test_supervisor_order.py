@@ -11,7 +11,7 @@ import pytest
 from tests.actors.helpers import ASYNCIO_BACKENDS, ASYNCIO_IDS, Hold, open_system
 from tests.actors.team import Team, child, crash, hold_up
 
-from actwright_actors import ChildSpec, Crashed, Killed, Shutdown, StartChild, StopChild, Strategy, Supervisor
+from actwright_actors import ActorRef, ChildSpec, Crashed, Killed, Shutdown, StartChild, StopChild, Strategy, Supervisor
 from actwright_actors.testing import ManualClock
 
 pytestmark = pytest.mark.anyio
@@ -249,7 +249,7 @@ class Fragile(Supervisor):
 async def test_a_supervisor_that_crashes_itself_stops_its_children_in_order() -> None:
     team = Team()
     async with open_system() as system:
-        supervisor = await system.spawn(Fragile(team.specs("abc")))
+        supervisor: ActorRef[Any] = await system.spawn(Fragile(team.specs("abc")))
         supervisor.tell("crash")
         assert isinstance(await supervisor.stopped(), Crashed)
         assert team.events[3:] == ["-c", "-b", "-a"]
