@@ -21,13 +21,13 @@ from actwright_actors import (
     ActorSystem,
     Ask,
     ChildSpec,
+    DynamicSupervisor,
     ExitReason,
     MailboxOptions,
     Shutdown,
     StartChild,
     Supervisor,
 )
-from actwright_actors.dynamic_supervisor import DynamicSupervisor
 
 
 @dataclass(frozen=True)
