@@ -215,18 +215,13 @@ class Cell:
 
     # -- mail ------------------------------------------------------------------------------------------------------
 
-    def tell(self, item: Any) -> None:
-        """Put it into the user lane, or do with it what the mailbox's policy says."""
-        if not self.mailbox.offer(item):
-            self._overflow(item)
-
     async def send(self, item: Any) -> None:
-        """As `tell`, but wait for room where the policy is "wait"."""
+        """Put it into the user lane, and wait for room where the policy is "wait"."""
         if self.mailbox.offer(item):
             return
         may_wait = self.mailbox.options.overflow == "wait" and not self.mailbox.is_closed
         if not (may_wait and await self.mailbox.offer_when_room(item)):
-            self._overflow(item)
+            self.overflow(item)
 
     def signal(self, item: Any) -> None:
         """Put it into the system lane."""
@@ -235,7 +230,8 @@ class Cell:
         else:
             self.mailbox.signal(item)
 
-    def _overflow(self, item: Any) -> None:
+    def overflow(self, item: Any) -> None:
+        """Do with a user message that the mailbox did not take what its policy says."""
         box = self.mailbox
         if box.is_closed:
             is_dead = self.exit_reason is not None

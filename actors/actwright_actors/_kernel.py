@@ -252,13 +252,13 @@ class Kernel:
             self._none_abandoned.set()
 
     def observe(self, tell: Callable[[Instrument], object]) -> None:
-        """Tell the instrument; one that raises is taken out, since what it measures must not suffer from it."""
-        if self.instrument is not None:
-            try:
-                tell(self.instrument)
-            except Exception as error:
-                self.instrument = None
-                self.log_escaped("The instrument raised, and is taken out.", error)
+        """Tell the instrument, which there is; one that raises is taken out, since what it measures must not suffer."""
+        assert self.instrument is not None
+        try:
+            tell(self.instrument)
+        except Exception as error:
+            self.instrument = None
+            self.log_escaped("The instrument raised, and is taken out.", error)
 
     # -- threads ---------------------------------------------------------------------------------------------------
 

@@ -113,16 +113,17 @@ async def open_special(life: Incarnation, item: Special) -> None:
     if isinstance(item, TimerFired):
         if item.is_due():
             await life.actor.handle(item.message)
-    elif isinstance(item, Envelope):
-        if life.has_expired(item):
-            life.cell.return_to_sender(item, DeadLetterReason.EXPIRED)
-        elif item.reply is None:
-            await life.actor.handle(item.message)
-        else:
-            item.reply.is_taken = False  # it may come from the stash
-            value = await life.actor.handle(item.message)
-            if not item.reply.is_taken:
-                life.answer(item.reply, value)
+        return
+    assert isinstance(item, Envelope)
+    if life.has_expired(item):
+        life.cell.return_to_sender(item, DeadLetterReason.EXPIRED)
+    elif item.reply is None:
+        await life.actor.handle(item.message)
+    else:
+        item.reply.is_taken = False  # it may come from the stash
+        value = await life.actor.handle(item.message)
+        if not item.reply.is_taken:
+            life.answer(item.reply, value)
 
 
 def classify(life: Incarnation, error: BaseException) -> ExitReason:

@@ -43,10 +43,14 @@ class HeapTimer:
             self._fn = None
             self._timers.note_cancelled()
 
-    def take(self) -> Callable[[], object] | None:
-        """What to call, once; None if it was cancelled."""
+    def take(self) -> Callable[[], object]:
+        """What to call: nothing, if it was cancelled or has been taken."""
         fn, self._fn = self._fn, None
-        return fn
+        return fn or _nothing
+
+
+def _nothing() -> None:
+    pass
 
 
 def _log_error(error: BaseException) -> None:
@@ -111,9 +115,7 @@ class TimerHeap:
         """Call all that is due now. What these calls add is left for the next round, so none can starve the loop."""
         now, last = self._clock.now(), self._count
         while (due := self.next_due()) is not None and due <= now and self._heap[0][1] <= last:
-            fn = heapq.heappop(self._heap)[2].take()
-            if fn is not None:
-                self._call(fn)
+            self._call(heapq.heappop(self._heap)[2].take())
 
     def clear(self) -> None:
         """Forget all that is pending, since the actors are gone."""

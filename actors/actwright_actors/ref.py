@@ -93,7 +93,7 @@ class ActorRef(Generic[M_contra]):
             return
         item = message if expires_in is None else self._expiring(message, expires_in)
         if not self._mailbox.offer(item):
-            self._cell.tell(item)
+            self._cell.overflow(item)
 
     def signal(self, message: M_contra) -> None:
         """Put `message` into the system lane: `handle` gets it before any user message, in order, however full the

@@ -17,7 +17,7 @@ from actwright_actors._timer_heap import TimerHeap
 from actwright_actors.actor import Actor
 from actwright_actors.clock import Clock, SystemClock
 from actwright_actors.dead_letters import DeadLetter, DeadLetterHandler, log_dead_letter
-from actwright_actors.errors import ActorDead, SystemClosed, WrongThread
+from actwright_actors.errors import ActorDead, SystemClosed
 from actwright_actors.exit import Killed, StartFailed
 from actwright_actors.groups import Groups
 from actwright_actors.instrument import Instrument
@@ -230,11 +230,6 @@ class ActorSystem:
     def in_loop_thread(self) -> bool:
         """Whether the caller is in the thread of this system's loop."""
         return get_ident() == self.thread_id
-
-    def require_loop_thread(self, operation: str) -> None:
-        """Raise WrongThread, which names `operation`, unless the caller is in the loop's thread."""
-        if not self.in_loop_thread():
-            raise WrongThread(operation, "Hand it over with system.post(...).")
 
     def post(self, fn: Callable[[], object]) -> None:
         """Have the loop call `fn()` soon; from any thread, and in the order of each thread's calls.

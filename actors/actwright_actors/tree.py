@@ -145,6 +145,6 @@ def dump_on_signal(
 
 def _dump(system: ActorSystem, frame: FrameType | None) -> str:
     if system.thread_id != threading.main_thread().ident:  # the main thread, which is where a signal strikes
-        frame = sys._current_frames().get(system.thread_id)  # pyright: ignore[reportPrivateUsage]  # documented, only named so
+        frame = sys._current_frames().get(system.thread_id)  # pyright: ignore[reportPrivateUsage]  # only named so
     where = "".join(traceback.format_stack(frame)) if frame is not None else "  nowhere: it has ended\n"
     return f"{system.tree()}\nThe thread of its loop is at:\n{where}"

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import sys
+from contextvars import Context, copy_context
 
 import anyio
 import pytest
@@ -14,6 +16,8 @@ from actwright_actors import (
     backend_options,
     current_backend_name,
     escaped_cancellation_is_forged,
+    forget_event_loop,
+    protect_from_keyboard_interrupt,
 )
 
 NAMES: list[BackendName] = ["asyncio", "asyncio+uvloop", "trio"]
@@ -78,3 +82,42 @@ async def test_a_cancellation_raised_by_hand_is_forged() -> None:
             raise asyncio.CancelledError
     except asyncio.CancelledError:
         assert escaped_cancellation_is_forged(scope)
+
+
+def test_a_system_clock_made_before_the_loop_tells_the_loops_time_inside_it() -> None:
+    clock = SystemClock()
+
+    async def difference() -> float:
+        return abs(clock.now() - anyio.current_time())
+
+    assert anyio.run(difference) < 1.0
+
+
+@pytest.mark.anyio
+async def test_a_context_that_forgot_its_loop_can_start_another_in_a_thread() -> None:
+    async def answer() -> str:
+        return "from another loop"
+
+    def run_another() -> str:
+        return anyio.run(answer)
+
+    context = copy_context()
+    forget_event_loop(context)
+    assert await anyio.to_thread.run_sync(lambda: context.run(run_another)) == "from another loop"
+
+
+@pytest.mark.anyio
+async def test_without_sniffio_there_is_nothing_to_forget(monkeypatch: pytest.MonkeyPatch) -> None:
+    context = Context()
+    with monkeypatch.context() as patch:
+        patch.delitem(sys.modules, "sniffio")
+        forget_event_loop(context)
+    assert list(context) == []
+
+
+@pytest.mark.anyio
+async def test_protection_from_ctrl_c_takes_any_callable_and_concerns_functions_alone() -> None:
+    def protected() -> None: ...
+
+    protect_from_keyboard_interrupt(print, protected)
+    protected()

@@ -190,3 +190,12 @@ async def test_linking_oneself_is_harmless() -> None:
         ref = await system.spawn(Narcissus())
         assert await ref.ask("here") == "here"
         assert await ref.kill_and_wait() == Killed()
+
+
+async def test_unlinking_what_never_was_linked_does_nothing() -> None:
+    async with open_system() as system:
+        one, two = Worker(), await system.spawn(Worker())
+        ref = await system.spawn(one)
+        one.context.unlink(two)
+        await two.kill_and_wait()
+        assert await ref.ask("alive") == "alive"

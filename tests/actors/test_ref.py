@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -317,3 +318,25 @@ async def test_cancelling_who_waits_for_an_end_leaves_the_request_standing() -> 
             await ref.stop_and_wait()
         hold.release.set()
         assert await ref.stopped() == Normal()
+
+
+async def test_taking_back_a_monitor_that_never_was_does_nothing() -> None:
+    async with open_system() as system:
+        probe, ref = await Probe.start(system), await system.spawn(Worker())
+        ref.demonitor(probe.ref)
+        await ref.stop_and_wait()
+        ref.demonitor(probe.ref)
+        await probe.expect_none()
+
+
+async def test_any_number_may_wait_for_one_end() -> None:
+    async with open_system() as system, anyio.create_task_group() as group:
+        ref, reasons = await system.spawn(Worker()), list[ExitReason]()
+
+        async def wait(how: Callable[[], Awaitable[ExitReason]]) -> None:
+            reasons.append(await how())
+
+        for how in (ref.stopped, ref.stop_and_wait, ref.stopped, ref.drain_and_wait):
+            group.start_soon(wait, how)
+        await anyio.wait_all_tasks_blocked()
+        assert reasons == [Normal()] * 4

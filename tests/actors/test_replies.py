@@ -206,3 +206,15 @@ async def test_an_answer_from_a_thread_after_the_system_closed_does_nothing() ->
     await anyio.to_thread.run_sync(actor.owed[0].answer, 1)
     assert isinstance(answers[0], ActorDead)
     assert system.late_replies == 0
+
+
+async def test_an_answer_to_the_asker_of_a_dead_actor_is_late() -> None:
+    async with open_system() as system, anyio.create_task_group() as group:
+        actor, answers = Deferring(), list[Any]()
+        ref = await system.spawn(actor)
+        await ask_in_background(group, ref, answers)
+        await ref.kill_and_wait()
+        actor.owed[0].answer("from beyond")
+        await anyio.wait_all_tasks_blocked()
+        assert isinstance(answers[0], ActorDead)
+        assert system.late_replies == 1

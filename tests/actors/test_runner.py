@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+from typing import Any
 
 import anyio
 import pytest
@@ -276,3 +277,67 @@ async def test_a_child_task_that_will_not_end_is_abandoned_after_the_stop_timeou
         assert system.abandoned == 1
         hold.release.set()
         await child.wait()
+
+
+async def test_a_handler_that_raises_while_its_childs_crash_ends_it_is_logged_and_the_crash_stands(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async def hang_and_raise() -> None:
+        try:
+            entered.set()
+            await anyio.sleep_forever()
+        finally:
+            raise ValueError("and this too")
+
+    async def crash() -> None:
+        await entered.wait()
+        raise error
+
+    entered, error = anyio.Event(), LookupError("first")
+    async with open_system() as system:
+        worker = Worker()
+        ref = await system.spawn(worker)
+        worker.context.start_soon(crash)
+        ref.tell(hang_and_raise)
+        assert await ref.stopped() == Crashed(error)
+    assert "and this too" in caplog.text
+
+
+@on_asyncio
+async def test_a_native_cancel_of_an_actor_that_waits_for_its_child_tasks_is_waited_through() -> None:
+    async def note_task() -> None:
+        tasks.append(asyncio.current_task())
+
+    async def hang_on() -> None:
+        try:
+            await anyio.sleep_forever()
+        finally:
+            with anyio.CancelScope(shield=True):
+                await release.wait()
+
+    tasks: list[asyncio.Task[Any] | None] = []
+    release = anyio.Event()
+    async with open_system() as system:
+        worker = Worker()
+        ref = await system.spawn(worker)
+        await ref.ask(note_task)
+        worker.context.start_soon(hang_on)
+        await anyio.wait_all_tasks_blocked()
+        ref.stop()
+        await anyio.wait_all_tasks_blocked()
+        assert tasks[0] is not None
+        tasks[0].cancel()
+        await anyio.wait_all_tasks_blocked()
+        assert ref.status == "stopping"
+        release.set()
+        assert await ref.stopped() == Normal()
+
+
+async def test_a_child_task_that_has_ended_cannot_be_abandoned() -> None:
+    async with open_system() as system:
+        worker = Worker()
+        await system.spawn(worker)
+        child = worker.context.start_soon(anyio.lowlevel.checkpoint)
+        await child.wait()
+        child.abandon()
+        assert system.abandoned == 0

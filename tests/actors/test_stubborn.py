@@ -298,3 +298,34 @@ async def test_a_start_killed_by_a_stop_that_took_too_long_is_killed_not_failed(
         reason = await ref.stopped()
         assert reason == Killed()
         assert not isinstance(reason, StartFailed | Shutdown)
+
+
+async def test_killing_twice_gives_up_once() -> None:
+    clock, stubborn = ManualClock(), Stubborn()
+    async with open_system(clock=clock, stop_timeout=2) as system:
+        probe = await Probe.start(system)
+        ref = await system.spawn(stubborn)
+        ref.monitor(probe.ref)
+        ref.tell("handle")
+        await stubborn.entered.wait()
+        ref.kill()
+        await wait_and_advance(clock, 1)
+        ref.kill()
+        await wait_and_advance(clock, 1)  # counted from the first
+        assert await probe.expect_down(ref) == Killed()
+        ref.kill()
+        await wait_and_advance(clock, 5)
+        await probe.expect_none()
+        stubborn.release.set()
+
+
+async def test_a_closing_system_on_a_clock_without_timers_waits_for_what_hangs_in_a_thread() -> None:
+    """Moving the clock has nothing to hasten there, and does no harm."""
+    with anyio.fail_after(20):
+        async with ActorSystem(clock=ManualClock(), stop_timeout=0.01) as system:
+            stubborn = Stubborn()
+            ref = await system.spawn(stubborn, stop_timeout=float("inf"))
+            ref.tell("handle")
+            await stubborn.entered.wait()
+            system.timers.call_later(0, stubborn.release.set)
+    assert ref.exit_reason == Shutdown()

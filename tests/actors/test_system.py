@@ -418,3 +418,32 @@ async def test_a_start_that_fails_before_its_task_exists_leaves_no_name_behind(m
                 system.spawn_soon(Worker(), name="never")
         assert system.lookup("never") is None
         assert (await system.spawn(Worker(), name="never")).is_alive
+
+
+@on_asyncio
+async def test_a_native_cancel_while_the_system_opens_leaves_nothing_running() -> None:
+    async def open_it() -> None:
+        async with ActorSystem():
+            raise AssertionError("never opened")
+
+    task = asyncio.ensure_future(open_it())
+    await asyncio.sleep(0)  # it now waits for its host
+    task.cancel()
+    with anyio.fail_after(5), pytest.raises(asyncio.CancelledError):
+        await task
+    await anyio.wait_all_tasks_blocked()
+
+
+async def test_of_two_keyboard_interrupts_the_first_is_raised() -> None:
+    async def crash_two() -> None:
+        async with open_system() as system:
+            refs = [await system.spawn(Worker()) for _ in range(2)]
+            with anyio.CancelScope(shield=True):
+                for ref, error in zip(refs, (first, second), strict=True):
+                    ref.tell(raising(error))
+                    await ref.stopped()
+
+    first, second = KeyboardInterrupt("first"), KeyboardInterrupt("second")
+    with pytest.raises(KeyboardInterrupt) as caught:
+        await crash_two()
+    assert caught.value is first

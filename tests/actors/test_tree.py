@@ -8,7 +8,9 @@ import os
 import signal
 import sys
 import textwrap
+import threading
 import time
+from queue import SimpleQueue
 from types import FrameType
 from typing import Any
 
@@ -16,7 +18,7 @@ import anyio
 import pytest
 from tests.actors.helpers import Hold, Worker, open_system
 
-from actwright_actors import Actor, ActorInfo, ActorRef, ChildSpec, Supervisor, dump_on_signal
+from actwright_actors import Actor, ActorInfo, ActorRef, ActorSystem, ChildSpec, Supervisor, dump_on_signal
 from actwright_actors.testing import ManualClock
 
 pytestmark = pytest.mark.anyio
@@ -261,3 +263,24 @@ async def test_the_dump_goes_to_standard_error_from_whichever_thread_the_loop_is
     assert "└── idle (Idle)  running" in written
     assert "The thread of its loop is at:" in written
     assert ("in in_main" if where == "main" else "threading.py") in written
+
+
+def test_the_stack_of_a_loop_in_another_thread_is_that_threads(capfd: pytest.CaptureFixture[str]) -> None:
+    async def run() -> None:
+        finish = anyio.Event()
+        async with ActorSystem() as system:
+            opened.put((system, finish))
+            await finish.wait()
+
+    opened: SimpleQueue[tuple[ActorSystem, anyio.Event]] = SimpleQueue()
+    thread = threading.Thread(target=anyio.run, args=(run,))
+    thread.start()
+    system, finish = opened.get(timeout=10)
+    with dump_on_signal(system):
+        signal.raise_signal(signal.SIGUSR1)
+        system.post(finish.set)
+        thread.join()
+        signal.raise_signal(signal.SIGUSR1)
+    alive, gone = capfd.readouterr().err.split("system: 0 actors")[1:]
+    assert "run_forever" in alive
+    assert "nowhere: it has ended" in gone
