@@ -119,25 +119,18 @@ class Incarnation:
         if self.status != "ended":
             if self.abort_reason is None:
                 self.abort_reason = reason
-            self._cancel()
+            self.cut()
 
     def cancel(self) -> None:
         """Cancel what is left of it, once it is abandoned."""
         self.scope.cancel()
 
-    def cut_on_stop(self) -> None:
-        """`on_stop` has had its time."""
-        if self.status == "stopping":
-            self._cancel()
-
-    def _cancel(self) -> None:
-        """Cancel what its task is doing, and give it up when that is of no use."""
+    def cut(self) -> None:
+        """Cancel the callback that its task is in, and give it up when that is of no use."""
         self.scope.cancel()
         if self._patience is None:
             seconds = self.seconds_to_stop()
-            if math.isinf(
-                seconds
-            ):  # a supervisor waits for its children as long as they may take, but never for a cancel
+            if math.isinf(seconds):  # a supervisor gives its children all their time, but gives in at once itself
                 seconds = self.cell.kernel.stop_timeout
             self._patience = self.cell.kernel.timers.call_later(seconds, partial(self._give_up, seconds))
 

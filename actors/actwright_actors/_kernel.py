@@ -154,9 +154,8 @@ class Kernel:
         """
         while True:
             await anyio.sleep(self.stop_timeout)
-            due = self.timers.next_due()
-            if due is not None:
-                clock.advance(max(0.0, due - self.clock.now()))
+            now = self.clock.now()
+            clock.advance(max(now, self.timers.next_due() or now) - now)
 
     async def _end_abandoned(self) -> None:
         """Cancel what was abandoned, and wait, but not for ever, since it may swallow that."""
@@ -209,9 +208,9 @@ class Kernel:
             context.run(partial(self._group.start_soon, async_fn, *args, name=name))
 
     def reraise_if_closed(self, error: BaseException, task: object | None) -> None:
-        """Let a GeneratorExit pass that means that the loop was torn down under `task`, whose coroutine is being closed
-        and must not await again. One that code in a running task raised is a crash like any other."""
-        if isinstance(error, GeneratorExit) and task is not None and not self._is_running(task):
+        """Let an error pass that means that the loop was torn down under `task`: its coroutine is being closed, and
+        must not await again. A GeneratorExit that code in a running task raises is a crash like any other."""
+        if task is not None and not self._is_running(task):
             raise error
 
     def _is_running(self, task: object) -> bool:

@@ -176,7 +176,7 @@ async def call_on_stop(life: Incarnation, reason: ExitReason) -> ExitReason:
     if type(actor).on_stop is DEFAULT_ON_STOP:
         return reason
     life.scope = scope = anyio.CancelScope(shield=True)  # what a further kill() cancels
-    timer = life.cell.kernel.timers.call_later(life.seconds_to_stop(), life.cut_on_stop)
+    timer = life.cell.kernel.timers.call_later(life.seconds_to_stop(), life.cut)
     try:
         with scope:
             await actor.on_stop(reason)

@@ -44,13 +44,10 @@ class HeapTimer:
             self._timers.note_cancelled()
 
     def take(self) -> Callable[[], object]:
-        """What to call: nothing, if it was cancelled or has been taken."""
+        """What to call, now that it is due. Only of a pending one."""
         fn, self._fn = self._fn, None
-        return fn or _nothing
-
-
-def _nothing() -> None:
-    pass
+        assert fn is not None
+        return fn
 
 
 def _log_error(error: BaseException) -> None:
@@ -119,9 +116,9 @@ class TimerHeap:
 
     def clear(self) -> None:
         """Forget all that is pending, since the actors are gone."""
-        for _, _, timer in self._heap:
-            timer.take()
-        self._heap.clear()
+        forgotten, self._heap = self._heap, []
+        for _, _, timer in forgotten:
+            timer.cancel()
         self._cancelled = 0
 
     def note_cancelled(self) -> None:

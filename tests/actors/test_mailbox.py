@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from typing import Any
 
 import anyio
 import pytest
-from tests.actors.helpers import Hold, Worker, open_system
+from tests.actors.helpers import ASYNCIO_BACKENDS, ASYNCIO_IDS, Hold, Worker, open_system
 
 from actwright_actors import ActorDead, ActorRef, ActorSystem, DeadLetter, DeadLetterReason, MailboxFull
 from actwright_actors import MailboxOptions as Options
@@ -177,6 +178,20 @@ async def test_a_place_promised_to_a_waiting_sender_is_not_given_to_another() ->
     assert box.pop() == 2
     assert box.pop() is EMPTY
     assert box.offer(4)
+
+
+@pytest.mark.parametrize("anyio_backend", ASYNCIO_BACKENDS, ids=ASYNCIO_IDS)
+async def test_a_promised_place_that_a_native_cancel_leaves_unused_is_free_again() -> None:
+    box = Mailbox(Options(capacity=1), anyio.Event)
+    assert box.offer(1)
+    sender = asyncio.ensure_future(box.offer_when_room(2))
+    await anyio.wait_all_tasks_blocked()
+    assert box.pop() == 1  # promises the place to the sender
+    sender.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await sender
+    assert box.offer(3)
+    assert box.pop() == 3
 
 
 async def test_the_death_of_the_target_frees_a_waiting_sender() -> None:

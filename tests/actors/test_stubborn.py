@@ -176,28 +176,27 @@ async def test_an_ordered_stop_takes_stop_timeout_then_kills_then_gives_up() -> 
         stubborn.release.set()
 
 
-async def test_a_system_closes_at_once_when_an_abandoned_task_gives_in_at_the_last_cancel() -> None:
-    clock, entered = ManualClock(), anyio.Event()
+async def test_a_closing_system_cancels_what_was_abandoned_and_waits_for_its_end() -> None:
+    async def tidy_up_slowly() -> None:
+        try:
+            started.set()
+            await anyio.sleep_forever()
+        finally:
+            with anyio.CancelScope(shield=True):
+                await anyio.wait_all_tasks_blocked()
+            ended.append("tidied up")
 
-    class SwallowsOnce(Actor[str]):
-        async def handle(self, message: str) -> None:
-            try:
-                entered.set()
-                await anyio.sleep_forever()
-            except anyio.get_cancelled_exc_class():
-                with anyio.CancelScope(shield=True):
-                    await given_up.wait()
-                raise
-
-    given_up = anyio.Event()
-    async with open_system(clock=clock, stop_timeout=2) as system:
-        ref = await system.spawn(SwallowsOnce())
-        ref.tell("handle")
-        await entered.wait()
-        ref.kill()
-        await wait_and_advance(clock, 2)
+    started, ended = anyio.Event(), list[str]()
+    async with open_system() as system:
+        actor = Stubborn("nowhere")
+        ref = await system.spawn(actor)
+        child = actor.context.start_soon(tidy_up_slowly)
+        await started.wait()
+        child.abandon()
+        await ref.stop_and_wait()
         assert system.abandoned == 1
-        given_up.set()
+    assert ended == ["tidied up"]
+    assert system.abandoned == 0
 
 
 async def test_the_next_incarnation_is_out_of_reach_of_one_that_was_given_up() -> None:

@@ -447,3 +447,45 @@ async def test_of_two_keyboard_interrupts_the_first_is_raised() -> None:
     with pytest.raises(KeyboardInterrupt) as caught:
         await crash_two()
     assert caught.value is first
+
+
+async def test_a_cancellation_that_comes_while_a_block_that_ended_well_closes_is_raised_when_the_actors_are_gone() -> (
+    None
+):
+    hold, reached = Hold(), list[str]()
+
+    async def run() -> None:
+        async with open_system() as system:
+            await system.spawn(Worker(on_stop=hold))
+        await anyio.lowlevel.checkpoint()
+        reached.append("after a cancelled block")
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(run)
+        await hold.entered.wait()
+        group.cancel_scope.cancel()
+        with anyio.CancelScope(shield=True):
+            await anyio.wait_all_tasks_blocked()
+            hold.release.set()
+    assert not hold.was_cancelled
+    assert reached == []
+
+
+@on_asyncio
+async def test_a_native_cancel_while_a_block_that_ended_well_closes_is_raised_by_it() -> None:
+    hold, reached = Hold(), list[str]()
+
+    async def run() -> None:
+        async with ActorSystem() as system:
+            await system.spawn(Worker(on_stop=hold))
+        reached.append("after a cancelled block")
+
+    task = asyncio.ensure_future(run())
+    await hold.entered.wait()
+    task.cancel()
+    await anyio.wait_all_tasks_blocked()
+    hold.release.set()
+    with anyio.fail_after(5), pytest.raises(asyncio.CancelledError):
+        await task
+    assert not hold.was_cancelled
+    assert reached == []

@@ -187,9 +187,8 @@ class ActorHarness(Generic[M]):
         try:
             with life.scope:
                 await callback()
-        except GeneratorExit:
-            raise
         except BaseException as error:
+            self._kernel.reraise_if_closed(error, task)
             await self._end(classify(life, error))
             raise
         finally:
