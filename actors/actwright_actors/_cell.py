@@ -216,9 +216,7 @@ class Cell:
     # -- mail ------------------------------------------------------------------------------------------------------
 
     async def send(self, item: Any) -> None:
-        """Put it into the user lane, and wait for room where the policy is "wait"."""
-        if self.mailbox.offer(item):
-            return
+        """Put into the user lane, as soon as there is room, what the mailbox did not take at once."""
         may_wait = self.mailbox.options.overflow == "wait" and not self.mailbox.is_closed
         if not (may_wait and await self.mailbox.offer_when_room(item)):
             self.overflow(item)

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Generator
+from contextlib import contextmanager
 from contextvars import Context
 from functools import partial
 from threading import get_ident
@@ -222,6 +223,19 @@ class Kernel:
     def waiting_life(self) -> Incarnation | None:
         """The incarnation whose own task the caller is, if it is one's."""
         return self.lives.get(self.current_task())
+
+    @contextmanager
+    def waiting_for(self, cell: Cell) -> Generator[None]:
+        """Say, if the caller is an actor's own task, that it waits for `cell`. Raises DeadlockDetected."""
+        life = self.waiting_life()
+        if life is None:
+            yield
+            return
+        life.begin_to_wait(cell)
+        try:
+            yield
+        finally:
+            life.waits_for = None
 
     # -- endings ---------------------------------------------------------------------------------------------------
 

@@ -28,12 +28,11 @@ class Mailbox:
     """The queues of one actor. Only in the loop's thread. Knows nothing of actors: what to do with a refused message
     is its owner's business."""
 
-    __slots__ = ("_make_wake", "_promised", "_system", "_user", "_waiting", "_wake", "is_closed", "options", "peak")
+    __slots__ = ("_make_wake", "_peak", "_promised", "_system", "_user", "_waiting", "_wake", "is_closed", "options")
 
     def __init__(self, options: MailboxOptions, make_wake: Callable[[], Wake]) -> None:
         self.options = options
-        self.peak = 0
-        """The most user messages that have waited at once."""
+        self._peak = 0
         self._make_wake = make_wake
         self.is_closed = False
         """No user message is admitted any more: the actor drains, or is dead."""
@@ -48,6 +47,11 @@ class Mailbox:
 
     def __len__(self) -> int:
         return len(self._system or ()) + len(self._user)
+
+    @property
+    def peak(self) -> int:
+        """The most user messages that have waited at once."""
+        return max(self._peak, len(self._user))
 
     def offer(self, item: Any) -> bool:
         """Put it into the user lane if there is room and nobody has waited longer for that room."""
@@ -112,8 +116,8 @@ class Mailbox:
             return self._system.popleft()
         if self._user:
             waiting = len(self._user)
-            if waiting > self.peak:
-                self.peak = waiting
+            if waiting > self._peak:
+                self._peak = waiting
             item = self._user.popleft()
             if self._waiting:
                 self._give_turn()

@@ -76,7 +76,7 @@ async def handle_messages(life: Incarnation) -> ExitReason:
     """The loop: one message after another, a checkpoint now and then, until it is to end."""
     cell, mailbox, handle = life.cell, life.cell.mailbox, life.actor.handle
     kernel = cell.kernel
-    handled, since = 0, perf_counter()
+    taken, since = 0, perf_counter()
     life.busy_since = since
     while life.abort_reason is None:
         item = mailbox.pop()
@@ -84,46 +84,50 @@ async def handle_messages(life: Incarnation) -> ExitReason:
             if mailbox.is_closed:
                 return Normal()
             await mailbox.wait()
-            handled, since = 0, perf_counter()
+            taken, since = 0, perf_counter()
             life.busy_since = since
             continue
-        life.current = item
+        life.current, was_handled = item, True
         if not isinstance(item, Special):
             await handle(item)
         elif isinstance(item, StopRequest):
             return item.reason
         else:
-            await open_special(life, item)
+            was_handled = await open_special(life, item)
         now = perf_counter()
-        seconds = now - life.busy_since
-        if seconds >= kernel.slow_handler_seconds or kernel.instrument is not None:
-            cell.message_handled(item, seconds)
+        if was_handled:
+            cell.handled += 1
+            seconds = now - life.busy_since
+            if seconds >= kernel.slow_handler_seconds or kernel.instrument is not None:
+                cell.message_handled(item, seconds)
         life.current, life.busy_since = IDLE, now
-        cell.handled += 1
-        handled += 1
-        if handled >= QUANTUM_MESSAGES or now - since >= QUANTUM_SECONDS:
+        taken += 1
+        if taken >= QUANTUM_MESSAGES or now - since >= QUANTUM_SECONDS:
             await anyio.lowlevel.checkpoint()
-            handled, since = 0, perf_counter()
+            taken, since = 0, perf_counter()
             life.busy_since = since
     return life.abort_reason
 
 
-async def open_special(life: Incarnation, item: Special) -> None:
-    """Handle what is in an envelope, unless it is stale by now."""
+async def open_special(life: Incarnation, item: Special) -> bool:
+    """Handle what is in an envelope. False: it is stale by now, so that there was nothing to handle."""
     if isinstance(item, TimerFired):
-        if item.is_due():
-            await life.actor.handle(item.message)
-        return
+        if not item.is_due():
+            return False
+        await life.actor.handle(item.message)
+        return True
     assert isinstance(item, Envelope)
     if life.has_expired(item):
         life.cell.return_to_sender(item, DeadLetterReason.EXPIRED)
-    elif item.reply is None:
+        return False
+    if item.reply is None:
         await life.actor.handle(item.message)
     else:
         item.reply.is_taken = False  # it may come from the stash
         value = await life.actor.handle(item.message)
         if not item.reply.is_taken:
             life.answer(item.reply, value)
+    return True
 
 
 def classify(life: Incarnation, error: BaseException) -> ExitReason:

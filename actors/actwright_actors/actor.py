@@ -121,7 +121,8 @@ class ActorContext:
     def stash(self) -> None:
         """Put the message being handled aside, until `unstash_all`; whoever asked goes on waiting.
 
-        A stash lasts beyond a supervised restart: its messages are then first in line. Raises StashFull when it holds
+        A stash lasts beyond a supervised restart: its messages are then first in line. A timer's message that is
+        stashed is no longer the timer's: cancelling that does not take it back. Raises StashFull when it holds
         `stash_capacity` messages, RuntimeError when no message is being handled or this one is stashed already.
         """
         self._life.stash()

@@ -106,10 +106,14 @@ class ActorRef(Generic[M_contra]):
     async def send(self, message: M_contra, *, expires_in: float | None = None) -> None:
         """As `tell`, but waits for room where the policy is "wait". Cancelled while waiting: it was not sent.
 
-        With room it returns at once, without a checkpoint. Raises MailboxFull where the policy is "reject".
+        With room it returns at once, without a checkpoint. Raises MailboxFull where the policy is "reject", and
+        DeadlockDetected, at once, if that actor waits for room, or for an answer, of the one that sends.
         """
         self._require_loop_thread("send", "Use tell(message).")
-        await self._cell.send(message if expires_in is None else self._expiring(message, expires_in))
+        item = message if expires_in is None else self._expiring(message, expires_in)
+        if not self._mailbox.offer(item):
+            with self._cell.kernel.waiting_for(self._cell):
+                await self._cell.send(item)
 
     @overload
     async def ask(self, message: Ask[R], timeout: float = 5.0) -> R: ...
@@ -119,8 +123,9 @@ class ActorRef(Generic[M_contra]):
         """Send `message` through the user lane and wait for what `handle` returns.
 
         `timeout` is in seconds of the system's clock, and includes the wait for room; `math.inf` waits for ever. An
-        actor that asks while it handles an ask waits no longer than its own asker does. Cancelled, it stops waiting;
-        the message may still be handled. One whose deadline passed before it was handled becomes a dead letter.
+        actor that asks while it handles an ask waits no longer than its own asker does, and then crashes unless it
+        catches AskTimeout. Cancelled, it stops waiting; the message may still be handled. One whose deadline passed
+        before it was handled becomes a dead letter.
 
         Raises AskTimeout; ActorDead, at once, if the actor is dead or dies before it answers (an exception raised by
         `handle` is its `__cause__`); DeadlockDetected, at once, if that actor waits, itself or through others, for

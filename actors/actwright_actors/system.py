@@ -116,14 +116,8 @@ class ActorSystem:
         kernel = self._opened()
         cell = self._add(actor, name, mailbox, stop_timeout, context)
         cell.is_awaited = True
-        spawner = kernel.waiting_life()
-        if spawner is not None:
-            spawner.begin_to_wait(cell)
-        try:
+        with kernel.waiting_for(cell):
             await wait_through(cell.life.settled.wait, on_cancel=cell.ref.kill)
-        finally:
-            if spawner is not None:
-                spawner.waits_for = None
         if isinstance(cell.exit_reason, StartFailed):
             raise cell.exit_reason.error
         if isinstance(cell.exit_reason, Killed):

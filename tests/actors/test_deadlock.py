@@ -14,10 +14,12 @@ from actwright_actors import (
     ActorDead,
     ActorRef,
     AskTimeout,
+    Crashed,
     DeadLetter,
     DeadLetterReason,
     DeadlockDetected,
     DeferredReply,
+    MailboxOptions,
 )
 from actwright_actors.testing import ManualClock
 
@@ -207,6 +209,64 @@ async def test_an_asker_is_free_again_after_its_ask_was_cancelled() -> None:
         assert await impatient.ask("go") == "free"
         release.set()
         assert await busy.ask("go") == "answer"
+
+
+@pytest.mark.parametrize("second", ["send", "ask"])
+async def test_two_that_wait_for_room_in_each_others_mailboxes_are_told_so(second: str) -> None:
+    class Sender(Actor[str]):
+        other: ActorRef[str]
+
+        async def handle(self, message: str) -> None:
+            if message == "hold":
+                entered.append(message)
+                await full.wait()
+                how = self.other.send if self.context.name == "one" else getattr(self.other, second)
+                await how("more")
+
+    entered, full = list[str](), anyio.Event()
+    room = MailboxOptions(capacity=1)
+    async with open_system(clock=ManualClock()) as system:
+        one, two = Sender(), Sender()
+        first = await system.spawn(one, name="one", mailbox=room)
+        last = await system.spawn(two, name="two", mailbox=room)
+        one.other, two.other = last, first
+        for ref in (first, last):
+            ref.tell("hold")
+        await anyio.wait_all_tasks_blocked()
+        assert len(entered) == 2
+        for ref in (first, last):
+            ref.tell("fills the mailbox")
+        full.set()
+        await anyio.wait_all_tasks_blocked()
+        ended = [ref.exit_reason for ref in (first, last) if ref.exit_reason is not None]
+        assert len(ended) == 1
+        assert isinstance(ended[0], Crashed)
+        assert isinstance(ended[0].error, DeadlockDetected)
+
+
+async def test_who_sends_into_a_full_mailbox_of_an_actor_that_goes_on_is_served() -> None:
+    class Sender(Actor[ActorRef[str]]):
+        async def handle(self, message: ActorRef[str]) -> str:
+            await message.send("sent")
+            return "done"
+
+    class Slow(Actor[str]):
+        async def handle(self, message: str) -> None:
+            await release.wait()
+
+    release = anyio.Event()
+    async with open_system() as system, anyio.create_task_group() as group:
+        slow = await system.spawn(Slow(), mailbox=MailboxOptions(capacity=1))
+        sender = await system.spawn(Sender())
+        slow.tell("handled")
+        await anyio.wait_all_tasks_blocked()
+        slow.tell("waits")
+        group.start_soon(sender.ask, slow)
+        await anyio.wait_all_tasks_blocked()
+        assert system.tree().actors[1].waits_for == slow.name
+        release.set()
+        await anyio.wait_all_tasks_blocked()
+        assert system.tree().actors[1].waits_for is None
 
 
 # -- deadlines ---------------------------------------------------------------------------------------------------------

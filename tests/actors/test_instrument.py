@@ -8,9 +8,10 @@ from typing import Any
 
 import anyio
 import pytest
-from tests.actors.helpers import Worker, open_system, raising
+from tests.actors.helpers import Hold, Worker, open_system, raising
 
 from actwright_actors import ActorRef, ChildSpec, Crashed, DeadLetter, ExitReason, Instrument, Shutdown, Supervisor
+from actwright_actors.testing import ManualClock
 
 pytestmark = pytest.mark.anyio
 
@@ -81,6 +82,24 @@ async def test_a_message_that_crashes_its_actor_does_not_count_as_handled() -> N
         ref.tell(crash)
         assert isinstance(await ref.stopped(), Crashed)
     assert [event[0] for event in recorder.events] == ["started", "ended"]
+
+
+async def test_what_was_stale_when_its_turn_came_does_not_count_as_handled() -> None:
+    recorder, clock = Recorder(), ManualClock()
+    async with open_system(instrument=recorder, clock=clock) as system:
+        worker, hold = Worker(), Hold()
+        ref = await system.spawn(worker, name="one")
+        worker.context.timers.start("key", "cancelled", 1)
+        ref.tell(hold)
+        await hold.entered.wait()
+        ref.tell("expired", expires_in=1)
+        clock.advance(1)
+        worker.context.timers.cancel("key")
+        hold.release.set()
+        await ref.drain_and_wait()
+        assert system.tree().actors == ()
+    assert [event for event in recorder.events if event[0] == "handled"] == [("handled", "one", hold)]
+    assert ("dead letter", "expired") in recorder.events
 
 
 @pytest.mark.parametrize(
