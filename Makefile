@@ -27,8 +27,10 @@ mypy:
 pyright:
 	$(BIN)/pyright --pythonpath $(BIN)/python
 
-test:  ## every test, on asyncio, uvloop and trio
-	$(BIN)/pytest
+test:  ## every test, on asyncio, uvloop and trio; those of the actor library also run every branch of it
+	$(BIN)/coverage run -m pytest tests/actors
+	$(BIN)/coverage report
+	$(BIN)/pytest --ignore=tests/actors
 
 bench:  ## every benchmark, one after another: they disturb each other
 	set -e; for program in benchmarks/*.py; do $(BIN)/python "$$program"; done

@@ -138,7 +138,8 @@ class Kernel:
                         await cell.stopped.wait()
                         timer.cancel()
                 await self._end_abandoned()
-                self._mark_closed()
+                if self.abandoned:  # whoever closes the system cannot wait for those
+                    self._mark_closed()
                 group.cancel_scope.cancel()  # the timers, and what is abandoned and does not end
         finally:
             self._mark_closed()

@@ -218,8 +218,8 @@ from actwright_actors._cell import Cell
 
 launch = Cell.launch
 
-def interrupted(cell, context):
-    if cell.name.startswith(sys.argv[1]):
+def interrupted(cell, context=None):
+    if type(cell.life.actor).__name__ == sys.argv[1]:
         os.kill(os.getpid(), signal.SIGINT)
     launch(cell, context)
 
@@ -233,7 +233,7 @@ anyio.run(work, backend="trio")
 """
 
 
-@pytest.mark.parametrize(("actor", "states"), [("supervisor", []), ("RunActor", ["Cancelling", "Cancelled"])])
+@pytest.mark.parametrize(("actor", "states"), [("Supervisor", []), ("RunActor", ["Cancelling", "Cancelled"])])
 def test_sigint_on_trio_never_leaves_half_an_actor_behind(tmp_path: Path, actor: str, states: list[str]) -> None:
     source = (PREAMBLE + INTERRUPTED_SPAWN).replace("sys.argv[1]", repr(actor))
     with started(tmp_path, source) as program:

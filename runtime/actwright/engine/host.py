@@ -225,7 +225,7 @@ class Host:
 
     def start_actor(self, run: LiveRun) -> ActorRef[RunMessage]:
         """An actor for a run: its first, or one that takes it over. The supervisor watches it."""
-        ref: ActorRef[RunMessage] = self._system.spawn_soon(RunActor(run))
+        ref: ActorRef[RunMessage] = self._system.spawn_soon(RunActor(run), name=str(run.snapshot.id))
         if run.ref is not None:
             self._by_actor.pop(run.ref, None)
         run.ref = ref
