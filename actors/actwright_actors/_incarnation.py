@@ -10,7 +10,8 @@ from __future__ import annotations
 import logging
 import math
 from collections import deque
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Generator
+from contextlib import contextmanager
 from contextvars import Context
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
@@ -253,6 +254,15 @@ class Incarnation:
                 raise DeadlockDetected([cell.ref for cell in chain])
             step = step.life.waits_for
         self.waits_for = target
+
+    @contextmanager
+    def waiting_for(self, target: Cell) -> Generator[None]:
+        """Begin to wait for `target`, and end with the block."""
+        self.begin_to_wait(target)
+        try:
+            yield
+        finally:
+            self.waits_for = None
 
     def deadline(self) -> float:
         """Until when whoever asked for what is being handled waits."""

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Callable, Coroutine, Generator
-from contextlib import contextmanager
+from collections.abc import Callable, Coroutine
+from contextlib import AbstractContextManager, nullcontext
 from contextvars import Context
 from functools import partial
 from threading import get_ident
@@ -42,6 +42,7 @@ __all__ = ["Kernel"]
 logger = logging.getLogger("actwright_actors")
 
 _UNBOUNDED = MailboxOptions()
+_NOT_AN_ACTOR = nullcontext()
 
 
 class Kernel:
@@ -225,18 +226,10 @@ class Kernel:
         """The incarnation whose own task the caller is, if it is one's."""
         return self.lives.get(self.current_task())
 
-    @contextmanager
-    def waiting_for(self, cell: Cell) -> Generator[None]:
-        """Say, if the caller is an actor's own task, that it waits for `cell`. Raises DeadlockDetected."""
+    def waiting_for(self, cell: Cell) -> AbstractContextManager[None]:
+        """Say, if the caller is an actor's own task, that it waits for `cell`. Entering raises DeadlockDetected."""
         life = self.waiting_life()
-        if life is None:
-            yield
-            return
-        life.begin_to_wait(cell)
-        try:
-            yield
-        finally:
-            life.waits_for = None
+        return _NOT_AN_ACTOR if life is None else life.waiting_for(cell)
 
     # -- endings ---------------------------------------------------------------------------------------------------
 
