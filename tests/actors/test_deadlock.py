@@ -238,10 +238,9 @@ async def test_two_that_wait_for_room_in_each_others_mailboxes_are_told_so(secon
             ref.tell("fills the mailbox")
         full.set()
         await anyio.wait_all_tasks_blocked()
-        ended = [ref.exit_reason for ref in (first, last) if ref.exit_reason is not None]
-        assert len(ended) == 1
-        assert isinstance(ended[0], Crashed)
-        assert isinstance(ended[0].error, DeadlockDetected)
+        errors = [ref.exit_reason.error for ref in (first, last) if isinstance(ref.exit_reason, Crashed)]
+        assert [type(error) for error in errors if not isinstance(error, ActorDead)] == [DeadlockDetected]
+        assert len(errors) == 1 or second == "ask"  # whoever asked the one that crashed hears of it
 
 
 async def test_who_sends_into_a_full_mailbox_of_an_actor_that_goes_on_is_served() -> None:
