@@ -27,11 +27,7 @@ class Agenda:
         """Write down what there is to do by what is known of `children`: all of them, in start order."""
         children = list(children)
         self._to_stop = [child for child in children if child.must_stop]
-        self._to_start = deque(
-            child
-            for child in children
-            if (child.must_stop or child.is_down or child.is_starting) and not child.is_leaving
-        )
+        self._to_start = deque(child for child in children if child.must_stop or child.is_down or child.is_starting)
 
     def advance(self, now: float, restart: Callable[[Child], None]) -> None:
         """Take the next step, if it is time for one."""

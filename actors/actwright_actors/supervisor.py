@@ -199,7 +199,6 @@ class Supervisor(Actor[SupervisorMessage]):
         self._dismiss(child)
         if child.is_down:
             self._bury(child)
-            self._advance()
         else:
             child.must_stop = True
             child.shut_down()
@@ -292,8 +291,7 @@ class Supervisor(Actor[SupervisorMessage]):
             self._bury(child)
         elif not was_stopped:
             self._decide(child)
-        if not self._is_closing:
-            self._advance()
+        self._advance()
 
     def _decide(self, dead: Child) -> None:
         todo = plan(self._strategy, self._children.values(), dead, dead.reason)

@@ -15,6 +15,7 @@ from actwright_actors import (
     ActorSystem,
     ChildSpec,
     ExitReason,
+    Supervisor,
 )
 
 
@@ -90,6 +91,13 @@ class Member(Actor[Any]):
         self.team.ends.append(reason)
         if self.name in self.team.holds_stop:
             await self.team.holds_stop[self.name]()
+
+
+class Busy(Supervisor):
+    """Hears of nothing while it handles a message that holds it up."""
+
+    async def handle(self, message: Any) -> Any:
+        return await (message() if isinstance(message, Hold) else super().handle(message))
 
 
 def child(system: ActorSystem, name: str) -> ActorRef[Any]:

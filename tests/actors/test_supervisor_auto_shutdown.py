@@ -6,8 +6,8 @@ from typing import Any, Literal
 
 import anyio
 import pytest
-from tests.actors.helpers import Hold, open_system
-from tests.actors.team import Team, child, crash, hold_up
+from tests.actors.helpers import open_system
+from tests.actors.team import Busy, Team, child, crash, hold_up
 
 from actwright_actors import Backoff, ChildSpec, RestartType, Shutdown, StartChild, StopChild, Supervisor
 from actwright_actors.testing import ManualClock
@@ -136,13 +136,6 @@ async def test_a_supervisor_that_never_shuts_down_by_itself_refuses_a_significan
             await supervisor.ask(StartChild(team.spec("a", **TEMPORARY)))
         assert supervisor.is_alive
         assert team.starts == {}
-
-
-class Busy(Supervisor):
-    """Hears of nothing while it handles a message that holds it up."""
-
-    async def handle(self, message: Any) -> Any:
-        return await (message() if isinstance(message, Hold) else super().handle(message))
 
 
 async def test_a_supervisor_that_ends_by_itself_restarts_nobody_any_more() -> None:

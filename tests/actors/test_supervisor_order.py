@@ -9,7 +9,7 @@ from typing import Any
 import anyio
 import pytest
 from tests.actors.helpers import ASYNCIO_BACKENDS, ASYNCIO_IDS, Hold, open_system
-from tests.actors.team import Team, child, crash, hold_up
+from tests.actors.team import Busy, Team, child, crash, hold_up
 
 from actwright_actors import ActorRef, ChildSpec, Crashed, Killed, Shutdown, StartChild, StopChild, Strategy, Supervisor
 from actwright_actors.testing import ManualClock
@@ -180,21 +180,17 @@ async def test_a_death_among_those_that_wait_to_be_stopped_is_no_further_one() -
 
 
 async def test_a_child_that_dies_as_its_turn_to_stop_comes_is_started_once() -> None:
-    """Its supervisor hears that the one before it has stopped before it hears of this death."""
-    team, turn = Team(), Hold()
+    """Its supervisor hears that the one before it has stopped, and only then of this death."""
+    team = Team()
     async with open_system() as system:
-        await system.spawn(Supervisor(team.specs("abc"), strategy="one_for_all", intensity=1))
-
-        async def die() -> None:
-            await turn()
-            raise ValueError("as its turn comes")
-
-        child(system, "c").tell(turn)
-        await anyio.wait_all_tasks_blocked()
-        child(system, "b").tell(die)
-        await anyio.wait_all_tasks_blocked()
+        supervisor = await system.spawn(Busy(team.specs("abc"), strategy="one_for_all", intensity=1))
+        stopping = await hold_up(child(system, "c"))
         await crash(child(system, "a"))
-        turn.release.set()
+        listening = await hold_up(supervisor)
+        stopping.release.set()
+        await anyio.wait_all_tasks_blocked()
+        await crash(child(system, "b"))
+        listening.release.set()
         await anyio.wait_all_tasks_blocked()
         assert team.starts == {"a": 2, "b": 2, "c": 2}
         assert team.events[6:] == ["+a", "+b", "+c"]

@@ -369,7 +369,9 @@ async def test_a_child_whose_factory_fails_once_returns_with_its_mail() -> None:
         assert supervisor.is_alive
 
 
-async def test_a_child_that_fails_to_start_again_counts_as_one_more_death() -> None:
+async def test_a_child_that_fails_to_start_again_counts_as_one_more_death_and_is_in_the_log(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     team = Team()
     team.fail_start("a", 2, ValueError("not yet"))
     async with open_system() as system:
@@ -377,11 +379,15 @@ async def test_a_child_that_fails_to_start_again_counts_as_one_more_death() -> N
         await crash(child(system, "a"))
         assert team.starts["a"] == 3
         assert supervisor.is_alive
+        assert [record.getMessage() for record in caplog.records] == [
+            "Actor 'a' ended: Crashed",
+            "Actor 'a' ended: StartFailed",
+        ]
         await crash(child(system, "a"))
         assert not supervisor.is_alive
 
 
-@pytest.mark.parametrize("when", ["first", "again", "added"])
+@pytest.mark.parametrize("when", ["first", "again", "told", "asked"])
 async def test_a_ctrl_c_that_strikes_in_a_factory_ends_the_system(when: str) -> None:
     factory, struck = Factory(), KeyboardInterrupt()
     if when != "again":
@@ -395,7 +401,11 @@ async def test_a_ctrl_c_that_strikes_in_a_factory_ends_the_system(when: str) -> 
                 system.spawn_soon(Supervisor([ChildSpec("a", factory)]))
             else:
                 supervisor = await system.spawn(Supervisor())
-                supervisor.tell(StartChild(ChildSpec("a", factory)))
+                if when == "told":
+                    supervisor.tell(StartChild(ChildSpec("a", factory)))
+                else:
+                    with pytest.raises(KeyboardInterrupt):  # whatever the asker makes of it
+                        await supervisor.ask(StartChild(ChildSpec("a", factory)))
             await anyio.sleep_forever()
 
     with pytest.raises(KeyboardInterrupt) as caught:
