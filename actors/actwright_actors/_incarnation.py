@@ -111,9 +111,12 @@ class Incarnation:
             self.cell.incarnation_started()
 
     def seconds_to_stop(self) -> float:
-        """The time for its child tasks to end, and then for `on_stop`."""
+        """The time for `on_start` to return, for its child tasks to end, and then for `on_stop`."""
         own = self.actor.stop_timeout if self.cell.stop_timeout is None else self.cell.stop_timeout
-        return self.cell.kernel.stop_timeout if own is None else own
+        # A supervisor waits for its children's ends as long as they may take, but not for a start that may never come.
+        if own is None or (math.isinf(own) and self.status == "starting"):
+            return self.cell.kernel.stop_timeout
+        return own
 
     def abort(self, reason: ExitReason) -> None:
         """End it now: cancel what it is doing. The reason is written down before the cancellation can be seen."""
@@ -205,8 +208,7 @@ class Incarnation:
         if reply.is_taken:
             raise RuntimeError(f"The answer of actor {self.cell.name!r} was deferred, or its message stashed, already.")
         reply.is_taken = True
-        if reply.asker is not None:
-            reply.asker.waits_for = None  # the answer may now come from elsewhere than this actor's task
+        reply.redirect(None)
         if self._debts is None:
             self._debts = {}
         self._debts[reply] = None

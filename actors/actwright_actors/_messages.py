@@ -11,6 +11,7 @@ from actwright_actors.exit import ExitReason
 from actwright_actors.replies import Refusal
 
 if TYPE_CHECKING:
+    from actwright_actors._cell import Cell
     from actwright_actors._incarnation import Incarnation
 
 __all__ = ["IDLE", "Envelope", "Notice", "Reply", "Special", "StopRequest", "TimerFired", "content"]
@@ -83,6 +84,11 @@ class Reply:
         """Nobody waits any more."""
         if self.outcome == "none":
             self.outcome = "forsaken"
+
+    def redirect(self, target: Cell | None) -> None:
+        """The answer comes from somewhere else than the task of who was asked: from `target`, if it is an actor's."""
+        if self.asker is not None and self.outcome == "none":
+            self.asker.waits_for = target
 
     async def wait(self) -> None:
         """Wait until it is settled. For the asker alone."""

@@ -156,7 +156,7 @@ class Supervisor(Actor[SupervisorMessage]):
     async def handle(self, message: SupervisorMessage) -> Any:
         match message:
             case StartChild(spec):
-                self._start_for(self.context.defer_reply(), spec)
+                self._start_for_asker(spec)
             case StopChild(name):
                 try:
                     return self.stop_child(name)
@@ -257,21 +257,23 @@ class Supervisor(Actor[SupervisorMessage]):
         """Start one of the children that there are from the first. Raises what kept it from starting."""
         child, life = self._add(spec), cell_of(self.context.ref).life
         child.cell.is_awaited = True
-        life.begin_to_wait(child.cell)
-        try:
+        with life.waiting_for(child.cell):
             await child.cell.life.settled.wait()
-        finally:
-            life.waits_for = None
         if child.never_started:
             raise child.start_error
 
-    def _start_for(self, reply: DeferredReply[ActorRef[Any]], spec: ChildSpec) -> None:
+    def _start_for_asker(self, spec: ChildSpec) -> None:
+        life = cell_of(self.context.ref).life
+        asked = life.defer()
+        reply = DeferredReply[ActorRef[Any]](life, asked)
         try:
             child = self._add(spec, reply)
         except BaseException as error:  # from the factory too, where a SystemExit is a failure like any other
             self._refuse(reply, spec.name, error)
-        else:
-            child.cell.is_awaited = True
+            return
+        child.cell.is_awaited = True
+        if asked is not None:
+            asked.redirect(child.cell)  # so that a child whose start asks the one that asked for it is told
 
     def _refuse(self, reply: DeferredReply[ActorRef[Any]], name: str | None, error: BaseException) -> None:
         if not reply.is_wanted or isinstance(error, KeyboardInterrupt):

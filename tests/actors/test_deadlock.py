@@ -14,12 +14,15 @@ from actwright_actors import (
     ActorDead,
     ActorRef,
     AskTimeout,
+    ChildSpec,
     Crashed,
     DeadLetter,
     DeadLetterReason,
     DeadlockDetected,
     DeferredReply,
+    DynamicSupervisor,
     MailboxOptions,
+    StartChild,
 )
 from actwright_actors.testing import ManualClock
 
@@ -168,6 +171,27 @@ async def test_a_start_that_asks_its_spawner_is_told_so_at_once() -> None:
             await self.spawner.ask("question")
 
     async with open_system(clock=ManualClock()) as system:
+        ref = await system.spawn(Spawning(), name="spawner")
+        with pytest.raises(ActorDead) as caught:
+            await ref.ask("spawn")
+        assert cycle_in(caught.value) == ["child", "spawner", "child"]
+
+
+async def test_a_child_that_asks_whoever_asked_for_it_is_told_so_at_once() -> None:
+    class Spawning(Actor[str]):
+        async def handle(self, message: str) -> Any:
+            spec = ChildSpec("child", lambda: AskingInStart(self.context.ref))
+            return await supervisor.ask(StartChild(spec))
+
+    class AskingInStart(Actor[str]):
+        def __init__(self, spawner: ActorRef[str]) -> None:
+            self.spawner = spawner
+
+        async def on_start(self) -> None:
+            await self.spawner.ask("question")
+
+    async with open_system(clock=ManualClock()) as system:
+        supervisor = await system.spawn(DynamicSupervisor(), name="supervisor")
         ref = await system.spawn(Spawning(), name="spawner")
         with pytest.raises(ActorDead) as caught:
             await ref.ask("spawn")

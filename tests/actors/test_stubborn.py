@@ -11,6 +11,7 @@ from tests.actors.helpers import open_system
 from actwright_actors import (
     Actor,
     ActorDead,
+    ActorRef,
     ActorSystem,
     ChildSpec,
     ExitReason,
@@ -328,3 +329,32 @@ async def test_a_closing_system_on_a_clock_without_timers_waits_for_what_hangs_i
             await stubborn.entered.wait()
             system.timers.call_later(0, stubborn.release.set)
     assert ref.exit_reason == Shutdown()
+
+
+async def test_a_system_closes_though_a_supervisor_waits_for_a_start_that_never_comes() -> None:
+    clock, entered = ManualClock(), anyio.Event()
+
+    class NeverStarts(Actor[str]):
+        async def on_start(self) -> None:
+            entered.set()
+            await anyio.sleep_forever()
+
+    async with anyio.create_task_group() as group:
+
+        async def run() -> None:
+            async with ActorSystem(clock=clock, stop_timeout=2) as system:
+                specs = [ChildSpec("fine", lambda: Stubborn("nowhere")), ChildSpec("never", NeverStarts)]
+                refs.append(system.spawn_soon(Supervisor(specs), name="top"))
+                await entered.wait()
+            closed.append(True)
+
+        refs: list[ActorRef[Any]] = []
+        closed: list[bool] = []
+        group.start_soon(run)
+        await entered.wait()
+        await anyio.wait_all_tasks_blocked()
+        await wait_and_advance(clock, 1.9)
+        assert refs[0].status == "starting"
+        await wait_and_advance(clock, 0.1, 2)
+        assert refs[0].exit_reason == Killed()
+        assert closed == [True]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from time import perf_counter
 from typing import Any
 
 import anyio
@@ -22,6 +21,7 @@ from actwright_actors import (
     Shutdown,
     StartChild,
     StopChild,
+    Supervisor,
 )
 from actwright_actors.testing import ManualClock
 
@@ -99,22 +99,36 @@ async def test_too_many_deaths_end_it_as_they_end_any_supervisor() -> None:
         assert other.exit_reason == Shutdown()
 
 
-async def seconds_of_one_end(children: int) -> float:
-    """How long it takes for each of 500 temporary children to end by itself and be forgotten, when there are so many.
+class Unseen(dict[str, Any]):
+    """A supervisor's children, where going through all of them fails."""
 
-    The others are there all the time."""
-    spec = ChildSpec(None, Worker, "temporary")
+    def _refuse(self) -> Any:
+        raise AssertionError("looked at all children")
+        yield
+
+    __iter__ = items = keys = values = _refuse
+
+
+@pytest.mark.parametrize("make", [DynamicSupervisor, Supervisor])
+async def test_what_concerns_one_child_costs_no_look_at_the_others(
+    make: type[Supervisor], monkeypatch: pytest.MonkeyPatch
+) -> None:
     async with open_system() as system:
-        supervisor = await system.spawn(DynamicSupervisor())
-        refs = [await supervisor.ask(StartChild(spec), timeout=60.0) for _ in range(children)]
-        began = perf_counter()
-        for ref in refs[-500:]:
-            ref.stop()
-        for ref in refs[-500:]:
-            await ref.stopped()
-        return (perf_counter() - began) / 500
-
-
-async def test_the_end_of_a_child_does_not_take_longer_for_there_being_many() -> None:
-    few = min([await seconds_of_one_end(500) for _ in range(3)])
-    assert min([await seconds_of_one_end(10_000) for _ in range(2)]) < 3 * few
+        actor = make(intensity=10)
+        supervisor = await system.spawn(actor)
+        for name in ("crashes", "ends", "is stopped"):
+            await supervisor.ask(StartChild(ChildSpec(name, Worker, "transient")))
+        crashes, ends, is_stopped = system.actors()[-3:]
+        with monkeypatch.context() as patch:
+            patch.setattr(actor, "_children", Unseen(vars(actor)["_children"]))
+            crashes.kill()
+            await ends.stop_and_wait()
+            await supervisor.ask(StopChild("is stopped"))
+            await is_stopped.stopped()
+            new = await supervisor.ask(StartChild(ChildSpec("new", Worker)))
+            assert await crashes.ask("restarted") == "restarted"
+            await supervisor.ask(StopChild("crashes"))
+            await supervisor.ask(StopChild("new"))
+            await crashes.stopped()
+            await new.stopped()
+        vars(actor)["_children"].clear()  # the real one, which missed all that
