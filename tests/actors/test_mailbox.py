@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
+import time
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -11,7 +13,7 @@ import anyio
 import pytest
 from tests.actors.helpers import ASYNCIO_BACKENDS, ASYNCIO_IDS, Hold, Worker, open_system
 
-from actwright_actors import ActorDead, ActorRef, ActorSystem, DeadLetter, DeadLetterReason, MailboxFull
+from actwright_actors import Actor, ActorDead, ActorRef, ActorSystem, DeadLetter, DeadLetterReason, MailboxFull
 from actwright_actors import MailboxOptions as Options
 from actwright_actors._mailbox import EMPTY, Mailbox
 from actwright_actors.testing import assert_no_dead_letters
@@ -264,3 +266,28 @@ async def test_an_actor_flooded_with_mail_starves_neither_timers_nor_tasks() -> 
 async def test_a_capacity_below_one_is_refused() -> None:
     with pytest.raises(ValueError, match="at least 1"):
         Options(capacity=0)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "messages", "most"),
+    [pytest.param(0.0, 1_000, 32, id="by count"), pytest.param(0.006, 8, 1, id="by time")],
+)
+async def test_a_drain_lets_other_tasks_have_their_turn(seconds: float, messages: int, most: int) -> None:
+    class Greedy(Actor[int]):
+        handled = 0
+
+        async def handle(self, message: int) -> None:
+            self.handled += 1
+            time.sleep(seconds)  # noqa: ASYNC251  # never yields of its own accord
+
+    async with open_system() as system:
+        greedy = Greedy()
+        ref = await system.spawn(greedy)
+        for number in range(messages):
+            ref.tell(number)
+        turns = [0]
+        while greedy.handled < messages:
+            await anyio.lowlevel.checkpoint()
+            turns.append(greedy.handled)
+        # Twice, since trio wakes in any order: this task may be last in one round and first in the next but one.
+        assert max(now - before for before, now in itertools.pairwise(turns)) <= 2 * most
