@@ -21,6 +21,7 @@ from actwright_actors import (
     DeadlockDetected,
     DeferredReply,
     DynamicSupervisor,
+    ExitReason,
     MailboxOptions,
     StartChild,
 )
@@ -322,6 +323,55 @@ async def test_an_ask_inside_an_ask_waits_no_longer_than_the_outer_one() -> None
         clock.advance(3)
         await anyio.wait_all_tasks_blocked()
         assert timeouts == [3.0]
+        silent.kill()
+
+
+@pytest.mark.parametrize("place", ["on_stop", "a message that expires"])
+async def test_an_ask_that_serves_nobody_else_has_its_own_timeout(place: str) -> None:
+    clock = ManualClock()
+
+    class Asking(Actor[str]):
+        async def handle(self, message: str) -> None:
+            if message == "expiring":
+                await self.ask_the_silent()
+            entered.set()
+            await anyio.sleep_forever()
+
+        async def on_stop(self, reason: ExitReason) -> None:
+            await self.ask_the_silent()
+
+        async def ask_the_silent(self) -> None:
+            entered.set()
+            try:
+                await silent.ask("question", timeout=3)
+            except AskTimeout as error:
+                timeouts.append(error.timeout)
+
+    class Silent(Actor[str]):
+        async def handle(self, message: str) -> None:
+            await anyio.sleep_forever()
+
+    timeouts, entered = list[float](), anyio.Event()
+    async with open_system(clock=clock, stop_timeout=60) as system, anyio.create_task_group() as group:
+        asking, silent = await system.spawn(Asking()), await system.spawn(Silent())
+        if place == "on_stop":
+
+            async def ask() -> None:
+                with pytest.raises(AskTimeout):
+                    await asking.ask("question", timeout=1)
+
+            group.start_soon(ask)
+            await entered.wait()
+            asking.kill()
+        else:
+            asking.tell("expiring", expires_in=1)
+            await entered.wait()
+        for _ in range(3):
+            await anyio.wait_all_tasks_blocked()
+            clock.advance(1)
+        await anyio.wait_all_tasks_blocked()
+        assert timeouts == [3.0]
+        asking.kill()
         silent.kill()
 
 
