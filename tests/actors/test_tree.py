@@ -67,6 +67,10 @@ async def test_an_actors_figures_tell_what_it_did_and_what_it_does() -> None:
         assert child.current_seconds is not None
         assert 0 <= child.current_seconds <= time.perf_counter() - before
         assert after >= before
+        for number in range(50):
+            ref.tell(number)
+        now = system.tree().actors[0].children[0]
+        assert (now.mailbox_length, now.mailbox_peak) == (51, 51)  # a peak is one while it lasts, too
         hold.release.set()
         await ref.ask("done")
         idle = system.tree().actors[0].children[0]
