@@ -102,12 +102,12 @@ class Cell:
             self.kernel.forget(self)
             raise
 
-    def relaunch(self, actor: Actor[Any]) -> None:
-        """Start the next incarnation, with the mail that is left."""
+    def relaunch(self, actor: Actor[Any], reason: ExitReason) -> None:
+        """Start the next incarnation, with the mail that is left, since the one before ended for `reason`."""
         self.life = Incarnation(self, actor)
         self.restarts += 1
         if self.kernel.instrument is not None:
-            self.kernel.observe(lambda instrument: instrument.actor_restarted(self.ref, self.restarts))
+            self.kernel.observe(lambda instrument: instrument.actor_restarted(self.ref, reason, self.restarts))
         self.life.launch(None)
 
     def incarnation_started(self) -> None:
@@ -152,6 +152,8 @@ class Cell:
         return self.kernel.timers.call_later(seconds, partial(self._kill_late, seconds))
 
     def _kill_late(self, seconds: float) -> None:
+        if self.life.seconds_to_stop() > seconds:
+            return  # a supervisor that has started meanwhile: now its children have all the time that they may take
         logger.warning("Actor %r did not stop within %s s; it is killed.", self.name, seconds)
         self.abort(Killed())
 
@@ -183,6 +185,7 @@ class Cell:
     def link(self, ref: ActorRef[Any]) -> None:
         """End with the incarnation of `ref`, and have it end with this one's."""
         other = cell_of(ref)
+        other.kernel.require_loop_thread("ActorContext.link")  # it may be of a system in another thread
         if other.exit_reason is not None:
             self._partner_ended(other, other.exit_reason)
             return
@@ -194,6 +197,7 @@ class Cell:
     def unlink(self, ref: ActorRef[Any]) -> None:
         """Take `link` back, on both sides."""
         other = cell_of(ref)
+        other.kernel.require_loop_thread("ActorContext.unlink")  # it may be of a system in another thread
         for one, two in ((self, other), (other, self)):
             if one._links is not None:
                 one._links.pop(two, None)

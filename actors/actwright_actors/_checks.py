@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Any, get_args
 
-__all__ = ["require_at_least", "require_choice"]
+from actwright_actors.actor import Actor
+
+__all__ = ["require_actor", "require_at_least", "require_choice"]
 
 
 def require_choice(what: str, value: object, choices: Any) -> None:
@@ -17,3 +19,9 @@ def require_at_least(what: str, value: float, least: float) -> None:
     """Raise ValueError unless `value` is a number, and not below `least`."""
     if not value >= least:  # neither is NaN
         raise ValueError(f"{what} is a number of at least {least:g}; got {value!r}.")
+
+
+def require_actor(what: str, value: object) -> None:
+    """Raise TypeError unless `value` is an Actor object: a class, above all, is none."""
+    if not isinstance(value, Actor):
+        raise TypeError(f"{what} takes an Actor object, such as spawn(Counter()); got {value!r}.")

@@ -202,6 +202,7 @@ class Incarnation:
 
     def defer(self) -> Reply | None:
         """Take the answer to the current message upon oneself; None if nobody waits for one."""
+        self.cell.kernel.require_loop_thread("ActorContext.defer_reply")
         reply = self.current.reply if isinstance(self.current, Envelope) else None
         if reply is None:
             return None
@@ -276,6 +277,7 @@ class Incarnation:
 
     def stash(self) -> None:
         """Put the current message aside."""
+        self.cell.kernel.require_loop_thread("ActorContext.stash")
         item, turn = self.current, self.cell.handled
         if item is IDLE or self._stashed_turn == turn:
             raise RuntimeError(
@@ -294,6 +296,7 @@ class Incarnation:
 
     def unstash_all(self) -> int:
         """Put all that was stashed before the user messages that wait, in its order."""
+        self.cell.kernel.require_loop_thread("ActorContext.unstash_all")
         stashed, self._stash = self._stash or (), None
         self.cell.mailbox.put_back(stashed)
         return len(stashed)
@@ -332,6 +335,7 @@ class Incarnation:
 
     def abandon(self, child: ChildTask) -> None:
         """Wait for `child` no longer, nor crash with it."""
+        self.cell.kernel.require_loop_thread("ChildTask.abandon")
         self.cell.kernel.abandoned.add(child)
         self._release(child)
 

@@ -20,6 +20,7 @@ from anyio.abc import TaskGroup
 
 from actwright_actors import _backend
 from actwright_actors._cell import Cell
+from actwright_actors._checks import require_actor, require_at_least
 from actwright_actors._incarnation import Incarnation
 from actwright_actors._latch import Latch
 from actwright_actors._timer_heap import TimerHeap
@@ -191,6 +192,10 @@ class Kernel:
         if not self.is_open:
             raise SystemClosed(self.name)
         self.require_loop_thread("ActorSystem.spawn_soon")
+        require_actor("spawn", actor)
+        for seconds in (stop_timeout, actor.stop_timeout):
+            if seconds is not None:
+                require_at_least(f"The stop_timeout of a {type(actor).__name__}", seconds, 0.0)
         self._spawned += 1
         name = f"{type(actor).__name__}-{self._spawned}" if name is None else name
         if name in self.cells:
@@ -245,7 +250,7 @@ class Kernel:
             self.observe(lambda instrument: instrument.dead_letter(letter))
         try:
             self._on_dead_letter(letter)
-        except Exception as error:
+        except BaseException as error:  # a SystemExit here would end the task of the actor that is being buried
             self.log_escaped("on_dead_letter raised.", error)
         if not isinstance(message, DeadLetter):  # of a subscriber that takes no more: it would go round and round
             self.dead_letter_stream.publish(letter)
@@ -263,7 +268,7 @@ class Kernel:
         assert self.instrument is not None
         try:
             tell(self.instrument)
-        except Exception as error:
+        except BaseException as error:  # of which none may cut the end of an actor short
             self.instrument = None
             self.log_escaped("The instrument raised, and is taken out.", error)
 

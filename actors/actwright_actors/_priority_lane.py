@@ -33,10 +33,10 @@ class PriorityLane:
         heapq.heappush(self._heap, (self._rank(item), self._back, item))
 
     def extendleft(self, items: Iterable[Any]) -> None:
-        """Put each before its equals, as a deque would: the last one comes first."""
+        """Put each before all that is there, as a deque would: the last one comes first."""
         for item in items:
             self._front -= 1
-            heapq.heappush(self._heap, (self._rank(item), self._front, item))
+            heapq.heappush(self._heap, (-math.inf, self._front, item))
 
     def popleft(self) -> Any:
         """Take the first. O(log n)."""

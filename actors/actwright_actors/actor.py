@@ -51,6 +51,12 @@ class Actor(Generic[M_contra]):
     stash_capacity: ClassVar[int] = 1_000
     """How many messages `context.stash()` puts aside."""
 
+    if not TYPE_CHECKING:  # to a type checker it would say that an actor has every attribute
+
+        def __getattr__(self, name: str) -> Any:
+            hint = " yet: it gets one when it is spawned; use it in on_start and later" if name == "context" else ""
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}{hint}", name=name, obj=self)
+
     async def on_start(self) -> None:
         """Runs first. Mail queues meanwhile.
 
@@ -180,6 +186,7 @@ class ChildTask:
 
     def cancel(self) -> None:
         """Cancel it. It ends at its next checkpoint, and that is no crash."""
+        self._life.cell.kernel.require_loop_thread("ChildTask.cancel")
         self.scope.cancel()
 
     async def wait(self) -> None:

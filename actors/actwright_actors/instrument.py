@@ -23,8 +23,9 @@ class Instrument:
     def actor_started(self, ref: ActorRef[Any]) -> None:
         """The `on_start` of an incarnation has returned."""
 
-    def actor_restarted(self, ref: ActorRef[Any], restarts: int) -> None:
-        """A supervisor is about to start the actor for the `restarts`-th time after the first."""
+    def actor_restarted(self, ref: ActorRef[Any], reason: ExitReason, restarts: int) -> None:
+        """A supervisor is about to start the actor, which ended for `reason`, for the `restarts`-th time after the
+        first."""
 
     def actor_ended(self, ref: ActorRef[Any], reason: ExitReason) -> None:
         """The actor is dead for good; its watchers are told next."""

@@ -10,6 +10,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from actwright_actors._checks import require_choice
+
 __all__ = ["MailboxOptions", "Overflow"]
 
 Overflow = Literal["wait", "reject", "drop_oldest", "drop_newest"]
@@ -26,7 +28,9 @@ class MailboxOptions:
 
     `priority` gives each user message a number when it arrives: the least is handled first, equals in the order of
     their arrival, and "drop_oldest" then drops among those that would be handled last. What it raises is raised to
-    the sender. Without it, messages are handled in the order of their arrival.
+    the sender. What was stashed comes before them all. Without it, messages are handled in the order of their arrival.
+
+    Raises ValueError for a capacity below 1 and an unknown policy, TypeError for a priority that cannot be called.
     """
 
     capacity: int | None = None
@@ -34,5 +38,8 @@ class MailboxOptions:
     priority: Callable[[Any], float] | None = None
 
     def __post_init__(self) -> None:
+        require_choice("The overflow of a mailbox", self.overflow, Overflow)
         if self.capacity is not None and self.capacity < 1:
             raise ValueError(f"A mailbox's capacity must be at least 1, or None for unbounded; got {self.capacity}.")
+        if self.priority is not None and not callable(self.priority):
+            raise TypeError(f"A mailbox's priority is a function of a message; got {self.priority!r}.")

@@ -72,7 +72,7 @@ class Port(Generic[M]):
         cell = cell_of(ref)
         try:
             ref.tell(message)
-        except Exception as error:  # MailboxFull, or what its `priority` raises: no fault of the publisher's
+        except BaseException as error:  # MailboxFull, or what its `priority` raises: no fault of the publisher's
             if not isinstance(error, MailboxFull):
                 cell.kernel.log_escaped(f"The mailbox of subscriber {ref.name!r} raised on a published message.", error)
             cell.return_to_sender(message, DeadLetterReason.REJECTED)

@@ -138,10 +138,11 @@ class ActorRef(Generic[M_contra]):
         asker = kernel.waiting_life()
         if asker is not None:
             deadline = min(deadline, asker.deadline())
-            asker.begin_to_wait(self._cell)
         reply = Reply(kernel.make_wake(), asker)
         timer = kernel.timers.call_at(deadline, reply.expire)
         try:
+            if asker is not None:
+                asker.begin_to_wait(self._cell)
             item = Envelope(message, reply, deadline)
             if not self._mailbox.offer(item):
                 await self._send_before(item, reply, deadline)
@@ -206,7 +207,7 @@ class ActorRef(Generic[M_contra]):
         """Have `watcher` get `Down(self, reason)` in its system lane, once, when this actor is dead for good: at once
         if it already is. Watching twice is watching once."""
         self._require_loop_thread("monitor", "Call it from an actor, or hand it over with system.post(...).")
-        self._cell.watch(watcher, watcher._cell.signal)
+        self._cell.watch(watcher, watcher.signal)  # which may live in another loop
 
     def demonitor(self, watcher: ActorRef[Down]) -> None:
         """Take `monitor` back. A Down that is already in the watcher's mailbox stays there."""

@@ -91,6 +91,8 @@ class StateMachine(Actor[M_contra], Generic[S, M_contra]):
     async def on_start(self) -> None:
         """Enter the initial state. Who overrides it, to open a connection or to choose `initial_state`, awaits
         `super().on_start()` at its end. An exception here or in `on_enter` is StartFailed."""
+        if not hasattr(self, "initial_state"):
+            raise TypeError(f"{type(self).__name__} has no initial_state: give it one, as a class attribute, say.")
         self._state = self.initial_state
         await self.on_enter(self._state, None)
 

@@ -82,7 +82,10 @@ class _BackoffOver(Notice):
     child: Child
 
 
-SupervisorMessage = StartChild | StopChild | _ChildStarted | _ChildEnded | _BackoffOver
+SupervisorMessage = StartChild | StopChild
+"""What others may send to a supervisor."""
+
+_Notice = _ChildStarted | _ChildEnded | _BackoffOver
 
 
 class Supervisor(Actor[SupervisorMessage]):
@@ -153,7 +156,7 @@ class Supervisor(Actor[SupervisorMessage]):
                 await self._stop_all()
             raise
 
-    async def handle(self, message: SupervisorMessage) -> Any:
+    async def handle(self, message: SupervisorMessage | _Notice) -> Any:
         match message:
             case StartChild(spec):
                 self._start_for_asker(spec)
@@ -236,7 +239,9 @@ class Supervisor(Actor[SupervisorMessage]):
 
     # -- starting --------------------------------------------------------------------------------------------------
 
-    def _check(self, spec: ChildSpec) -> None:
+    def _check(self, spec: object) -> None:
+        if not isinstance(spec, ChildSpec):
+            raise TypeError(f"The child of a supervisor is a ChildSpec, as ChildSpec('name', Worker); got {spec!r}.")
         if spec.significant and self._auto_shutdown == "never":
             raise ValueError(
                 f"Child {spec.name!r} is significant, and its supervisor never shuts down by itself: give that one "
@@ -340,8 +345,9 @@ class Supervisor(Actor[SupervisorMessage]):
 
     def _restart(self, child: Child) -> None:
         child.is_down, child.is_starting = False, True
+        logger.info("Supervisor %r starts %r again, which ended: %s.", self.context.name, child.name, child.reason)
         try:
-            child.cell.relaunch(make_actor(child.spec))
+            child.cell.relaunch(make_actor(child.spec), child.reason)
         except BaseException as error:
             cell_of(self.context.ref).kernel.log_escaped(f"Child {child.name!r} was not made again.", error)
             self._report_end(child, StartFailed(error))

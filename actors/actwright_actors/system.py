@@ -10,6 +10,7 @@ from typing import Any, Self, TypeVar
 
 from actwright_actors import _backend
 from actwright_actors._cell import Cell
+from actwright_actors._checks import require_at_least
 from actwright_actors._kernel import Kernel
 from actwright_actors._observer import look_at
 from actwright_actors._runner import run_actor, run_child
@@ -59,6 +60,9 @@ class ActorSystem:
         stop_timeout: float = 5.0,
         slow_handler_seconds: float | None = 5.0,
     ) -> None:
+        require_at_least("The stop_timeout of a system", stop_timeout, 0.0)
+        if slow_handler_seconds is not None:
+            require_at_least("The slow_handler_seconds of a system", slow_handler_seconds, 0.0)
         self.name = name
         self._clock = clock
         self._on_dead_letter = on_dead_letter or log_dead_letter

@@ -432,3 +432,22 @@ async def test_a_message_with_a_deadline_is_handled_before_it_and_a_dead_letter_
         assert handled == ["hold", *in_time, "last"]
         assert [letter.message for letter in letters] == late
         assert {letter.reason for letter in letters} <= {DeadLetterReason.EXPIRED}
+
+
+async def test_an_ask_that_could_not_begin_leaves_no_trace_of_a_wait() -> None:
+    class Asking(Actor[str]):
+        async def handle(self, message: str) -> Any:
+            if message == "question":
+                return "answer"
+            with pytest.raises(ValueError, match="NaN"):
+                await other.ask("question", timeout=float("nan"))
+            return None
+
+    class Other(Actor[str]):
+        async def handle(self, message: str) -> Any:
+            return await asking.ask("question")
+
+    async with open_system() as system:
+        asking, other = await system.spawn(Asking()), await system.spawn(Other())
+        await asking.ask("go")
+        assert await other.ask("go") == "answer"

@@ -24,10 +24,14 @@ from actwright_actors import (
     Crashed,
     DeadLetter,
     ExitReason,
+    Instrument,
+    MailboxOptions,
+    Normal,
     StartFailed,
     Supervisor,
     SystemClosed,
 )
+from actwright_actors.testing import Probe
 
 pytestmark = pytest.mark.anyio
 
@@ -290,3 +294,49 @@ async def test_a_message_is_handled_once_or_a_dead_letter_whenever_its_receiver_
     assert set(done) <= set(begun)
     if is_supervised:
         assert letters == []  # the next incarnation takes what is left
+
+
+# -- code of the user's that runs in the middle of an actor's end ------------------------------------------------------
+
+
+@pytest.mark.parametrize("make_error", ERRORS.values(), ids=ERRORS)
+@pytest.mark.parametrize("where", ["on_dead_letter", "instrument", "a subscriber's priority"])
+async def test_what_is_called_while_an_actor_is_buried_cannot_cut_that_short(
+    where: str, make_error: Callable[[], BaseException], caplog: pytest.LogCaptureFixture
+) -> None:
+    error = make_error()
+
+    def fail(*_: object) -> Any:
+        raise error
+
+    instrument, on_dead_letter = Instrument(), fail if where == "on_dead_letter" else None
+    if where == "instrument":
+        vars(instrument).update(actor_ended=fail, dead_letter=fail)
+    with expects_interrupt(error):
+        async with open_system(instrument=instrument, on_dead_letter=on_dead_letter) as system:
+            with anyio.CancelScope(shield=True):
+                probe = await Probe.start(system)
+                entered, release = anyio.Event(), anyio.Event()
+                dying = await system.spawn(Busy(entered, release), name="dying")
+                if where == "a subscriber's priority":
+                    options = MailboxOptions(priority=fail)
+                    subscriber: ActorRef[Any] = await system.spawn(Failing("nowhere", error), mailbox=options)
+                    system.dead_letter_stream.subscribe(subscriber)
+                dying.monitor(probe.ref)
+                dying.tell("busy")
+                await entered.wait()
+                dying.tell("left behind")
+                dying.stop()
+                release.set()
+                assert await probe.expect_down(dying) == Normal()
+                assert system.lookup("dying") is None
+    assert error in [record.exc_info[1] for record in caplog.records if record.exc_info]
+
+
+class Busy(Actor[str]):
+    def __init__(self, entered: anyio.Event, release: anyio.Event) -> None:
+        self.entered, self.release = entered, release
+
+    async def handle(self, message: str) -> None:
+        self.entered.set()
+        await self.release.wait()

@@ -10,7 +10,17 @@ import anyio
 import pytest
 from tests.actors.helpers import Hold, Worker, open_system, raising
 
-from actwright_actors import ActorRef, ChildSpec, Crashed, DeadLetter, ExitReason, Instrument, Shutdown, Supervisor
+from actwright_actors import (
+    ActorRef,
+    ChildSpec,
+    Crashed,
+    DeadLetter,
+    ExitReason,
+    Instrument,
+    Killed,
+    Shutdown,
+    Supervisor,
+)
 from actwright_actors.testing import ManualClock
 
 pytestmark = pytest.mark.anyio
@@ -23,8 +33,8 @@ class Recorder(Instrument):
     def actor_started(self, ref: ActorRef[Any]) -> None:
         self.events.append(("started", ref.name))
 
-    def actor_restarted(self, ref: ActorRef[Any], restarts: int) -> None:
-        self.events.append(("restarted", ref.name, restarts))
+    def actor_restarted(self, ref: ActorRef[Any], reason: ExitReason, restarts: int) -> None:
+        self.events.append(("restarted", ref.name, reason, restarts))
 
     def actor_ended(self, ref: ActorRef[Any], reason: ExitReason) -> None:
         self.events.append(("ended", ref.name, reason))
@@ -68,7 +78,7 @@ async def test_an_instrument_hears_of_restarts() -> None:
     of_child = [event for event in recorder.events if event[1] == "child"]
     assert of_child == [
         ("started", "child"),
-        ("restarted", "child", 1),
+        ("restarted", "child", Killed(), 1),
         ("started", "child"),
         ("ended", "child", Shutdown()),
     ]

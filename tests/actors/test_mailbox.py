@@ -291,3 +291,11 @@ async def test_a_drain_lets_other_tasks_have_their_turn(seconds: float, messages
             turns.append(greedy.handled)
         # Twice, since trio wakes in any order: this task may be last in one round and first in the next but one.
         assert max(now - before for before, now in itertools.pairwise(turns)) <= 2 * most
+
+
+def test_an_unknown_policy_and_a_priority_that_is_no_function_are_refused() -> None:
+    make: Any = Options
+    with pytest.raises(ValueError, match="drop_oldest"):
+        make(overflow="drop_old")
+    with pytest.raises(TypeError, match="function of a message"):
+        make(priority=3)

@@ -17,10 +17,11 @@ from actwright_actors import (
     DeadLetter,
     DeadLetterReason,
     MailboxOptions,
+    Normal,
     StashFull,
     Supervisor,
 )
-from actwright_actors.testing import ManualClock, assert_no_dead_letters
+from actwright_actors.testing import ManualClock, Probe, assert_no_dead_letters
 
 pytestmark = pytest.mark.anyio
 
@@ -139,7 +140,7 @@ async def test_messages_come_out_of_the_stash_though_the_mailbox_is_full() -> No
         assert door.seen == ["a", "b"]
 
 
-async def test_in_a_priority_mailbox_the_stash_comes_before_its_equals() -> None:
+async def test_in_a_priority_mailbox_the_stash_comes_first_however_urgent_the_rest() -> None:
     async with open_system() as system:
         door = Door()
         ref = await system.spawn(door, mailbox=MailboxOptions(priority=len))
@@ -150,7 +151,7 @@ async def test_in_a_priority_mailbox_the_stash_comes_before_its_equals() -> None
             ref.tell(message)
         ref.signal("open")
         await ref.drain_and_wait()
-        assert door.seen == ["d", "aa", "bb", "cc"]
+        assert door.seen == ["aa", "bb", "d", "cc"]
 
 
 async def test_unstashing_outside_of_a_handler_wakes_the_actor() -> None:
@@ -204,3 +205,26 @@ async def test_an_ask_that_waits_in_a_stash_still_closes_a_circle() -> None:
         await anyio.wait_all_tasks_blocked()
         with pytest.raises(ActorDead, match="DeadlockDetected"):
             await stashing.ask("question")
+
+
+async def test_a_priority_is_asked_about_no_message_that_came_past_it() -> None:
+    """A Down, say: the function knows users' messages alone, and it would raise in the middle of the actor's end."""
+
+    class Stashing(Actor[Any]):
+        async def handle(self, message: Any) -> None:
+            self.context.stash()
+
+    def priority(message: str) -> float:
+        return len(message)
+
+    async with open_system() as system:
+        probe, other = await Probe.start(system), await system.spawn(Door())
+        ref = await system.spawn(Stashing(), mailbox=MailboxOptions(priority=priority))
+        ref.monitor(probe.ref)
+        other.monitor(ref)
+        await other.stop_and_wait()
+        ref.tell("message")
+        await anyio.wait_all_tasks_blocked()
+        ref.stop()
+        assert await probe.expect_down(ref) == Normal()
+        assert system.dead_letters == 1  # the message; nobody misses the Down

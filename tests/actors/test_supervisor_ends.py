@@ -8,7 +8,9 @@ from tests.actors.helpers import Hold, Worker, open_system
 from tests.actors.team import Team, child, crash
 
 from actwright_actors import (
+    ActorSystem,
     ChildSpec,
+    ExitReason,
     Killed,
     MailboxOptions,
     NameTaken,
@@ -133,3 +135,37 @@ async def test_a_supervisor_killed_twice_ends_only_once_its_children_are_gone() 
         order.append("supervisor")
         assert order == ["child", "supervisor"]
         assert system.actors() == []
+
+
+async def test_a_supervisor_told_to_stop_while_it_starts_gives_its_children_all_their_time_once_it_has() -> None:
+    clock, hold = ManualClock(), Hold()
+    flushed: list[str] = []
+
+    class Flushing(Worker):
+        async def on_stop(self, reason: ExitReason) -> None:
+            await hold()
+            flushed.append("flushed")
+
+    slow_start = Hold()
+    specs = [
+        ChildSpec("flushing", Flushing, stop_timeout=60),
+        ChildSpec("slow", lambda: Worker(on_start=slow_start), stop_timeout=60),
+    ]
+    async with anyio.create_task_group() as group:
+
+        async def run() -> None:
+            async with ActorSystem(clock=clock, stop_timeout=2) as system:
+                system.spawn_soon(Supervisor(specs))
+                await slow_start.entered.wait()
+
+        group.start_soon(run)
+        await slow_start.entered.wait()
+        await anyio.wait_all_tasks_blocked()
+        clock.advance(1)
+        slow_start.release.set()  # it has started, in time
+        await hold.entered.wait()
+        clock.advance(50)
+        await anyio.wait_all_tasks_blocked()
+        hold.release.set()
+    assert flushed == ["flushed"]
+    assert not hold.was_cancelled

@@ -489,3 +489,35 @@ async def test_a_native_cancel_while_a_block_that_ended_well_closes_is_raised_by
         await task
     assert not hold.was_cancelled
     assert reached == []
+
+
+@pytest.mark.parametrize("seconds", [float("nan"), -1.0])
+async def test_a_stop_timeout_or_a_limit_that_cannot_be_is_refused_at_once(seconds: float) -> None:
+    class Hasty(Worker):
+        stop_timeout = seconds
+
+    with pytest.raises(ValueError, match="stop_timeout of a system is a number of at least 0"):
+        ActorSystem(stop_timeout=seconds)
+    with pytest.raises(ValueError, match="slow_handler_seconds"):
+        ActorSystem(slow_handler_seconds=seconds)
+    async with open_system() as system:
+        with pytest.raises(ValueError, match="stop_timeout of a Worker"):
+            await system.spawn(Worker(), stop_timeout=seconds)
+        with pytest.raises(ValueError, match="stop_timeout of a Hasty"):
+            await system.spawn(Hasty())
+        assert system.actors() == []
+
+
+async def test_a_class_in_place_of_an_actor_is_refused_and_not_spoilt() -> None:
+    async with open_system() as system:
+        spawn: Any = system.spawn
+        with pytest.raises(TypeError, match=r"takes an Actor object, such as spawn\(Counter\(\)\)"):
+            await spawn(Worker)
+        assert (await system.spawn(Worker())).is_alive
+
+
+async def test_the_context_of_an_actor_that_was_not_spawned_is_an_error_that_says_when_there_is_one() -> None:
+    with pytest.raises(AttributeError, match="gets one when it is spawned"):
+        _ = Worker().context
+    with pytest.raises(AttributeError, match=r"'Worker' object has no attribute 'other'$"):
+        _ = Worker().other  # type: ignore[attr-defined]  # pyright: ignore[reportAttributeAccessIssue, reportUnknownVariableType, reportUnknownMemberType]

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable
+from functools import partial
+from queue import SimpleQueue
 from typing import Any
 
 import anyio
@@ -14,10 +16,12 @@ import uvloop
 from tests.actors.helpers import Hold, Worker, open_system
 
 from actwright_actors import (
+    Actor,
     ActorRef,
     ActorSystem,
     DeadLetter,
     DeadLetterReason,
+    Down,
     Killed,
     MailboxOptions,
     Normal,
@@ -169,3 +173,54 @@ def test_a_plain_thread_may_start_actors_on_a_loop_that_anyio_did_not_start(
 
     with asyncio.Runner(loop_factory=loop_factory) as runner:
         runner.run(main())
+
+
+async def test_a_watcher_in_another_threads_system_gets_its_down_at_once_though_its_loop_is_idle() -> None:
+    downs: SimpleQueue[tuple[Down, bool]] = SimpleQueue()
+    opened: SimpleQueue[tuple[ActorSystem, ActorRef[Down], anyio.Event]] = SimpleQueue()
+
+    class Watcher(Actor[Down]):
+        async def handle(self, message: Down) -> None:
+            downs.put((message, self.context.system.in_loop_thread()))
+
+    async def run_other() -> None:
+        finish = anyio.Event()
+        async with ActorSystem("other") as other:
+            opened.put((other, await other.spawn(Watcher()), finish))
+            await finish.wait()
+
+    thread = threading.Thread(target=anyio.run, args=(run_other,))
+    thread.start()
+    other, watcher, finish = await anyio.to_thread.run_sync(opened.get)
+    async with open_system() as system:
+        worker = Worker()
+        ref = await system.spawn(worker)
+        ref.monitor(watcher)
+        with pytest.raises(WrongThread):
+            worker.context.link(watcher)
+        with pytest.raises(WrongThread):
+            worker.context.unlink(watcher)
+        await ref.stop_and_wait()
+        down, was_in_its_thread = await anyio.to_thread.run_sync(partial(downs.get, timeout=10))
+        assert (down, was_in_its_thread) == (Down(ref, Normal()), True)
+    other.post(finish.set)
+    await anyio.to_thread.run_sync(thread.join)
+
+
+async def test_what_only_the_loop_may_do_raises_wrong_thread_elsewhere() -> None:
+    async with open_system() as system:
+        worker = Worker()
+        ref = await system.spawn(worker)
+        context = worker.context
+        child = context.start_soon(anyio.sleep_forever)
+        calls: list[Callable[[], object]] = [
+            context.stash, context.unstash_all, context.defer_reply, child.cancel, child.abandon,
+            partial(context.link, ref), partial(context.unlink, ref), partial(context.start_soon, anyio.sleep_forever),
+            partial(context.timers.start, "key", "message", 1), partial(system.spawn_soon, Worker()),
+            partial(ref.monitor, ref), partial(ref.demonitor, ref),
+        ]  # fmt: skip
+        for call in calls:
+            with pytest.raises(WrongThread):
+                await anyio.to_thread.run_sync(call)
+        assert ref.is_alive
+        assert not child.done
