@@ -6,15 +6,17 @@ mailbox and references stay. Everything here runs in the loop's thread.
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Hashable
 from contextvars import Context
 from functools import partial
 from time import perf_counter
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
+
+import anyio
 
 from actwright_actors._incarnation import Incarnation
 from actwright_actors._latch import Latch
+from actwright_actors._log import logger
 from actwright_actors._mailbox import Mailbox
 from actwright_actors._messages import IDLE, Envelope, Notice, StopRequest, content
 from actwright_actors.actor import Actor
@@ -30,7 +32,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Cell", "Keeper", "cell_of"]
 
-logger = logging.getLogger("actwright_actors")
+
+FEW_WATCHERS: Final = 16
 
 
 class Keeper(Protocol):
@@ -52,6 +55,7 @@ class Cell:
         "__weakref__",
         "_links",
         "_watchers",
+        "_watchers_to_check",
         "exit_reason",
         "handled",
         "is_awaited",
@@ -83,6 +87,7 @@ class Cell:
         self.stopped = Latch(kernel.make_wake)
         """Set when it is dead for good."""
         self._watchers: dict[Hashable, Callable[[Down], object]] | None = None
+        self._watchers_to_check = FEW_WATCHERS
         self._links: dict[Cell, None] | None = None
         self.life = Incarnation(self, actor)
 
@@ -141,6 +146,9 @@ class Cell:
         for notify in (watchers or {}).values():
             notify(Down(self.ref, reason))
         self.stopped.set()
+        self.keeper = None
+        if self.life not in self.kernel.abandoned:  # which may yet come to its on_stop
+            self.life.forget_actor()
 
     def request_stop(self, reason: ExitReason) -> None:
         self.signal(StopRequest(reason))
@@ -175,7 +183,15 @@ class Cell:
             return
         if self._watchers is None:
             self._watchers = {}
+        elif len(self._watchers) >= self._watchers_to_check:
+            self._forget_dead_watchers()
         self._watchers[key] = notify
+
+    def _forget_dead_watchers(self) -> None:
+        """Now and then, so that one that is watched by many that come and go keeps none of them for long."""
+        watchers = self._watchers or {}
+        self._watchers = {k: notify for k, notify in watchers.items() if not isinstance(k, ActorRef) or k.is_alive}
+        self._watchers_to_check = max(FEW_WATCHERS, 2 * len(self._watchers))
 
     def unwatch(self, key: Hashable) -> None:
         """Take `watch` back."""
@@ -219,10 +235,10 @@ class Cell:
 
     # -- mail ------------------------------------------------------------------------------------------------------
 
-    async def send(self, item: Any) -> None:
-        """Put into the user lane, as soon as there is room, what the mailbox did not take at once."""
+    async def send(self, item: Any, turn: anyio.Event) -> None:
+        """Put into the user lane, as soon as there is room (`turn` is set then), what it did not take at once."""
         may_wait = self.mailbox.options.overflow == "wait" and not self.mailbox.is_closed
-        if not (may_wait and await self.mailbox.offer_when_room(item)):
+        if not (may_wait and await self.mailbox.offer_when_room(item, turn)):
             self.overflow(item)
 
     def signal(self, item: Any) -> None:

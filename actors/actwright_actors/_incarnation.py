@@ -7,18 +7,18 @@ goes on. Everything here runs in the loop's thread.
 
 from __future__ import annotations
 
-import logging
 import math
 from collections import deque
 from collections.abc import Callable, Coroutine, Generator
 from contextlib import contextmanager
 from contextvars import Context
 from functools import partial
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 import anyio
 
 from actwright_actors._latch import Latch
+from actwright_actors._log import logger
 from actwright_actors._messages import IDLE, Envelope, Reply, TimerFired, content
 from actwright_actors._runner import run_actor, run_child
 from actwright_actors.actor import Actor, ActorContext, ChildTask
@@ -33,7 +33,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Incarnation"]
 
-logger = logging.getLogger("actwright_actors")
+
+_NOBODY: Final = Actor[Any]()
 
 
 class Incarnation:
@@ -47,6 +48,7 @@ class Incarnation:
         "_stash",
         "_stashed_turn",
         "_timers",
+        "_wait",
         "abort_reason",
         "actor",
         "busy_since",
@@ -60,7 +62,6 @@ class Incarnation:
         "settled",
         "status",
         "task",
-        "waits_for",
     )
 
     def __init__(self, cell: Cell, actor: Actor[Any]) -> None:
@@ -83,8 +84,7 @@ class Incarnation:
         """What is being handled, with its envelope."""
         self.busy_since = 0.0
         """When that began, by `time.perf_counter`."""
-        self.waits_for: Cell | None = None
-        """Whom its own task waits for, and until then handles nothing."""
+        self._wait: tuple[Cell, Callable[[], bool]] | None = None
         self.children: dict[ChildTask, None] = {}
         self.children_gone: Latch | None = None
         self._over: Latch | None = None
@@ -172,6 +172,10 @@ class Incarnation:
         if self._over is not None:
             self._over.set()
 
+    def forget_actor(self) -> None:
+        """Whoever keeps a reference to the dead keeps nothing of the user's."""
+        self.actor = _NOBODY
+
     async def wait_for_end(self) -> None:
         """Wait until this life, not the actor, is over."""
         if self.status != "ended":
@@ -247,8 +251,19 @@ class Incarnation:
 
     # -- waiting for others ----------------------------------------------------------------------------------------
 
-    def begin_to_wait(self, target: Cell) -> None:
-        """Note that its own task waits for `target`. Raises DeadlockDetected if that one in the end waits for it."""
+    @property
+    def waits_for(self) -> Cell | None:
+        """Whom its own task waits for, and until then handles nothing."""
+        if self._wait is None:
+            return None
+        target, is_over = self._wait
+        return None if is_over() else target
+
+    def begin_to_wait(self, target: Cell, is_over: Callable[[], bool]) -> None:
+        """Note that its own task waits for `target`. Raises DeadlockDetected if that one in the end waits for it.
+
+        `is_over` tells when the wait is over, which its task itself sees only at its next turn.
+        """
         chain = [self.cell]
         step: Cell | None = target
         while step is not None:
@@ -256,16 +271,24 @@ class Incarnation:
             if step is self.cell:
                 raise DeadlockDetected([cell.ref for cell in chain])
             step = step.life.waits_for
-        self.waits_for = target
+        self._wait = target, is_over
+
+    def end_wait(self) -> None:
+        """Its task goes on."""
+        self._wait = None
+
+    def redirect_wait(self, target: Cell | None, is_over: Callable[[], bool]) -> None:
+        """What its task waits for comes from `target` from now on, or from no actor's own task."""
+        self._wait = None if target is None else (target, is_over)
 
     @contextmanager
-    def waiting_for(self, target: Cell) -> Generator[None]:
+    def waiting_for(self, target: Cell, is_over: Callable[[], bool]) -> Generator[None]:
         """Begin to wait for `target`, and end with the block."""
-        self.begin_to_wait(target)
+        self.begin_to_wait(target, is_over)
         try:
             yield
         finally:
-            self.waits_for = None
+            self.end_wait()
 
     def deadline(self) -> float:
         """Until when whoever asked for what is being handled waits."""

@@ -6,7 +6,6 @@ where a method says otherwise.
 
 from __future__ import annotations
 
-import logging
 import math
 from collections.abc import Callable, Coroutine
 from contextlib import AbstractContextManager, nullcontext
@@ -23,6 +22,7 @@ from actwright_actors._cell import Cell
 from actwright_actors._checks import require_actor, require_at_least
 from actwright_actors._incarnation import Incarnation
 from actwright_actors._latch import Latch
+from actwright_actors._log import logger
 from actwright_actors._timer_heap import TimerHeap
 from actwright_actors.actor import Actor, ChildTask
 from actwright_actors.clock import Clock, SteppedClock
@@ -39,8 +39,6 @@ if TYPE_CHECKING:
     from actwright_actors.system import ActorSystem
 
 __all__ = ["Kernel"]
-
-logger = logging.getLogger("actwright_actors")
 
 _UNBOUNDED = MailboxOptions()
 _NOT_AN_ACTOR = nullcontext()
@@ -196,12 +194,19 @@ class Kernel:
         for seconds in (stop_timeout, actor.stop_timeout):
             if seconds is not None:
                 require_at_least(f"The stop_timeout of a {type(actor).__name__}", seconds, 0.0)
-        self._spawned += 1
-        name = f"{type(actor).__name__}-{self._spawned}" if name is None else name
-        if name in self.cells:
+        if name is None:
+            name = self._new_name(type(actor).__name__)
+        elif name in self.cells:
             raise NameTaken(name)
         cell = self.cells[name] = Cell(self, actor, name, mailbox or _UNBOUNDED, stop_timeout)
         return cell
+
+    def _new_name(self, kind: str) -> str:
+        while True:
+            self._spawned += 1
+            name = f"{kind}-{self._spawned}"
+            if name not in self.cells:
+                return name
 
     def start_task(
         self, async_fn: Callable[..., Coroutine[Any, Any, None]], *args: Any, name: str, context: Context | None
@@ -231,10 +236,10 @@ class Kernel:
         """The incarnation whose own task the caller is, if it is one's."""
         return self.lives.get(self.current_task())
 
-    def waiting_for(self, cell: Cell) -> AbstractContextManager[None]:
+    def waiting_for(self, cell: Cell, is_over: Callable[[], bool]) -> AbstractContextManager[None]:
         """Say, if the caller is an actor's own task, that it waits for `cell`. Entering raises DeadlockDetected."""
         life = self.waiting_life()
-        return _NOT_AN_ACTOR if life is None else life.waiting_for(cell)
+        return _NOT_AN_ACTOR if life is None else life.waiting_for(cell, is_over)
 
     # -- endings ---------------------------------------------------------------------------------------------------
 

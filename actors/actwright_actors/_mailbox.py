@@ -76,7 +76,9 @@ class Mailbox:
     def replace_oldest(self, item: Any) -> Any:
         """Put `item` into a full user lane and return the message that had to go."""
         lane = self._user
-        oldest = lane.pop_last() if isinstance(lane, PriorityLane) else lane.popleft()
+        if isinstance(lane, PriorityLane):
+            return lane.replace_last(item)
+        oldest = lane.popleft()
         lane.append(item)
         return oldest
 
@@ -87,9 +89,11 @@ class Mailbox:
             if self._wake is not None:
                 self._wake_up()
 
-    async def offer_when_room(self, item: Any) -> bool:
-        """Wait for room, first come first served. False: it was closed meanwhile. Cancelled: nothing was put."""
-        turn = anyio.Event()
+    async def offer_when_room(self, item: Any, turn: anyio.Event) -> bool:
+        """Wait for room, first come first served. False: it was closed meanwhile. Cancelled: nothing was put.
+
+        `turn`, a new event, is set when the wait is over, which the sender's task sees only later.
+        """
         if self._waiting is None:
             self._waiting = deque()
         self._waiting.append(turn)
@@ -105,7 +109,11 @@ class Mailbox:
         self._promised -= 1
         if self.is_closed:
             return False
-        self._user.append(item)
+        try:
+            self._user.append(item)
+        except BaseException:  # its `priority` raised: the next in line has the place
+            self._give_turn()
+            raise
         if self._wake is not None:
             self._wake_up()
         return True

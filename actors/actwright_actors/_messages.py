@@ -59,6 +59,10 @@ class Reply:
         self.is_taken = False
         """Deferred or stashed: what `handle` returns is not the answer."""
 
+    def is_settled(self) -> bool:
+        """Whether nobody waits for it any more."""
+        return self.outcome != "none"
+
     def answer(self, value: Any) -> bool:
         """Settle it with what `handle` returned; False: too late."""
         if isinstance(value, Refusal):
@@ -88,7 +92,7 @@ class Reply:
     def redirect(self, target: Cell | None) -> None:
         """The answer comes from somewhere else than the task of who was asked: from `target`, if it is an actor's."""
         if self.asker is not None and self.outcome == "none":
-            self.asker.waits_for = target
+            self.asker.redirect_wait(target, self.is_settled)
 
     async def wait(self) -> None:
         """Wait until it is settled. For the asker alone."""

@@ -42,10 +42,16 @@ class PriorityLane:
         """Take the first. O(log n)."""
         return heapq.heappop(self._heap)[2]
 
-    def pop_last(self) -> Any:
-        """Take the earliest of those with the greatest number. O(n), at an overflow."""
+    def replace_last(self, item: Any) -> Any:
+        """Put `item` in the place of the earliest of those with the greatest number, which is returned. O(n).
+
+        Raises what `append` does, and then nothing has changed.
+        """
+        rank = self._rank(item)
         last = max(self._heap, key=lambda entry: (entry[0], -entry[1]))
         self._heap.remove(last)
+        self._back += 1
+        self._heap.append((rank, self._back, item))
         heapq.heapify(self._heap)
         return last[2]
 

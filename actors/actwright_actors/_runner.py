@@ -6,7 +6,6 @@ exception, and no actor takes another one down by accident.
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Coroutine
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, Final
@@ -16,6 +15,7 @@ import anyio.lowlevel
 
 from actwright_actors import _backend
 from actwright_actors._latch import Latch
+from actwright_actors._log import logger
 from actwright_actors._mailbox import EMPTY
 from actwright_actors._messages import IDLE, Envelope, Special, StopRequest, TimerFired
 from actwright_actors.actor import Actor, ChildTask
@@ -27,8 +27,6 @@ if TYPE_CHECKING:
     from actwright_actors._incarnation import Incarnation
 
 __all__ = ["run_actor", "run_child"]
-
-logger = logging.getLogger("actwright_actors")
 
 # A handler that never really waits would starve timers, cancellation and signals. A checkpoint costs about ten
 # messages, so one is made for every so many messages, or after so much time.
@@ -56,6 +54,8 @@ async def run_actor(life: Incarnation) -> None:
     finally:
         del kernel.lives[life.task]
         kernel.abandoned_ended(life, None)
+        if life.cell.exit_reason is not None:
+            life.forget_actor()
 
 
 async def live(life: Incarnation) -> ExitReason:
@@ -179,6 +179,9 @@ async def call_on_stop(life: Incarnation, reason: ExitReason) -> ExitReason:
     actor, name = life.actor, life.cell.name
     if type(actor).on_stop is DEFAULT_ON_STOP:
         return reason
+    life.unwound()  # what was cut until now is what came before on_stop
+    if reason.is_abnormal:
+        life.abort_reason = reason  # what it counts as, should it be given up here
     life.scope = scope = anyio.CancelScope(shield=True)  # what a further kill() cancels
     timer = life.cell.kernel.timers.call_later(life.seconds_to_stop(), life.cut)
     try:

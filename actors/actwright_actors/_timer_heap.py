@@ -7,19 +7,17 @@ entries stay in the heap until they surface or outnumber the live ones.
 from __future__ import annotations
 
 import heapq
-import logging
 import math
 from collections.abc import Callable
 from threading import get_ident
 
 import anyio
 
+from actwright_actors._log import logger
 from actwright_actors.clock import Clock, SteppedClock
 from actwright_actors.errors import WrongThread
 
 __all__ = ["HeapTimer", "TimerHeap"]
-
-logger = logging.getLogger("actwright_actors")
 
 
 class HeapTimer:

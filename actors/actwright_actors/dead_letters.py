@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
+from actwright_actors._log import logger
+
 if TYPE_CHECKING:
     from actwright_actors.ref import ActorRef
 
 __all__ = ["DeadLetter", "DeadLetterHandler", "DeadLetterReason", "log_dead_letter"]
-
-logger = logging.getLogger("actwright_actors")
 
 
 class DeadLetterReason(StrEnum):

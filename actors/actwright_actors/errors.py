@@ -42,6 +42,13 @@ __all__ = [
 ]
 
 
+def _told(reason: ExitReason) -> str:
+    try:
+        return str(reason)
+    except Exception:  # of the repr of a user's exception; who waits for an end must hear of it all the same
+        return f"{type(reason).__name__} by an exception whose repr raises"
+
+
 class ActorError(Exception):
     """The root of this library's exceptions."""
 
@@ -53,7 +60,7 @@ class ActorDead(ActorError):
     """
 
     def __init__(self, ref: ActorRef[Any], reason: ExitReason | None) -> None:
-        why = "it takes no more requests" if reason is None else f"it ended with {reason}"
+        why = "it takes no more requests" if reason is None else f"it ended with {_told(reason)}"
         super().__init__(f"Actor {ref.name!r} cannot answer: {why}. Ask a live actor, or handle ActorDead.")
         self.ref = ref
         self.reason = reason
@@ -100,7 +107,7 @@ class LinkBroken(ActorError):
     """`ref`, to which the actor was linked, ended abnormally; a crash's exception is also the `__cause__`."""
 
     def __init__(self, ref: ActorRef[Any], reason: ExitReason) -> None:
-        super().__init__(f"Actor {ref.name!r}, to which this one is linked, ended with {reason}.")
+        super().__init__(f"Actor {ref.name!r}, to which this one is linked, ended with {_told(reason)}.")
         self.ref = ref
         self.reason = reason
         self.__cause__ = getattr(reason, "error", None)

@@ -112,8 +112,9 @@ class ActorRef(Generic[M_contra]):
         self._require_loop_thread("send", "Use tell(message).")
         item = message if expires_in is None else self._expiring(message, expires_in)
         if not self._mailbox.offer(item):
-            with self._cell.kernel.waiting_for(self._cell):
-                await self._cell.send(item)
+            turn = anyio.Event()
+            with self._cell.kernel.waiting_for(self._cell, turn.is_set):
+                await self._cell.send(item, turn)
 
     @overload
     async def ask(self, message: Ask[R], timeout: float = 5.0) -> R: ...
@@ -142,7 +143,7 @@ class ActorRef(Generic[M_contra]):
         timer = kernel.timers.call_at(deadline, reply.expire)
         try:
             if asker is not None:
-                asker.begin_to_wait(self._cell)
+                asker.begin_to_wait(self._cell, reply.is_settled)
             item = Envelope(message, reply, deadline)
             if not self._mailbox.offer(item):
                 await self._send_before(item, reply, deadline)
@@ -151,7 +152,7 @@ class ActorRef(Generic[M_contra]):
             timer.cancel()
             reply.forsake()
             if asker is not None:
-                asker.waits_for = None
+                asker.end_wait()
         if reply.outcome == "expired":
             raise AskTimeout(self, message, deadline - now, self._cell.why_no_answer(item))
         if reply.error is not None:
@@ -243,7 +244,7 @@ class ActorRef(Generic[M_contra]):
         with anyio.CancelScope() as scope:
             timer = self._cell.kernel.timers.call_at(deadline, scope.cancel)
             try:
-                await self._cell.send(item)
+                await self._cell.send(item, anyio.Event())
             finally:
                 timer.cancel()
         if scope.cancelled_caught:

@@ -8,7 +8,6 @@ restart just adds to what is to be done. No event costs more than what it concer
 
 from __future__ import annotations
 
-import logging
 import math
 import random
 from collections import deque
@@ -22,6 +21,7 @@ from actwright_actors._agenda import Agenda
 from actwright_actors._cell import Cell, cell_of
 from actwright_actors._checks import require_at_least, require_choice
 from actwright_actors._child import Child, make_actor
+from actwright_actors._log import logger
 from actwright_actors._messages import Notice
 from actwright_actors.actor import Actor, Ask
 from actwright_actors.errors import NoSuchChild, RestartIntensityExceeded
@@ -41,8 +41,6 @@ from actwright_actors.restart import (
 )
 
 __all__ = ["StartChild", "StopChild", "Supervisor", "SupervisorMessage"]
-
-logger = logging.getLogger("actwright_actors")
 
 
 @dataclass(frozen=True)
@@ -262,7 +260,7 @@ class Supervisor(Actor[SupervisorMessage]):
         """Start one of the children that there are from the first. Raises what kept it from starting."""
         child, life = self._add(spec), cell_of(self.context.ref).life
         child.cell.is_awaited = True
-        with life.waiting_for(child.cell):
+        with life.waiting_for(child.cell, child.cell.life.settled.is_set):
             await child.cell.life.settled.wait()
         if child.never_started:
             raise child.start_error

@@ -120,7 +120,7 @@ class ActorSystem:
         kernel = self._opened()
         cell = self._add(actor, name, mailbox, stop_timeout, context)
         cell.is_awaited = True
-        with kernel.waiting_for(cell):
+        with kernel.waiting_for(cell, cell.life.settled.is_set):
             await wait_through(cell.life.settled.wait, on_cancel=cell.ref.kill)
         if isinstance(cell.exit_reason, StartFailed):
             raise cell.exit_reason.error

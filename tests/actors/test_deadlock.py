@@ -451,3 +451,82 @@ async def test_an_ask_that_could_not_begin_leaves_no_trace_of_a_wait() -> None:
         asking, other = await system.spawn(Asking()), await system.spawn(Other())
         await asking.ask("go")
         assert await other.ask("go") == "answer"
+
+
+# -- a wait that is over, though the task that waited has yet to run ---------------------------------------------------
+
+
+async def test_whoever_was_answered_waits_no_more_though_its_task_has_not_run_yet() -> None:
+    class Asking(Actor[str]):
+        async def handle(self, message: str) -> Any:
+            return await other.ask("question") if message == "go" else "pong"
+
+    class Other(Actor[str]):
+        async def handle(self, message: str) -> Any:
+            if message == "question":
+                self.context.ref.signal("next")  # handled before the asker can run
+                return "answer"
+            answers.append(await asking.ask("ping"))
+            return None
+
+    answers: list[str] = []
+    async with open_system() as system:
+        asking, other = await system.spawn(Asking()), await system.spawn(Other())
+        assert await asking.ask("go") == "answer"
+        await anyio.wait_all_tasks_blocked()
+        assert answers == ["pong"]
+
+
+async def test_a_child_that_has_started_may_ask_its_spawner_whose_task_has_not_run_yet() -> None:
+    class Spawning(Actor[str]):
+        async def handle(self, message: str) -> Any:
+            if message == "ping":
+                return "pong"
+            return await self.context.system.spawn(Child(self.context.ref))
+
+    class Child(Actor[str]):
+        def __init__(self, spawner: ActorRef[str]) -> None:
+            self.spawner = spawner
+
+        async def on_start(self) -> None:
+            self.context.ref.tell("go")
+
+        async def handle(self, message: str) -> None:
+            answers.append(await self.spawner.ask("ping"))
+
+    answers: list[str] = []
+    async with open_system() as system:
+        spawner = await system.spawn(Spawning())
+        await spawner.ask("spawn")
+        await anyio.wait_all_tasks_blocked()
+        assert answers == ["pong"]
+
+
+async def test_a_sender_that_has_been_given_room_may_be_asked_though_its_task_has_not_run_yet() -> None:
+    class Sender(Actor[str]):
+        async def handle(self, message: str) -> Any:
+            if message == "ping":
+                return "pong"
+            return await full.send("sent")
+
+    class Full(Actor[str]):
+        async def handle(self, message: str) -> None:
+            if message == "hold":
+                await release.wait()
+            elif message == "queued":
+                answers.append(await sender.ask("ping"))
+
+    answers: list[str] = []
+    release = anyio.Event()
+    async with open_system() as system:
+        full = await system.spawn(Full(), mailbox=MailboxOptions(capacity=1))
+        sender = await system.spawn(Sender())
+        full.tell("hold")
+        await anyio.wait_all_tasks_blocked()
+        full.tell("queued")
+        sender.tell("go")
+        await anyio.wait_all_tasks_blocked()  # the sender waits for room, which taking "queued" makes
+        release.set()
+        await anyio.wait_all_tasks_blocked()
+        assert answers == ["pong"]
+        assert full.is_alive

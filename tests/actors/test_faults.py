@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 from collections import Counter
 from collections.abc import Callable
 from types import CoroutineType
@@ -340,3 +341,46 @@ class Busy(Actor[str]):
     async def handle(self, message: str) -> None:
         self.entered.set()
         await self.release.wait()
+
+
+class Unspeakable(Exception):
+    def __repr__(self) -> str:
+        raise ValueError("no words")
+
+    __str__ = __repr__
+
+
+async def test_an_error_that_cannot_be_shown_still_reaches_askers_partners_and_watchers() -> None:
+    class Raising(Actor[str]):
+        async def handle(self, message: str) -> None:
+            raise Unspeakable
+
+    async with open_system() as system:
+        probe, partner = await Probe.start(system), Failing("nowhere", ValueError())
+        ref, partner_ref = await system.spawn(Raising()), await system.spawn(partner)
+        partner.context.link(ref)
+        ref.monitor(probe.ref)
+        with pytest.raises(ActorDead, match="whose repr raises"):
+            await ref.ask("crash")
+        reason = await probe.expect_down(ref)
+        assert isinstance(reason, Crashed)
+        assert isinstance(reason.error, Unspeakable)
+        assert isinstance(await partner_ref.stopped(), Crashed)
+
+
+async def test_a_log_that_raises_keeps_no_actor_from_ending(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def refuse(record: logging.LogRecord) -> bool:
+        raise LookupError("a broken filter")
+
+    log = logging.getLogger("actwright_actors")
+    monkeypatch.setattr(log, "filters", [refuse])
+    async with open_system() as system:
+        probe = await Probe.start(system)
+        error = ValueError("boom")
+        ref = await system.spawn(Failing("handle", error))
+        ref.monitor(probe.ref)
+        ref.tell("handle")
+        assert await probe.expect_down(ref) == Crashed(error)
+    assert "a broken filter" in capsys.readouterr().err

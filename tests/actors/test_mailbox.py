@@ -173,7 +173,7 @@ async def test_a_place_promised_to_a_waiting_sender_is_not_given_to_another() ->
     box = Mailbox(Options(capacity=1), anyio.Event)
     assert box.offer(1)
     async with anyio.create_task_group() as tg:
-        tg.start_soon(box.offer_when_room, 2)
+        tg.start_soon(box.offer_when_room, 2, anyio.Event())
         await anyio.wait_all_tasks_blocked()
         assert box.pop() == 1
         assert not box.offer(3)
@@ -186,7 +186,7 @@ async def test_a_place_promised_to_a_waiting_sender_is_not_given_to_another() ->
 async def test_a_promised_place_that_a_native_cancel_leaves_unused_is_free_again() -> None:
     box = Mailbox(Options(capacity=1), anyio.Event)
     assert box.offer(1)
-    sender = asyncio.ensure_future(box.offer_when_room(2))
+    sender = asyncio.ensure_future(box.offer_when_room(2, anyio.Event()))
     await anyio.wait_all_tasks_blocked()
     assert box.pop() == 1  # promises the place to the sender
     sender.cancel()

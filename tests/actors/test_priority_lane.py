@@ -50,8 +50,9 @@ def test_an_overflow_drops_the_earliest_of_the_least_urgent(priorities: list[int
     for item in items:
         lane.append(item)
     expected = next(item for item in items if item[0] == max(priorities))
-    assert lane.pop_last() == expected
-    assert list(lane) == sorted((item for item in items if item != expected), key=lambda item: item[0])
+    new = (0, len(items))
+    assert lane.replace_last(new) == expected
+    assert list(lane) == sorted((item for item in [*items, new] if item != expected), key=lambda item: item[0])
 
 
 @given(st.lists(st.integers(0, 2)), st.lists(st.integers(0, 2)))
@@ -148,3 +149,44 @@ async def test_capacity_and_rejection_hold_for_priorities_too() -> None:
         with pytest.raises(MailboxFull):
             ref.tell((0, "does not, however urgent"))
         hold.release.set()
+
+
+async def test_a_waiting_sender_whose_priority_raises_gives_its_turn_on() -> None:
+    def priority(message: Any) -> float:
+        if message == "bad":
+            raise LookupError("no such priority")
+        return 0.0
+
+    async with open_system() as system, anyio.create_task_group() as group:
+        worker, ref, hold = await busy(system, MailboxOptions(capacity=1, priority=priority))
+        ref.tell("queued")
+
+        async def send_bad() -> None:
+            with pytest.raises(LookupError):
+                await ref.send("bad")
+
+        group.start_soon(send_bad)
+        await anyio.wait_all_tasks_blocked()
+        group.start_soon(ref.send, "good")
+        await anyio.wait_all_tasks_blocked()
+        hold.release.set()
+        assert await ref.ask("last") == "last"
+        assert worker.seen == ["queued", "good", "last"]
+
+
+async def test_a_message_whose_priority_raises_drops_no_other() -> None:
+    def priority(message: Any) -> float:
+        if message == "bad":
+            raise LookupError("no such priority")
+        return 0.0
+
+    async with open_system() as system:
+        options = MailboxOptions(capacity=1, overflow="drop_oldest", priority=priority)
+        worker, ref, hold = await busy(system, options)
+        ref.tell("kept")
+        with pytest.raises(LookupError):
+            ref.tell("bad")
+        hold.release.set()
+        await ref.drain_and_wait()
+        assert worker.seen == ["kept"]
+        assert system.dead_letters == 0

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import math
+import weakref
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
@@ -27,6 +29,7 @@ from actwright_actors import (
     Refusal,
     Supervisor,
 )
+from actwright_actors._cell import cell_of
 from actwright_actors.testing import ManualClock, Probe
 
 pytestmark = pytest.mark.anyio
@@ -340,3 +343,32 @@ async def test_any_number_may_wait_for_one_end() -> None:
             group.start_soon(wait, how)
         await anyio.wait_all_tasks_blocked()
         assert reasons == [Normal()] * 4
+
+
+async def test_an_actor_that_many_watch_who_come_and_go_keeps_few_of_the_dead() -> None:
+    async with open_system() as system:
+        probe, server = await Probe.start(system), await system.spawn(Worker())
+        server.monitor(probe.ref)
+        for _ in range(200):
+            client = await system.spawn(Worker())
+            server.monitor(client)
+            await client.stop_and_wait()
+        assert len(cell_of(server)._watchers or ()) <= 20  # pyright: ignore[reportPrivateUsage]
+        await server.stop_and_wait()
+        assert await probe.expect_down(server) == Normal()
+
+
+async def test_the_reference_of_a_dead_actor_keeps_nothing_of_the_users() -> None:
+    async with open_system() as system:
+        worker = Worker()
+        actor = weakref.ref(worker)
+        ref = await system.spawn(worker)
+        await system.spawn(Supervisor([ChildSpec("child", Worker)]))
+        child = system.lookup("child")
+        assert child is not None
+        await ref.stop_and_wait()
+        await anyio.wait_all_tasks_blocked()
+        del worker
+        gc.collect()
+        assert actor() is None
+        assert ref.exit_reason == Normal()

@@ -14,6 +14,7 @@ from actwright_actors import (
     ActorRef,
     ActorSystem,
     ChildSpec,
+    Crashed,
     ExitReason,
     Killed,
     Normal,
@@ -358,3 +359,48 @@ async def test_a_system_closes_though_a_supervisor_waits_for_a_start_that_never_
         await wait_and_advance(clock, 0.1, 2)
         assert refs[0].exit_reason == Killed()
         assert closed == [True]
+
+
+async def test_a_kill_while_child_tasks_end_leaves_on_stop_all_its_time() -> None:
+    clock, ending, release = ManualClock(), anyio.Event(), anyio.Event()
+
+    async def end_slowly() -> None:
+        try:
+            await anyio.sleep_forever()
+        finally:
+            ending.set()
+            await swallow(release)
+
+    stubborn = Stubborn("on_stop")
+    async with open_system(clock=clock, stop_timeout=2) as system:
+        ref = await system.spawn(stubborn)
+        stubborn.context.start_soon(end_slowly)
+        await anyio.wait_all_tasks_blocked()
+        ref.stop()
+        await ending.wait()
+        ref.kill()
+        await wait_and_advance(clock, 1.5)
+        release.set()
+        await stubborn.entered.wait()
+        await wait_and_advance(clock, 1.5)  # since the kill 3 s, since on_stop began 1.5 s
+        assert ref.status == "stopping"
+        stubborn.release.set()
+        assert await ref.stopped() == Killed()
+        assert system.abandoned == 0
+
+
+async def test_a_crash_is_what_an_actor_ended_with_though_it_is_given_up_in_on_stop() -> None:
+    clock, error = ManualClock(), ValueError("boom")
+
+    class Crashing(Stubborn):
+        async def handle(self, message: str) -> str:
+            raise error
+
+    crashing = Crashing("on_stop")
+    async with open_system(clock=clock, stop_timeout=2) as system:
+        ref = await system.spawn(crashing)
+        ref.tell("crash")
+        await crashing.entered.wait()
+        await wait_and_advance(clock, 2, 2)
+        assert ref.exit_reason == Crashed(error)
+        crashing.release.set()

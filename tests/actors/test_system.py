@@ -521,3 +521,10 @@ async def test_the_context_of_an_actor_that_was_not_spawned_is_an_error_that_say
         _ = Worker().context
     with pytest.raises(AttributeError, match=r"'Worker' object has no attribute 'other'$"):
         _ = Worker().other  # type: ignore[attr-defined]  # pyright: ignore[reportAttributeAccessIssue, reportUnknownVariableType, reportUnknownMemberType]
+
+
+async def test_a_name_that_the_system_makes_is_never_one_that_is_taken() -> None:
+    async with open_system() as system:
+        for number in range(1, 4):
+            await system.spawn(Worker(), name=f"Worker-{number}")
+        assert (await system.spawn(Worker())).name == "Worker-4"

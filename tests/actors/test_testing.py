@@ -121,3 +121,13 @@ async def test_lost_mail_is_listed_if_it_was_recorded_and_counted_if_not() -> No
             assert_no_dead_letters(system)
         with pytest.raises(AssertionError, match="had 1 dead letters:\n  'late' to 'reader': the actor was dead"):
             assert_no_dead_letters(system, letters)
+
+
+async def test_a_clock_moves_by_a_number_and_never_back() -> None:
+    clock = ManualClock()
+    with pytest.raises(ValueError, match="only moves forward"):
+        clock.advance(float("nan"))
+    async with open_system(clock=clock) as system:
+        system.timers.call_later(1, lambda: clock.advance(24))
+        clock.advance(10)
+        assert clock.now() == 25

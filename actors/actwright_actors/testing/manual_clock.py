@@ -36,16 +36,16 @@ class ManualClock:
         Timers that these calls set are met too, if they fall due on the way. What the calls wake (an actor with a new
         message, say) runs once the test awaits something. Call it in the loop's thread.
         """
-        if seconds < 0:
+        if not seconds >= 0:  # nor NaN
             raise ValueError(f"A clock only moves forward; got {seconds} s.")
         target = self._now + seconds
         while (due := self._next_due()) is not None and due <= target:
             self._now = max(self._now, due)
             for _, fire_due in self._timers:
                 fire_due()
-        self._now = target
+        self._now = max(self._now, target)  # a timer's callback may have moved on by itself
         for deadline, scope in self._waiting:
-            if deadline <= target:
+            if deadline <= self._now:
                 scope.cancel()
 
     async def wait_until(self, deadline: float | None, event: anyio.Event) -> None:
