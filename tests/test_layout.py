@@ -44,15 +44,13 @@ PUBLIC = {
     ],
     "actwright_actors": [
         "Actor", "ActorContext", "ActorDead", "ActorError", "ActorInfo", "ActorRef", "ActorSystem", "AlreadySpawned",
-        "Ask", "AskTimeout", "AutoShutdown", "BackendName", "Backoff", "ChildSpec", "ChildTask", "Clock", "Crashed",
-        "DeadLetter", "DeadLetterHandler", "DeadLetterReason", "DeadlockDetected", "DeferredReply", "Down",
-        "DynamicSupervisor", "ExitReason", "Groups", "Instrument", "KeyedTimers", "Killed", "LinkBroken", "MailboxFull",
-        "MailboxOptions", "MemberJoined", "MemberLeft", "NameTaken", "NoSuchChild", "Normal", "Overflow", "Port",
-        "Refusal", "RestartIntensityExceeded", "RestartType", "Shutdown", "StartChild", "StartFailed", "StashFull",
-        "StateMachine", "Status", "StopChild", "Strategy", "Supervisor", "SystemClock", "SystemClosed", "SystemInfo",
-        "Timer", "Timers", "WrongThread", "backend_options", "current_backend_name", "dump_on_signal",
-        "escaped_cancellation_is_forged", "forget_event_loop", "protect_from_keyboard_interrupt", "thread_safe_caller",
-        "wait_through",
+        "Ask", "AskTimeout", "AutoShutdown", "Backoff", "ChildSpec", "ChildTask", "Clock", "Crashed", "DeadLetter",
+        "DeadLetterHandler", "DeadLetterReason", "DeadlockDetected", "DeferredReply", "Down", "DynamicSupervisor",
+        "ExitReason", "Groups", "Instrument", "KeyedTimers", "Killed", "LinkBroken", "MailboxFull", "MailboxOptions",
+        "MemberJoined", "MemberLeft", "NameTaken", "NoSuchChild", "Normal", "Overflow", "Port", "Refusal",
+        "RestartIntensityExceeded", "RestartType", "Shutdown", "StartChild", "StartFailed", "StashFull", "StateMachine",
+        "Status", "SteppedClock", "StopChild", "Strategy", "Supervisor", "SupervisorMessage", "SystemClock",
+        "SystemClosed", "SystemInfo", "Timer", "Timers", "WrongThread", "dump_on_signal", "wait_through",
     ],
 }  # fmt: skip
 

@@ -15,17 +15,8 @@ async with ActorSystem() as system:
 
 from __future__ import annotations
 
-from actwright_actors._backend import (
-    BackendName,
-    backend_options,
-    current_backend_name,
-    escaped_cancellation_is_forged,
-    forget_event_loop,
-    protect_from_keyboard_interrupt,
-    thread_safe_caller,
-)
 from actwright_actors.actor import Actor, ActorContext, Ask, ChildTask
-from actwright_actors.clock import Clock, SystemClock
+from actwright_actors.clock import Clock, SteppedClock, SystemClock
 from actwright_actors.dead_letters import DeadLetter, DeadLetterHandler, DeadLetterReason
 from actwright_actors.dynamic_supervisor import DynamicSupervisor
 from actwright_actors.errors import (
@@ -53,7 +44,7 @@ from actwright_actors.ref import ActorRef, Down, Status
 from actwright_actors.replies import DeferredReply, Refusal
 from actwright_actors.restart import AutoShutdown, Backoff, ChildSpec, RestartType, Strategy
 from actwright_actors.state_machine import StateMachine
-from actwright_actors.supervisor import StartChild, StopChild, Supervisor
+from actwright_actors.supervisor import StartChild, StopChild, Supervisor, SupervisorMessage
 from actwright_actors.system import ActorSystem
 from actwright_actors.timers import Timer, Timers
 from actwright_actors.tree import ActorInfo, SystemInfo, dump_on_signal
@@ -71,7 +62,6 @@ __all__ = [
     "Ask",
     "AskTimeout",
     "AutoShutdown",
-    "BackendName",
     "Backoff",
     "ChildSpec",
     "ChildTask",
@@ -108,21 +98,17 @@ __all__ = [
     "StashFull",
     "StateMachine",
     "Status",
+    "SteppedClock",
     "StopChild",
     "Strategy",
     "Supervisor",
+    "SupervisorMessage",
     "SystemClock",
     "SystemClosed",
     "SystemInfo",
     "Timer",
     "Timers",
     "WrongThread",
-    "backend_options",
-    "current_backend_name",
     "dump_on_signal",
-    "escaped_cancellation_is_forged",
-    "forget_event_loop",
-    "protect_from_keyboard_interrupt",
-    "thread_safe_caller",
     "wait_through",
 ]

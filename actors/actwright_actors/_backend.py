@@ -19,10 +19,18 @@ import anyio
 
 __all__ = [
     "BackendName",
+    "Wake",
     "backend_options",
     "current_backend_name",
     "escaped_cancellation_is_forged",
+    "forget_event_loop",
+    "loop_time",
+    "protect_from_keyboard_interrupt",
+    "remember_event_loop",
+    "start_detached",
+    "task_identifier",
     "thread_safe_caller",
+    "wake_maker",
 ]
 
 BackendName = Literal["asyncio", "asyncio+uvloop", "trio"]

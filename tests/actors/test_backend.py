@@ -10,9 +10,9 @@ import anyio
 import pytest
 from tests.actors.helpers import ASYNCIO_BACKENDS, ASYNCIO_IDS
 
-from actwright_actors import (
+from actwright_actors import SystemClock
+from actwright_actors.backends import (
     BackendName,
-    SystemClock,
     backend_options,
     current_backend_name,
     escaped_cancellation_is_forged,

@@ -21,7 +21,6 @@ from actwright_actors import (
     ActorRef,
     ActorSystem,
     AlreadySpawned,
-    BackendName,
     Crashed,
     ExitReason,
     Killed,
@@ -30,9 +29,9 @@ from actwright_actors import (
     Shutdown,
     StartFailed,
     SystemClosed,
-    backend_options,
 )
 from actwright_actors._kernel import Kernel
+from actwright_actors.backends import BackendName, backend_options
 from actwright_actors.testing import ManualClock
 
 pytestmark = pytest.mark.anyio
@@ -301,7 +300,8 @@ CTRL_C = textwrap.dedent(
     """
     import os, signal, sys, threading, time
     import anyio
-    from actwright_actors import Actor, ActorSystem, backend_options
+    from actwright_actors import Actor, ActorSystem
+    from actwright_actors.backends import backend_options
 
     class Busy(Actor[str]):
         async def handle(self, message):

@@ -217,7 +217,8 @@ async def test_without_sigusr1_it_asks_for_a_signal(monkeypatch: pytest.MonkeyPa
 PROGRAM = """
 import os, signal, sys, threading
 import anyio
-from actwright_actors import Actor, ActorSystem, backend_options, dump_on_signal
+from actwright_actors import Actor, ActorSystem, dump_on_signal
+from actwright_actors.backends import backend_options
 
 class Idle(Actor[str]): ...
 

@@ -10,7 +10,7 @@ from rich.console import Console
 
 from actwright import Runtime
 from actwright.control import demo
-from actwright_actors import BackendName
+from actwright_actors.backends import BackendName
 
 BACKENDS: list[BackendName] = ["asyncio", "asyncio+uvloop", "trio"]
 

@@ -13,7 +13,8 @@ import trio.lowlevel
 from actwright import Handle, Runtime
 from actwright.engine.host import Host
 from actwright.engine.live_run import LiveRun
-from actwright_actors import ActorRef, current_backend_name
+from actwright_actors import ActorRef
+from actwright_actors.backends import current_backend_name
 
 __all__ = [
     "ON_ASYNCIO",

@@ -12,7 +12,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from textwrap import dedent
 
-from actwright_actors import BackendName
+from actwright_actors.backends import BackendName
 
 __all__ = ["EACH_BACKEND", "WATCHDOG_SECONDS", "Program", "ended", "run_file", "run_script", "started"]
 

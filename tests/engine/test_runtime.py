@@ -18,7 +18,7 @@ from tests.engine.watched import at_rest, open_runtime
 
 from actwright import Handle, Runtime, flow, hook, run_flow, task
 from actwright.exceptions import CancelledRun, RuntimeClosed
-from actwright_actors import BackendName, backend_options
+from actwright_actors.backends import BackendName, backend_options
 from actwright_actors.testing import ManualClock
 
 pytestmark = pytest.mark.anyio

@@ -17,7 +17,7 @@ from tests.engine.watched import open_runtime
 from actwright import Flow, State, flow, run_flow, runtime, task
 from actwright.engine import entry
 from actwright.exceptions import WouldDeadlock
-from actwright_actors import backend_options, current_backend_name
+from actwright_actors.backends import backend_options, current_backend_name
 
 COLOUR = ContextVar("COLOUR", default="none")
 

@@ -10,7 +10,7 @@ from typing import get_args
 
 import pytest
 
-from actwright_actors import BackendName
+from actwright_actors.backends import BackendName
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 TESTED_ELSEWHERE = {"cloud_run_job.py", "web_app.py"}

@@ -11,7 +11,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
-from actwright_actors import current_backend_name
+from actwright_actors.backends import current_backend_name
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager

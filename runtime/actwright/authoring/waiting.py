@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 
 import anyio
 
-from actwright_actors import thread_safe_caller
+from actwright_actors.backends import thread_safe_caller
 
 if TYPE_CHECKING:
     from concurrent.futures import Future

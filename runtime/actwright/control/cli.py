@@ -11,7 +11,7 @@ import typer
 from rich.console import Console
 
 from actwright import __version__
-from actwright_actors import BackendName
+from actwright_actors.backends import BackendName
 
 __all__ = ["Backend", "app", "demo", "main"]
 

@@ -19,12 +19,12 @@ import anyio
 from actwright import Flow, FlowRun, Runtime, State, Task, TaskRun, flow, run_flow, runtime, task, wait
 from actwright.authoring.hooks import HOOK_EVENTS
 from actwright.control.playbill import draw_act, draw_end, draw_title
-from actwright_actors import backend_options
+from actwright_actors.backends import backend_options
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from actwright_actors import BackendName
+    from actwright_actors.backends import BackendName
 
 __all__ = [
     "ACTS",

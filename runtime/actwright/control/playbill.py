@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from actwright.journal.protocol import Journal, Transition
     from actwright.models.deliveries import HookDelivery
     from actwright.models.runs import TaskRun
-    from actwright_actors import BackendName
+    from actwright_actors.backends import BackendName
 
 __all__ = ["draw_act", "draw_end", "draw_title"]
 

@@ -11,7 +11,7 @@ from anyio.lowlevel import RunVar
 
 from actwright.authoring.context import within_reach
 from actwright.engine.live_run import LiveRun
-from actwright_actors import current_backend_name
+from actwright_actors.backends import current_backend_name
 
 if TYPE_CHECKING:
     from actwright.engine.host import Host

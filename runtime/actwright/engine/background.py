@@ -22,7 +22,8 @@ from actwright.engine.host import Host
 from actwright.engine.options import RuntimeOptions
 from actwright.engine.threads import settle
 from actwright.settings import get_current_settings
-from actwright_actors import BackendName, SystemClosed, backend_options, current_backend_name
+from actwright_actors import SystemClosed
+from actwright_actors.backends import BackendName, backend_options, current_backend_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -16,7 +16,8 @@ from actwright.authoring.logging import printing_to_log
 from actwright.engine.messages import BodyEnded
 from actwright.exceptions import CancelledRun, RuntimeClosed
 from actwright.models.outcomes import Crash, Outcome, Returned, outcome_of_error
-from actwright_actors import SystemClosed, current_backend_name, forget_event_loop
+from actwright_actors import SystemClosed
+from actwright_actors.backends import current_backend_name, forget_event_loop
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -21,7 +21,8 @@ from actwright.engine.launch import launch, usual_place
 from actwright.engine.options import RuntimeOptions
 from actwright.engine.signals import interrupts_of_script, without_interrupts
 from actwright.exceptions import RuntimeClosed
-from actwright_actors import current_backend_name, protect_from_keyboard_interrupt, wait_through
+from actwright_actors import wait_through
+from actwright_actors.backends import current_backend_name, protect_from_keyboard_interrupt
 
 if TYPE_CHECKING:
     from collections.abc import Callable

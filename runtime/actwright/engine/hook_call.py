@@ -13,7 +13,8 @@ from actwright.authoring.hooks import is_async
 from actwright.authoring.waiting import event_of
 from actwright.engine.steps import timed_steps
 from actwright.exceptions import HookTimedOut
-from actwright_actors import ActorDead, escaped_cancellation_is_forged, forget_event_loop
+from actwright_actors import ActorDead
+from actwright_actors.backends import escaped_cancellation_is_forged, forget_event_loop
 
 if TYPE_CHECKING:
     import contextvars

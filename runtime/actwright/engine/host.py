@@ -26,9 +26,9 @@ from actwright_actors import (
     DeadLetter,
     Supervisor,
     SystemClosed,
-    protect_from_keyboard_interrupt,
     wait_through,
 )
+from actwright_actors.backends import protect_from_keyboard_interrupt
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

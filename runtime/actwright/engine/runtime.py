@@ -12,7 +12,7 @@ from actwright.engine.host import Host
 from actwright.engine.launch import launch, usual_place
 from actwright.engine.options import RuntimeKeywords, RuntimeOptions
 from actwright.exceptions import RuntimeClosed
-from actwright_actors import protect_from_keyboard_interrupt
+from actwright_actors.backends import protect_from_keyboard_interrupt
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Coroutine

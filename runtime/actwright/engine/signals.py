@@ -14,7 +14,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any
 
 from actwright.engine.messages import Crash
-from actwright_actors import current_backend_name
+from actwright_actors.backends import current_backend_name
 
 if TYPE_CHECKING:
     from collections.abc import Generator

@@ -12,7 +12,7 @@ from typing import get_args
 import pytest
 from tests.engine.scripts import WATCHDOG_SECONDS, ended
 
-from actwright_actors import BackendName
+from actwright_actors.backends import BackendName
 
 EXAMPLES = Path(__file__).resolve().parents[3] / "examples" / "actors"
 
