@@ -160,13 +160,11 @@ def plan(strategy: Strategy, children: Iterable[C], dead: C, reason: ExitReason)
 
 def _group(strategy: Strategy, children: Iterable[C], dead: C) -> list[C]:
     """Who goes down and returns with `dead`, itself included, in start order."""
-    match strategy:
-        case "one_for_one":
-            return [dead]
-        case "one_for_all":
-            return list(children)
-        case "rest_for_one":
-            return list(dropwhile(lambda child: child is not dead, children))
+    if strategy == "one_for_one":
+        return [dead]
+    if strategy == "one_for_all":
+        return list(children)
+    return list(dropwhile(lambda child: child is not dead, children))
 
 
 def allowed(history: Sequence[float], now: float, intensity: int, period: float) -> bool:

@@ -43,6 +43,11 @@ from actwright_actors.restart import (
 __all__ = ["StartChild", "StopChild", "Supervisor", "SupervisorMessage"]
 
 
+def _require_spec(spec: object) -> None:
+    if not isinstance(spec, ChildSpec):
+        raise TypeError(f"The child of a supervisor is a ChildSpec, such as ChildSpec('name', Worker); got {spec!r}.")
+
+
 @dataclass(frozen=True)
 class StartChild(Ask[ActorRef[Any]]):
     """Ask a supervisor to start a child after all others. Answers its reference once its `on_start` has returned.
@@ -51,10 +56,13 @@ class StartChild(Ask[ActorRef[Any]]):
     NameTaken, SystemClosed, or ValueError for a significant child of a supervisor that never shuts down by itself.
     Such a child is gone, no sibling is concerned, and it counts as no death. If it was told and not asked, that is
     logged. The supervisor does not wait: `on_start` may ask it. If the asker is cancelled or its timeout passes, the
-    child stays.
+    child stays. Raises TypeError at once if `spec` is no ChildSpec.
     """
 
     spec: ChildSpec
+
+    def __post_init__(self) -> None:
+        _require_spec(self.spec)
 
 
 @dataclass(frozen=True)
@@ -141,6 +149,7 @@ class Supervisor(Actor[SupervisorMessage]):
         self._agenda = Agenda()
         self._is_closing = False
         for spec in self._specs:
+            _require_spec(spec)
             self._check(spec)
         require_unique_names(self._specs)
 
@@ -237,9 +246,7 @@ class Supervisor(Actor[SupervisorMessage]):
 
     # -- starting --------------------------------------------------------------------------------------------------
 
-    def _check(self, spec: object) -> None:
-        if not isinstance(spec, ChildSpec):
-            raise TypeError(f"The child of a supervisor is a ChildSpec, as ChildSpec('name', Worker); got {spec!r}.")
+    def _check(self, spec: ChildSpec) -> None:
         if spec.significant and self._auto_shutdown == "never":
             raise ValueError(
                 f"Child {spec.name!r} is significant, and its supervisor never shuts down by itself: give that one "

@@ -544,3 +544,12 @@ async def test_one_message_is_stashed_once() -> None:
 
         ref.tell(stash_twice)
         assert "this one is in the stash" in await probe.expect(str)
+
+
+async def test_a_machine_without_an_initial_state_says_so() -> None:
+    class Stateless(StateMachine[str, str]):
+        pass
+
+    async with open_system() as system:
+        with pytest.raises(TypeError, match="Stateless has no initial_state"):
+            await system.spawn(Stateless())

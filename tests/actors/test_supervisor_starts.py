@@ -9,7 +9,7 @@ from typing import Any, cast
 
 import anyio
 import pytest
-from tests.actors.helpers import ASYNCIO_BACKENDS, ASYNCIO_IDS, Worker, open_system
+from tests.actors.helpers import ASYNCIO_BACKENDS, ASYNCIO_IDS, Hold, Worker, open_system, raising
 from tests.actors.team import Member, Team, child, crash
 
 from actwright_actors import (
@@ -23,7 +23,9 @@ from actwright_actors import (
     Crashed,
     DeadlockDetected,
     RestartIntensityExceeded,
+    Shutdown,
     StartChild,
+    StartFailed,
     StopChild,
     Supervisor,
 )
@@ -421,3 +423,39 @@ async def test_a_stray_message_does_not_end_a_supervisor(caplog: pytest.LogCaptu
             await supervisor.ask("is anybody there")
         assert supervisor.is_alive
         assert "got 'hello'. It is ignored." in caplog.text
+
+
+async def test_a_subclass_starts_and_stops_children_of_its_own_accord_and_goes_on_meanwhile() -> None:
+    class Crew(Supervisor):
+        async def handle(self, message: Any) -> Any:
+            match message:
+                case ("start", spec):
+                    return self.start_child(spec)
+                case ("stop", name):
+                    return self.stop_child(name)
+                case _:
+                    return await super().handle(message)
+
+    hold = Hold()
+    async with open_system() as system:
+        crew: ActorRef[Any] = await system.spawn(Crew())
+        ref = await crew.ask(("start", ChildSpec("slow", lambda: Worker(on_start=hold))))
+        await hold.entered.wait()
+        assert ref.status == "starting"
+        hold.release.set()
+        assert await ref.ask("started") == "started"
+        assert await crew.ask(("stop", "slow")) is ref
+        assert await ref.stopped() == Shutdown()
+        error = ValueError("boom")
+        failing = await crew.ask(("start", ChildSpec("fails", lambda: Worker(on_start=raising(error)))))
+        assert await failing.stopped() == StartFailed(error)
+        assert crew.is_alive
+
+
+async def test_what_is_no_child_spec_is_refused_with_an_example() -> None:
+    make: Any = Supervisor
+    start: Any = StartChild
+    with pytest.raises(TypeError, match=r"ChildSpec\('name', Worker\)"):
+        make([Worker])
+    with pytest.raises(TypeError, match=r"ChildSpec\('name', Worker\)"):
+        start(Worker)
