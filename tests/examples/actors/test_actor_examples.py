@@ -66,8 +66,14 @@ def command(name: str, backend: BackendName) -> list[str]:
     if backend == "asyncio":
         return [sys.executable, "-W", "error", f"{name}.py"]
     run = "anyio.run(it.main, backend=backend, backend_options=options)"
-    chosen = f"backend, options = actwright_actors.backend_options({backend!r})"
-    return [sys.executable, "-W", "error", "-c", f"import actwright_actors, anyio, {name} as it; {chosen}; {run}"]
+    chosen = f"backend, options = backends.backend_options({backend!r})"
+    return [
+        sys.executable,
+        "-W",
+        "error",
+        "-c",
+        f"import anyio, {name} as it; from actwright_actors import backends; {chosen}; {run}",
+    ]
 
 
 def test_no_actor_example_goes_untested() -> None:
