@@ -1,6 +1,6 @@
 # The five verbs. People, README and .ci/run use the same ones.
 
-.PHONY: install format lint test bench ruff mypy pyright
+.PHONY: install format lint test bench ruff mypy pyright model
 
 VENV ?= .venv
 BIN := $(VENV)/bin
@@ -31,6 +31,10 @@ test:  ## every test, on asyncio, uvloop and trio; those of the actor library al
 	$(BIN)/coverage run -m pytest tests/actors
 	$(BIN)/coverage report
 	$(BIN)/pytest --ignore=tests/actors
+
+# A longer look than `test` takes, for who changes the actors. No time limit: what fails is shrunk, and that takes time.
+model:  ## 1,000 random histories of actors on each back end, against a model of what is promised
+	ACTWRIGHT_MODEL_EXAMPLES=1000 $(BIN)/pytest -o faulthandler_timeout=0 tests/actors/test_model.py
 
 bench:  ## every benchmark, one after another: they disturb each other
 	set -e; for program in benchmarks/*.py; do $(BIN)/python "$$program"; done
