@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar, overload
 
 import anyio
 
+from actwright_actors._checks import require_at_least
 from actwright_actors._messages import Envelope, Notice, Reply
 from actwright_actors.actor import Ask
 from actwright_actors.dead_letters import DeadLetterReason
@@ -84,9 +85,9 @@ class ActorRef(Generic[M_contra]):
     def tell(self, message: M_contra, *, expires_in: float | None = None) -> None:
         """Put `message` into the user lane; never waits. A dead actor's message becomes a dead letter.
 
-        One that is not being handled `expires_in` seconds from now becomes a dead letter as well. Raises MailboxFull
-        if a bounded mailbox with the policy "wait" or "reject" has no room; from a foreign thread, which cannot be
-        told, the message becomes a dead letter instead.
+        One that is not being handled `expires_in` seconds from now becomes a dead letter as well. Raises ValueError if
+        that is no number or below 0, and MailboxFull if a bounded mailbox with the policy "wait" or "reject" has no
+        room; from a foreign thread, which cannot be told, the message becomes a dead letter instead.
         """
         if get_ident() != self._thread_id:
             self._hand_over(partial(self._tell_from_thread, message, expires_in), message)
@@ -276,4 +277,5 @@ class ActorRef(Generic[M_contra]):
             raise
 
     def _expiring(self, message: M_contra, expires_in: float) -> Envelope:
+        require_at_least("The expires_in of a message", expires_in, 0.0)
         return Envelope(message, None, self._cell.kernel.clock.now() + expires_in)

@@ -530,3 +530,13 @@ async def test_a_sender_that_has_been_given_room_may_be_asked_though_its_task_ha
         await anyio.wait_all_tasks_blocked()
         assert answers == ["pong"]
         assert full.is_alive
+
+
+@pytest.mark.parametrize("expires_in", [float("nan"), -1.0])
+async def test_a_deadline_that_cannot_be_is_refused(expires_in: float) -> None:
+    async with open_system() as system:
+        ref = await system.spawn(Link())
+        for send in (ref.tell, ref.send):
+            with pytest.raises(ValueError, match="expires_in of a message is a number of at least 0"):
+                await (send(AskNext(()), expires_in=expires_in) or anyio.lowlevel.checkpoint())
+        assert system.dead_letters == 0
