@@ -5,6 +5,7 @@
 VENV ?= .venv
 BIN := $(VENV)/bin
 PYTHON ?= python3
+MODEL := tests/actors/test_model.py
 
 install:  ## an environment with the library, editable, and every tool
 	$(PYTHON) -m venv $(VENV)
@@ -28,13 +29,14 @@ pyright:
 	$(BIN)/pyright --pythonpath $(BIN)/python
 
 test:  ## every test, on asyncio, uvloop and trio; those of the actor library also run every branch of it
-	$(BIN)/coverage run -m pytest tests/actors
+	$(BIN)/coverage run -m pytest tests/actors --ignore=$(MODEL)
 	$(BIN)/coverage report
+	$(BIN)/pytest $(MODEL)
 	$(BIN)/pytest --ignore=tests/actors
 
 # A longer look than `test` takes, for who changes the actors. No time limit: what fails is shrunk, and that takes time.
 model:  ## 1,000 random histories of actors on each back end, against a model of what is promised
-	ACTWRIGHT_MODEL_EXAMPLES=1000 $(BIN)/pytest -o faulthandler_timeout=0 tests/actors/test_model.py
+	ACTWRIGHT_MODEL_EXAMPLES=1000 $(BIN)/pytest -o faulthandler_timeout=0 $(MODEL)
 
 bench:  ## every benchmark, one after another: they disturb each other
 	set -e; for program in benchmarks/*.py; do $(BIN)/python "$$program"; done

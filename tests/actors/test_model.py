@@ -62,7 +62,7 @@ from actwright_actors.testing import ManualClock
 T = TypeVar("T")
 
 EXAMPLES: Final = os.environ.get("ACTWRIGHT_MODEL_EXAMPLES")
-SECONDS: Final = 45.0
+SECONDS: Final = 30.0
 """How long an ordinary test run may spend on one back end."""
 
 # -- how a history is drawn --------------------------------------------------------------------------------------------
@@ -284,7 +284,9 @@ class Stage:
         """Let all end, whatever state a failure has left it in."""
         self._holds = False
         self._leave.set()
-        for _ in range(20):
+        rounds = 0
+        while rounds < 20 and (self.gates or not self.is_closed):
+            rounds += 1
             for gate in list(self.gates.values()):
                 gate.set()
             self._clock.advance(do.SYSTEM_STOP_TIMEOUT)
@@ -644,6 +646,14 @@ def is_in_time() -> Callable[[], bool]:
     return lambda: time.monotonic() < deadline
 
 
+THOROUGH: Final = settings(
+    max_examples=int(EXAMPLES or 300),
+    report_multiple_bugs=False,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow, HealthCheck.data_too_large],
+)
+# Shrinking takes longer than a test may. Nor is what fails remembered, since what is remembered is not shrunk later.
+BRIEF: Final = settings(THOROUGH, phases=[phase for phase in Phase if phase is not Phase.shrink], database=None)
+
 # Two siblings die at once, and the second end is known when a restart is about to stop it.
 DEATHS_AT_ONCE: Final[list[do.Step]] = [
     (do.Spawn(1, do.Team("S", (do.Worker("a"), do.Worker("b")), strategy="one_for_all")),),
@@ -662,13 +672,7 @@ KILLED_IN_BACK_OFF: Final[list[do.Step]] = [
 ]
 
 
-@settings(
-    max_examples=int(EXAMPLES or 300),
-    # Shrinking takes longer than an ordinary test may: `make model` does it.
-    phases=[phase for phase in Phase if EXAMPLES or phase is not Phase.shrink],
-    report_multiple_bugs=False,
-    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow, HealthCheck.data_too_large],
-)
+@(THOROUGH if EXAMPLES else BRIEF)
 @example(history=DEATHS_AT_ONCE)
 @example(history=KILLED_IN_BACK_OFF)
 @given(history=histories())
