@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 from random import Random
 from typing import Any, Final
@@ -76,7 +77,7 @@ class Model(World):
 
     def apply(self, step: do.Step) -> None:
         """Do the step, and all that follows from it."""
-        self.events, self.instants = [], []
+        self.events, self.instants, self.had_choice = [], [], False
         match step:
             case (do.Advance(to),):
                 while self.next_due() <= to:
@@ -95,10 +96,10 @@ class Model(World):
         return {
             "living": [f"{cell.now} {cell.status}" for cell in self.living.values()],
             "ended": {cell.id: cell.exit for cell in cells if cell.exit is not None},
-            "handled": {cell.id: cell.handled for cell in cells if cell.handled},
+            "handled": {cell.id: [*cell.handled] for cell in cells if cell.handled},
             "mail": {cell.id: len(cell.system) + len(cell.user) for cell in cells if isinstance(cell.node, Worker)},
             "gates": sorted(self.gates),
-            "outcomes": self.outcomes,
+            "outcomes": {**self.outcomes},
             "dead letters": sorted(self.letters),
             "abandoned": len(self.abandoned),
             "is closed": self.is_closed,
@@ -233,7 +234,7 @@ class Model(World):
                 if not life.doing.end:
                     return
                 self._handler_ended(life, life.doing)
-                if self.pick(2):  # now and then it lets others have a turn
+                if self.makes_way():
                     self.wake(life)
                     return
             elif life.doom is not None:
@@ -655,37 +656,64 @@ ORDERS: Final = 8
 """How many random orders are tried, beside first come first served and its reverse."""
 
 
-class Oracle:
-    """What is promised, in whatever order things happen that happen at once."""
+@dataclass(frozen=True)
+class Moment:
+    """A step, and what is promised of the world after it."""
 
-    def __init__(self) -> None:
-        self._steps: list[do.Step] = []
+    step: do.Step
+    instants: list[float]
+    """When the clock stands still on the way."""
+    world: dict[str, Any]
+    events: list[str]
+    is_ordered: bool
+    """Whether that is the order of the events; of actors that have nothing to do with each other none is promised."""
+
+    def __repr__(self) -> str:
+        return repr(self.step)
+
+    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
+        printer.text(repr(self))
+
+    def expects(self, events: list[str]) -> bool:
+        return events == self.events if self.is_ordered else by_actor(events) == by_actor(self.events)
+
+
+class Oracle:
+    """Foretells a history. What several models that differ in their choices agree about is promised."""
+
+    def __init__(self, *steps: do.Step) -> None:
+        self.history: list[Moment] = []
         self._begin()
+        for step in steps:
+            assert self.foretells(step), f"The outcome of {step} is not promised."
 
     def _begin(self) -> None:
         picks: list[Callable[[int], int]] = [lambda count: 0, lambda count: count - 1]
         self._models = [Model(pick) for pick in [*picks, *(Random(seed).randrange for seed in range(ORDERS))]]
         self.model = self._models[0]
 
-    def foresees(self, step: do.Step) -> bool:
-        """Apply the step, and say whether its outcome is promised. If not, it has not happened."""
+    def foretells(self, step: do.Step) -> bool:
+        """Add the step to the history, if its outcome is promised. If not, it has not happened."""
         for model in self._models:
             model.apply(step)
-        worlds = [(model.observe(), by_actor(model.events)) for model in self._models]
-        if all(world == worlds[0] for world in worlds) and not any(model.is_doubtful for model in self._models):
-            self._steps.append(step)
+        if self._agree():
+            events = self.model.events
+            is_ordered = all(model.events == events for model in self._models)
+            self.history.append(Moment(step, self.model.instants, self.model.observe(), events, is_ordered))
             return True
         self._begin()
-        for earlier in self._steps:
+        for moment in self.history:
             for model in self._models:
-                model.apply(earlier)
+                model.apply(moment.step)
         return False
 
-    def expects(self, events: list[str]) -> bool:
-        """Whether these calls of on_start and on_stop are those of the latest step. Of actors that have nothing to do
-        with each other the order is not promised."""
-        is_ordered = all(model.events == self.model.events for model in self._models)
-        return events == self.model.events if is_ordered else by_actor(events) == by_actor(self.model.events)
+    def _agree(self) -> bool:
+        if any(model.is_doubtful for model in self._models):
+            return False
+        if not any(model.had_choice for model in self._models):
+            return True
+        worlds = [(model.observe(), by_actor(model.events)) for model in self._models]
+        return all(world == worlds[0] for world in worlds)
 
 
 def by_actor(events: list[str]) -> list[str]:

@@ -338,10 +338,11 @@ class World:
         self.forwards: dict[int, tuple[Incarnation, Doing]] = {}
         """Those of them that are handlers."""
         self.letters: list[str] = []
-        self.pick = pick
-        """Decides, of so many things that may happen at once, which does."""
+        self.had_choice = False
+        """Some things could have happened in another order."""
         self._deadlines: dict[int, Timer] = {}
         self._ready: list[tuple[Callable[..., None], tuple[object, ...]]] = []
+        self._pick = pick
 
     def run(self, life: Incarnation) -> None:
         """All that it does until it must wait."""
@@ -359,8 +360,19 @@ class World:
 
     def come_to_rest(self) -> None:
         while self._ready:
-            do, args = self._ready.pop(self.pick(len(self._ready)))
+            do, args = self._ready.pop(self.choose(len(self._ready)))
             do(*args)
+
+    def choose(self, count: int) -> int:
+        """Which of so many things that may happen now does."""
+        if count == 1:
+            return 0
+        self.had_choice = True
+        return self._pick(count)
+
+    def makes_way(self) -> bool:
+        """An actor lets others have a turn between two messages, now and then."""
+        return bool(self._ready) and bool(self.choose(2))
 
     def next_due(self) -> float:
         return min((timer.when for timer in self.timers), default=math.inf)
@@ -481,7 +493,7 @@ class World:
         if cell.refuses_mail:
             cell.admitted, cell.senders = cell.admitted + cell.senders, []
         while cell.admitted:
-            mail = cell.admitted.pop(self.pick(len(cell.admitted)))
+            mail = cell.admitted.pop(self.choose(len(cell.admitted)))
             if cell.refuses_mail:
                 self.refuse(cell, mail)
             else:
