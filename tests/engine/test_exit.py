@@ -90,6 +90,38 @@ def test_sigint_while_a_script_that_ended_is_drained_cancels_what_goes_on_and_ru
     assert program.lines_of("work") == ["Cancelling"]
 
 
+STRUCK_AS_THE_DRAIN_BEGINS = """
+import threading
+
+begun = threading.Event()
+
+@task(**hooks)
+async def work():
+    begun.set()
+    await anyio.sleep_forever()
+
+work.submit()
+begun.wait()
+
+start = threading.Thread.start
+
+def struck(self):
+    if threading.current_thread() is threading.main_thread():
+        os.kill(os.getpid(), signal.SIGINT)  # acts before this call returns
+    start(self)
+
+threading.Thread.start = struck
+"""
+
+
+@each_background
+def test_sigint_just_as_the_drain_of_a_script_begins_cancels_what_goes_on_and_runs_its_hooks(
+    tmp_path: Path, backend: str
+) -> None:
+    ran = run_script(tmp_path, PREAMBLE + STRUCK_AS_THE_DRAIN_BEGINS, background_backend=backend)
+    assert ran.stdout.splitlines() == ["work: Cancelling"], ran.stderr
+
+
 INTERRUPTED_START = """
 from anyio.from_thread import BlockingPortal
 

@@ -20,6 +20,7 @@ from anyio.from_thread import BlockingPortal, start_blocking_portal
 
 from actwright.engine.host import Host
 from actwright.engine.options import RuntimeOptions
+from actwright.engine.signals import interrupts_call
 from actwright.engine.threads import settle
 from actwright.settings import get_current_settings
 from actwright_actors import SystemClosed
@@ -89,19 +90,18 @@ def _level_of_this_thread() -> int:
     return next((level for (_, level), loop in _loops.items() if loop.thread_id == me), 0)
 
 
-def _in_a_thread(fn: Callable[[], T], on_interrupt: Callable[[], object] = lambda: None) -> T:
+def _in_a_thread(fn: Callable[[], T]) -> T:
     """Call what blocks in a thread of its own, and block until it is done.
 
     A loop's own thread may not call it (trio refuses that), nor should the main thread: a KeyboardInterrupt, which
-    strikes there anywhere, would leave half a loop behind. One that strikes here is raised when the call is done, after
-    `on_interrupt()`; a second one at once. No executor: those refuse work while the interpreter exits.
+    strikes there anywhere, would leave half a loop behind. One that strikes here is raised when the call is done; a
+    second one at once. No executor: those refuse work while the interpreter exits.
     """
     result: Future[T] = Future()
     threading.Thread(target=settle, args=(result, fn), name="actwright-opener", daemon=True).start()
     try:
         wait([result])
     except BaseException:
-        on_interrupt()
         wait([result])
         raise
     return result.result()
@@ -118,18 +118,21 @@ def _close_twins_of(origin: Host) -> None:
 def close() -> None:
     """Drain and close all background loops; the next sync call opens new ones. Blocks; not for a loop's thread.
 
-    A KeyboardInterrupt meanwhile cancels what still runs, and is raised when that and its hooks are done.
+    A SIGINT meanwhile cancels what still runs, and raises KeyboardInterrupt when that and its hooks are done.
     """
-    while loops := _taken():  # what is drained may open another one
-        _in_a_thread(partial(_close_all, loops), on_interrupt=partial(_cancel_all, loops))
+    closing: list[_Loop] = []
+    with interrupts_call(partial(_cancel_all, closing)):
+        while _take(closing):  # what is drained may open another one
+            _in_a_thread(partial(_close_all, closing))
+            closing.clear()
 
 
-def _taken() -> list[_Loop]:
+def _take(closing: list[_Loop]) -> bool:
     with _lock:
-        loops = list(_loops.values())
+        closing.extend(_loops.values())
         _loops.clear()
         atexit.unregister(close)
-    return loops
+    return bool(closing)
 
 
 def _close_all(loops: list[_Loop]) -> None:

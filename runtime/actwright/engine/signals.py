@@ -17,11 +17,11 @@ from actwright.engine.messages import Crash
 from actwright_actors.backends import current_backend_name
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from collections.abc import Callable, Generator
 
     from actwright.engine.live_run import LiveRun
 
-__all__ = ["Interrupts", "interrupts_of_script", "without_interrupts"]
+__all__ = ["Interrupts", "interrupts_call", "interrupts_of_script", "without_interrupts"]
 
 _DEFAULTS: dict[signal.Signals, Any] = {
     signal.SIGINT: signal.default_int_handler,
@@ -133,6 +133,32 @@ def without_interrupts() -> AbstractContextManager[None]:
     if _current is None or threading.current_thread() is not threading.main_thread():
         return nullcontext()
     return _current.engine()
+
+
+@contextmanager
+def interrupts_call(fn: Callable[[], object]) -> Generator[None]:
+    """Around what the main thread waits for: a first SIGINT calls `fn`, and is raised when the block is done; a second
+    one is raised at once. Nothing changes in another thread, or where the script has a handler of its own."""
+    struck = False
+
+    def handle(number: int, frame: object) -> None:
+        nonlocal struck
+        if struck:
+            raise KeyboardInterrupt
+        struck = True
+        fn()
+
+    in_main_thread = threading.current_thread() is threading.main_thread()
+    if not in_main_thread or signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
+        yield
+        return
+    signal.signal(signal.SIGINT, handle)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    if struck:
+        raise KeyboardInterrupt
 
 
 def _forget() -> None:
