@@ -25,11 +25,13 @@ MAY_IMPORT = {
     "settings": {"exceptions"},
     "models": {"exceptions"},
     "authoring": {"models", "exceptions", "settings"},
-    "journal": {"models", "exceptions", "settings"},
-    "engine": {"authoring", "journal", "models", "exceptions", "settings"},
+    "journal": {"authoring", "models", "exceptions", "settings"},
+    "nodes": {"journal", "models", "exceptions", "settings"},
+    "engine": {"authoring", "journal", "nodes", "models", "exceptions", "settings"},
+    "replay": {"authoring", "engine", "journal", "nodes", "models", "exceptions", "settings"},
     "runtime": {"authoring", "models", "exceptions"},  # `actwright.runtime`: what a body asks about its run
-    "testing": {"actwright", "authoring", "engine", "journal", "models", "exceptions", "settings"},
-    "control": {"actwright", "authoring", "engine", "journal", "models", "exceptions", "settings", "runtime"},
+    "testing": {"actwright", "authoring", "engine", "journal", "nodes", "models", "exceptions", "settings"},
+    "control": {"actwright", "authoring", "engine", "journal", "nodes", "models", "exceptions", "settings", "runtime"},
     "actwright": {"authoring", "engine", "models", "exceptions"},  # the package itself: it re-exports
     "__main__": {"control"},
 }

@@ -1,0 +1,165 @@
+"""The journal's tables, for SQLite and PostgreSQL alike. Changed only together with a migration in `migrations/`.
+
+Ids are UUIDs as text, times ISO 8601 in UTC with microseconds, so that both sort and read well in any database shell;
+what has structure is JSON as text. `docs/journal.md` tells what each column means to a user.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from sqlalchemy import Boolean, Column, Index, Integer, LargeBinary, MetaData, String, Table, Text
+
+__all__ = [
+    "SCHEMA_VERSION",
+    "blocks",
+    "commands",
+    "hook_deliveries",
+    "logs",
+    "metadata",
+    "nodes",
+    "runs",
+    "stored_objects",
+    "transitions",
+    "variables",
+]
+
+SCHEMA_VERSION: Final = "0001"
+"""The migration that these tables are the outcome of."""
+
+metadata = MetaData()
+
+nodes = Table(
+    "nodes",
+    metadata,
+    Column("id", String(36), primary_key=True),
+    Column("epoch", Integer, nullable=False),  # the fence: a batch of an older epoch is refused
+    Column("pid", Integer, nullable=False),
+    Column("host", Text, nullable=False),
+    Column("program", Text, nullable=False),  # JSON: what a replay process is started with, see nodes.program
+    Column("started_at", String(32), nullable=False),
+    Column("settled_at", String(32)),  # nothing is open, nothing is due, and nobody will add to it
+)
+
+runs = Table(
+    "runs",
+    metadata,
+    Column("id", String(36), primary_key=True),
+    Column("kind", String(8), nullable=False),
+    Column("subject_name", Text, nullable=False),  # of the flow or task
+    Column("name", Text, nullable=False),
+    Column("node_id", String(36), nullable=False),
+    Column("state_id", String(36), nullable=False),
+    Column("state_type", String(16), nullable=False),
+    Column("state_name", Text, nullable=False),
+    Column("state_message", Text),
+    Column("state_at", String(32), nullable=False),
+    Column("run_count", Integer, nullable=False),
+    Column("parameters", Text, nullable=False),  # JSON, see journal.parameters
+    Column("tags", Text, nullable=False),  # JSON
+    Column("parent_flow_run_id", String(36)),
+    Column("parent_task_run_id", String(36)),
+    Column("flow_run_id", String(36)),
+    Column("expected_start_at", String(32), nullable=False),
+    Column("started_at", String(32)),
+    Column("ended_at", String(32)),
+    Column("result", Text),  # JSON, where persist_result asked for it
+    Column("registration", String(64)),  # stored_objects.hash of its hooks; null when it has none
+    Index("runs_open_by_node", "node_id", "ended_at"),
+    Index("runs_by_state", "state_type", "expected_start_at"),
+    Index("runs_by_start", "expected_start_at"),
+    Index("runs_by_parent_flow", "parent_flow_run_id"),
+    Index("runs_by_parent_task", "parent_task_run_id"),
+)
+
+transitions = Table(
+    "transitions",
+    metadata,
+    Column("seq", Integer, primary_key=True, autoincrement=True),  # the cursor of the event stream
+    Column("id", String(36), nullable=False, unique=True),  # of the state that was entered
+    Column("run_id", String(36), nullable=False),
+    Column("type", String(16), nullable=False),
+    Column("name", Text, nullable=False),
+    Column("message", Text),
+    Column("at", String(32), nullable=False),
+    Column("run_count", Integer, nullable=False),
+    Column("cause", Text),  # JSON: the type, message and traceback of an exception
+    Index("transitions_by_run", "run_id", "seq"),
+    sqlite_autoincrement=True,
+)
+
+hook_deliveries = Table(
+    "hook_deliveries",
+    metadata,
+    Column("id", String(36), primary_key=True),
+    Column("transition_id", String(36), nullable=False),
+    Column("run_id", String(36), nullable=False),
+    Column("node_id", String(36), nullable=False),
+    Column("event", String(16), nullable=False),
+    Column("hook_name", Text, nullable=False),
+    Column("position", Integer, nullable=False),
+    Column("due_at", String(32), nullable=False),
+    Column("status", String(16), nullable=False),
+    Column("attempt", Integer, nullable=False),
+    Column("cuts", Integer, nullable=False),  # how many of its attempts a death cut short
+    Column("deaths", Integer, nullable=False),  # and how many of those it was alone in its process for
+    Column("started_at", String(32)),
+    Column("ended_at", String(32)),
+    Column("error", Text),
+    Column("replayed", Boolean, nullable=False),
+    Index("hook_deliveries_open_by_node", "node_id", "status"),
+    Index("hook_deliveries_by_run", "run_id"),
+    Index("hook_deliveries_by_status", "status", "due_at"),
+)
+
+stored_objects = Table(
+    "stored_objects",
+    metadata,
+    Column("hash", String(64), primary_key=True),  # SHA-256 of the payload, in hexadecimal
+    Column("payload", LargeBinary, nullable=False),
+)
+
+logs = Table(
+    "logs",
+    metadata,
+    Column("seq", Integer, primary_key=True, autoincrement=True),
+    Column("run_id", String(36), nullable=False),
+    Column("at", String(32), nullable=False),
+    Column("level", Integer, nullable=False),
+    Column("logger", Text, nullable=False),
+    Column("message", Text, nullable=False),
+    Index("logs_by_run", "run_id", "seq"),
+    sqlite_autoincrement=True,
+)
+
+commands = Table(
+    "commands",
+    metadata,
+    Column("seq", Integer, primary_key=True, autoincrement=True),
+    Column("id", String(36), nullable=False, unique=True),
+    Column("run_id", String(36), nullable=False),
+    Column("kind", String(16), nullable=False),
+    Column("payload", Text, nullable=False),  # JSON
+    Column("at", String(32), nullable=False),
+    Column("answered_at", String(32)),
+    Column("answer", Text),
+    Index("commands_open_by_run", "run_id", "answered_at"),
+    sqlite_autoincrement=True,
+)
+
+variables = Table(
+    "variables",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("value", Text, nullable=False),  # JSON
+    Column("updated_at", String(32), nullable=False),
+)
+
+blocks = Table(
+    "blocks",
+    metadata,
+    Column("slug", Text, primary_key=True),
+    Column("name", Text, primary_key=True),
+    Column("document", Text, nullable=False),  # JSON, secrets encrypted
+    Column("updated_at", String(32), nullable=False),
+)
