@@ -1,1 +1,1 @@
-"""What runs when a node has died: its process is continued by another one, which settles its runs and runs its hooks."""
+"""What runs when a node has died: another process goes on as that node, settles its runs and runs its hooks."""
