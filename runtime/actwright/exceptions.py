@@ -18,15 +18,25 @@ ActwrightError
 │   ├── RunTimedOut               it took longer than its `timeout_seconds` (also a TimeoutError)
 │   ├── MissingResult             its result was asked of history, which keeps none
 │   └── RunIsFinal                it has ended, and a final state is final
+├── JournalError                  history cannot be kept, or read
+│   ├── JournalUnavailable        it cannot be written now
+│   ├── JournalVersionError       it was written by another version of Actwright
+│   ├── JournalCorrupt            the file is damaged, or is no journal
+│   └── JournalLocation           it cannot be kept in that place
 ├── HookTimedOut                  a hook took longer than its timeout (also a TimeoutError)
+├── RecordedError                 an exception of another process, as history keeps it
+├── ReplayImportError             code that is loaded to replay a hook called a flow
 ├── RuntimeClosed                 a Runtime that is not open was called
+│   └── ForkedRuntime             a Runtime of the process that this one was forked from was called
+├── Fenced                        another process took this one's runs over
+├── SettingsError                 a setting has a value that cannot be (also a ValueError)
 ├── WouldDeadlock                 a wait that could never end
 └── InternalError                 a bug of ours: please report it
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -38,15 +48,24 @@ __all__ = [
     "CancelledRun",
     "CrashedRun",
     "FailedRun",
+    "Fenced",
+    "ForkedRuntime",
     "HookTimedOut",
     "InternalError",
     "InvalidReturn",
+    "JournalCorrupt",
+    "JournalError",
+    "JournalLocation",
+    "JournalUnavailable",
+    "JournalVersionError",
     "MappingLengthMismatch",
     "MappingMissingIterable",
     "MissingContextError",
     "MissingResult",
     "ParameterBindError",
     "ParameterTypeError",
+    "RecordedError",
+    "ReplayImportError",
     "RunError",
     "RunIsFinal",
     "RunTimedOut",
@@ -154,16 +173,79 @@ class RunIsFinal(RunError):
         self.state_name = state_name
 
 
+class JournalError(ActwrightError):
+    """History cannot be kept, or read; the message names the file, what was found, and what to do."""
+
+
+class JournalUnavailable(JournalError):
+    """History cannot be written now: the disk is full, say, or another program holds the file.
+
+    Attributes:
+        state: the state that the run ended in, result included, when it had ended before history could tell: the
+            work is done, and must not be done again for want of an answer. None when no run began.
+    """
+
+    def __init__(self, message: str, state: Any = None) -> None:
+        super().__init__(message)
+        self.state = state
+
+
+class JournalVersionError(JournalError):
+    """The file was written by another version of Actwright. It was not touched."""
+
+
+class JournalCorrupt(JournalError):
+    """The file is damaged, or was never a journal."""
+
+
+class JournalLocation(JournalError):
+    """History cannot be kept in that place: a network file system, a folder that cannot be written, ..."""
+
+
 class HookTimedOut(ActwrightError, TimeoutError):
     """A hook took longer than its timeout. It is recorded as failed; the run's state does not change."""
+
+
+class RecordedError(ActwrightError):
+    """An exception that was raised in a process that is gone, as history keeps it.
+
+    Attributes:
+        type_name: of the exception: "ValueError", "requests.exceptions.ConnectionError".
+        message: what it said.
+        traceback: as Python would have printed it; "" when none was kept.
+    """
+
+    def __init__(self, type_name: str, message: str, traceback: str = "") -> None:
+        super().__init__(type_name, message, traceback)  # all three, so that it can be pickled
+        self.type_name = type_name
+        self.message = message
+        self.traceback = traceback
+
+    def __str__(self) -> str:
+        return f"{self.type_name}: {self.message}" if self.message else self.type_name
+
+
+class ReplayImportError(ActwrightError):
+    """A flow was called, or a Runtime opened, while code was loaded to replay a hook.
+
+    A script without `if __name__ == "__main__":` would do all its work again.
+    """
 
 
 class RuntimeClosed(ActwrightError):
     """A Runtime was called that is not open yet, not open any more, or draining."""
 
 
+class ForkedRuntime(RuntimeClosed):
+    """A Runtime, or a journal, of the process that this one was forked from was used. A new call opens its own."""
+
+
+class Fenced(ActwrightError):
+    """Another process took this node over: its runs are settled there, and nothing that this one adds is kept."""
+
+
 class SettingsError(ActwrightError, ValueError):
-    """Settings of the environment have values that cannot be; the message names the variables."""
+    """Settings have values that cannot be; the message names each, and the variable or file that sets it."""
 
 
 class WouldDeadlock(ActwrightError):

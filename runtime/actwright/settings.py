@@ -1,29 +1,50 @@
-"""Settings: from the environment (`ACTWRIGHT_…`), each with a default that suits most.
+"""Settings, each with a default that suits most. `docs/settings.md` lists them.
 
     ACTWRIGHT_WORKER_THREADS=8 python my_flows.py
 
-What is given to `Runtime(...)` itself goes before the environment.
+A setting is looked for in the environment, then in `actwright.toml` of the working directory (or of the nearest folder
+above it that has one), then in `[tool.actwright]` of the nearest `pyproject.toml`. What is given to `Runtime(...)`
+itself goes before all of them.
 """
 
 from __future__ import annotations
 
+import os
+from datetime import timedelta
+from difflib import get_close_matches
 from functools import cache
 from importlib.util import find_spec
-from typing import Any, Literal
+from pathlib import Path
+from typing import Any, Literal, cast
 
-from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt, ValidationError
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import (
+    Field,
+    NonNegativeFloat,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    ValidationError,
+    field_validator,
+)
+from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
 from actwright.exceptions import SettingsError
 
 __all__ = ["ACTWRIGHT_API_URL", "ACTWRIGHT_UI_URL", "Setting", "Settings", "get_current_settings"]
 
+_LONGEST_RETENTION_DAYS = 36_500.0
+"""A century. More (`inf` above all) keeps history for ever, and would lead to a date that no calendar has."""
+
 
 class Settings(BaseSettings):
-    """All settings; durations are in seconds."""
+    """All settings; durations are in seconds unless a name says otherwise.
 
-    model_config = SettingsConfigDict(env_prefix="ACTWRIGHT_", frozen=True, extra="ignore")
+    Making one reads the environment and the files; `get_current_settings` does that once, and says what is wrong.
+    """
 
+    model_config = SettingsConfigDict(env_prefix="ACTWRIGHT_", frozen=True, extra="ignore", validate_default=True)
+
+    home: Path = Field(default=Path("~/.actwright"), description="The folder that history is kept in.")
     api_url: str = Field(default="http://127.0.0.1:4200/api", description="Where the API is served.")
     ui_url: str = Field(default="http://127.0.0.1:4200", description="Where the dashboard is served.")
     worker_threads: PositiveInt = Field(default=40, description="How many sync bodies may run at once.")
@@ -40,20 +61,85 @@ class Settings(BaseSettings):
         description="What the actors of a plain script run on, in a thread of its own.",
     )
     hook_grace_seconds: NonNegativeFloat = Field(default=300.0, description="How long a shutdown waits for hooks.")
+    journal: Literal["sqlite", "memory"] = Field(
+        default="sqlite", description="Where history is kept: in a file, or (for tests) in memory alone."
+    )
+    synchronous: Literal["NORMAL", "FULL"] = Field(
+        default="NORMAL",
+        description="Whether a commit waits for the disk (FULL): then a power loss loses nothing, at 0.25 ms a commit.",
+    )
+    retention_days: PositiveFloat = Field(
+        default=30.0, description="How long finished runs are kept, in days; `inf` keeps them for ever."
+    )
+    journal_wait_seconds: NonNegativeFloat = Field(
+        default=30.0, description="How long a run waits for a journal that cannot be written, before it gives up."
+    )
+    journal_queue_limit: PositiveInt = Field(
+        default=10_000, description="How many records may wait to be written; beyond, runs are held back."
+    )
+    parameters_limit_bytes: PositiveInt = Field(
+        default=65_536, description="How much of a run's parameters is kept, as JSON."
+    )
+    logs_limit: NonNegativeInt = Field(
+        default=10_000, description="How many log lines are kept of a run; 0 keeps none."
+    )
+    understudy: bool = Field(
+        default=True, description="Whether a companion process runs the hooks should this one die."
+    )
+    load_hooks_by_value: bool = Field(
+        default=True, description="Whether a replay may load code (pickles) that the journal keeps."
+    )
+    max_deaths: PositiveInt = Field(
+        default=3, description="How many processes a hook may take down by itself before it is given up."
+    )
+
+    @property
+    def retention(self) -> timedelta | None:
+        """How long finished runs are kept; None is for ever."""
+        for_ever = self.retention_days > _LONGEST_RETENTION_DAYS
+        return None if for_ever else timedelta(days=self.retention_days)
+
+    @field_validator("home", mode="before")
+    @classmethod
+    def _absolute(cls, given: object) -> object:
+        """Once and for all: a program may change its working directory later."""
+        if not isinstance(given, str | Path):
+            return given  # pydantic says what it expected
+        if not str(given).strip():
+            raise ValueError("expected a folder; got nothing")
+        try:
+            return Path(given).expanduser().absolute()
+        except RuntimeError as error:  # a container's user without an entry in passwd, or ~somebody who is not there
+            raise ValueError(f"cannot tell which folder that is ({error}). Set it to an absolute path") from error
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """The first that has a setting decides."""
+        files = (InitSettingsSource(settings_cls, values) for _, values in _files())
+        return init_settings, env_settings, *files
 
 
 @cache
 def get_current_settings() -> Settings:
-    """The settings of this process, read from the environment once.
+    """The settings of this process, read from the environment and the files once.
 
     Raises:
-        SettingsError: variables have values that cannot be; it names each, and says what was expected.
+        SettingsError: values that cannot be; it names each, where it is set, and what was expected. Also a file that
+            cannot be read, and a key in it that is no setting. (A variable of the environment that is no setting is
+            left alone: it may be another version's.)
     """
     try:
         return Settings()
     except ValidationError as error:
-        wrong = [f"{Setting(str(one['loc'][0])).name}={one['input']!r}: {one['msg']}" for one in error.errors()]
-        raise SettingsError("The environment has settings that cannot be. " + "; ".join(wrong)) from error
+        wrong = [f"{_as_set(str(one['loc'][0]), one['input'])}: {one['msg']}" for one in error.errors()]
+        raise SettingsError("There are settings that cannot be. " + "; ".join(wrong)) from error
 
 
 class Setting:
@@ -77,3 +163,56 @@ class Setting:
 
 ACTWRIGHT_API_URL = Setting("api_url")
 ACTWRIGHT_UI_URL = Setting("ui_url")
+
+
+def _as_set(field: str, value: object) -> str:
+    """A setting as its user wrote it, and where: a variable of the environment, or a key of a file."""
+    variable = Setting(field).name
+    if variable not in map(str.upper, os.environ):  # pydantic-settings takes any case too
+        for path, values in _files():
+            if field in values:
+                return f"{path}: {field} = {value!r}"
+    return f"{variable}={value!r}"
+
+
+def _files() -> list[tuple[Path, dict[str, Any]]]:
+    """The files that apply here, each with the settings in it; the first that has a setting decides."""
+    found = ((_nearest("actwright.toml"), ()), (_nearest("pyproject.toml"), ("tool", "actwright")))
+    return [(path, _checked(path, _table(path, *keys))) for path, keys in found if path is not None]
+
+
+def _nearest(name: str) -> Path | None:
+    try:
+        folder = Path.cwd()
+    except FileNotFoundError:  # it was deleted under this process: nothing is near
+        return None
+    return next((path for path in (one / name for one in (folder, *folder.parents)) if path.is_file()), None)
+
+
+def _table(path: Path, *keys: str) -> dict[str, Any]:
+    """A table of a TOML file; empty when it has none."""
+    import tomllib  # most programs have no such file
+
+    try:
+        table: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:  # TOMLDecodeError and UnicodeDecodeError are ValueErrors
+        raise SettingsError(f"{path} cannot be read: {error}. Mend it, or take it away.") from error
+    for key in keys:
+        found = table.get(key, {})
+        if not isinstance(found, dict):
+            raise SettingsError(f"{path}: {key!r} must be a table; got {found!r}. Write [{'.'.join(keys)}].")
+        table = cast("dict[str, Any]", found)
+    return table
+
+
+def _checked(path: Path, values: dict[str, Any]) -> dict[str, Any]:
+    """The values, if each is a setting's; a home that is not absolute is meant from where the file is."""
+    for key in values:
+        if key not in Settings.model_fields:
+            near = get_close_matches(key.lower().replace("-", "_"), Settings.model_fields, n=1)
+            advice = f"Did you mean {near[0]!r}?" if near else f"There are: {', '.join(Settings.model_fields)}."
+            raise SettingsError(f"{path}: {key!r} is no setting. {advice}")
+    home = values.get("home")
+    if isinstance(home, str) and home.strip() and not home.startswith("~"):
+        return {**values, "home": str(path.parent / home)}
+    return values
