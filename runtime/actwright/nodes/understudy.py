@@ -1,20 +1,286 @@
-"""The understudy: steps in for a process that died. (Only the lock file's primitives so far.)
+"""The understudy: a process that waits for another one's death, and then sees to it that the hooks of that one run.
 
-What it shares with `nodes.locks` stands here, since a script that is run with `-I -S` imports nothing of ours.
+A script of the standard library alone, so that waiting costs little memory and no user code can break it. Run as
+
+    python -I -S understudy.py [--recover [--detach]] name=value ... -- REPLAY COMMAND ...
+
+Without `--recover` it stands by for a living process: it detaches itself (whoever started it has no child left to wait
+for), tells its process id through the pipe, waits for the death, and recovers. With `--recover` the node is known to be
+dead, and recovery starts at once: in the foreground, or with `--detach` by itself. The names:
+
+    node      the node's id                      log       what it and the replay processes say is appended here
+    lock      the node's lock file               cwd       where replay processes start, if it exists
+    database  the journal, a SQLite file         fallback  an interpreter, if the command's own is gone
+    pipe      its end of a socket to the living process; end of file: the process is gone, or has closed it
+    pidfd     a pidfd of the living process (Linux)
+    backoff   seconds to wait after a replay process that changed nothing; doubled each time, 5 s at most (0.1)
+
+Recovery is the same whoever starts it: take the dead node's lock (one winner); ask the journal whether a run is open or
+a hook due; if so start replay processes, one after another, until one says that nothing is left; unlink the lock file.
+A replay process gets `--watcher-fd=N`: end of file there says that its watcher died, and that it has to die too. Its
+exit codes: 0 nothing is left; 75 there is more; 77 fenced, another one took the node over; all else, it died.
+
+The understudy's own: 0 nothing is left, or another one is at it; 1 given up, or the journal cannot be read: the lock
+file stays, and the next Runtime tries again; 3 the lock is held by another process, or was taken away (77).
 """
 
-# ruff: noqa: PTH116  # pathlib would cost a waiting process memory
+# ruff: noqa: PTH108, PTH110, PTH112, PTH116, PTH123  # pathlib would cost a waiting process memory
 from __future__ import annotations
 
 import fcntl
 import os
+import select
+import signal
 import struct
 import sys
+import time
 
-__all__ = ["above_streams", "leads_to", "lock_file", "lock_owner"]
+__all__ = [
+    "EXIT_FENCED",
+    "EXIT_GAVE_UP",
+    "EXIT_HELD",
+    "EXIT_MORE",
+    "EXIT_SETTLED",
+    "above_streams",
+    "leads_to",
+    "lock_file",
+    "lock_owner",
+    "main",
+]
+
+EXIT_SETTLED = 0
+EXIT_GAVE_UP = 1
+EXIT_HELD = 3
+EXIT_MORE = os.EX_TEMPFAIL
+EXIT_FENCED = os.EX_NOPERM
+
+_IDLE_LIMIT = 10
+"""After so many replay processes in a row that changed nothing, it gives up."""
+
+_LONGEST_BACKOFF = 5.0
+_LOCK_TEST_SECONDS = 2.0
+"""How often the lock is tested where nothing else tells of the death: a program that was replaced by `exec`, whose
+forked children keep the pipe open."""
+_FIRST_LOCK_TEST_SECONDS = 0.005
+"""And how soon after a sign of the death: a dying process closes its pipe a moment before its lock is free."""
 
 # `struct flock`, which the two systems order differently.
 _FLOCK = "qqihh" if sys.platform == "darwin" else "hhqqi0q"
+
+_STANDING = """
+SELECT (SELECT count(*) FROM runs WHERE node_id = :node AND ended_at IS NULL),
+       count(*), total(attempt), total(cuts), total(deaths)
+FROM hook_deliveries WHERE node_id = :node AND status IN ('DUE', 'RUNNING')
+"""
+
+
+class _Job:
+    """What this understudy is for. By hand: argparse and dataclasses cost memory."""
+
+    def __init__(self, arguments: list[str]) -> None:
+        own, self.replay = arguments[: arguments.index("--")], arguments[arguments.index("--") + 1 :]
+        given = dict(argument.split("=", 1) for argument in own if not argument.startswith("--"))
+        self.recovers, self.detaches = "--recover" in own, "--detach" in own
+        self.node, self.lock = given["node"], given["lock"]
+        self.database, self.log = given["database"], given["log"]
+        self.cwd = given.get("cwd", "/")
+        self.fallback = given.get("fallback")
+        self.pipe, self.pidfd = int(given.get("pipe", -1)), int(given.get("pidfd", -1))
+        self.backoff = float(given.get("backoff", 0.1))
+
+    def say(self, text: str) -> None:
+        line = f"{time.strftime('%Y-%m-%d %H:%M:%S')} understudy of node {self.node}: {text}\n"
+        try:
+            os.write(2, line.encode(errors="replace"))
+        except OSError:
+            pass  # a full disk, or nobody there to read it: hooks matter more than words about them
+
+
+def main(arguments: list[str]) -> int:
+    """Run as a script; its exit code."""
+    job = _Job(arguments)
+    _receive_signals()
+    os.chdir("/")  # it must not keep a file system busy
+    _show_name()
+    return _recover_dead(job) if job.recovers else _stand_by(job)
+
+
+def _show_name() -> None:
+    """As `ps` and `top` show it; the arguments say the rest."""
+    if sys.platform == "linux":
+        try:
+            with open("/proc/self/comm", "w", encoding="ascii") as name:
+                name.write("actwright-under")  # 15 characters, the most that it keeps
+        except OSError:
+            pass  # a sandbox without /proc: it goes without a name
+
+
+def _receive_signals() -> None:
+    """What it inherits from its process must not decide here: neither what that blocks, nor what that ignores.
+
+    SIGTERM may come to it and its process at once (a service is stopped): it is there for what then becomes of that
+    process. It has a handler because what is *ignored* would be ignored in replay processes too, and in what hooks
+    start.
+    """
+    for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
+        signal.signal(number, _go_on)
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # ignored, the kernel would keep a replay process's exit code
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
+
+
+def _go_on(number: int, frame: object) -> None:
+    """What a signal does here: nothing."""
+
+
+def _stand_by(job: _Job) -> int:
+    """Wait for the death of the process at the other end of the pipe, and recover."""
+    _speak_to(job.log)
+    _detach()
+    try:
+        os.write(job.pipe, f"{os.getpid()}\n".encode())
+    except BrokenPipeError:
+        pass  # it died already, which is what we are here for
+    lock = _wait_for_death(job)
+    if lock is not None:
+        return _recover(job)
+    if not os.path.exists(job.lock):
+        _unlink_empty(job.log)
+    return EXIT_SETTLED
+
+
+def _wait_for_death(job: _Job) -> int | None:
+    """The descriptor of the dead node's lock; None when there is nothing to recover, or another one does it.
+
+    No sign of a death proves it but that the lock is free: a pipe may be closed by a process that lives.
+    """
+    signs, seen = select.poll(), set[int]()
+    for descriptor in {job.pipe, job.pidfd} - {-1}:
+        signs.register(descriptor, select.POLLIN)
+    pause = _LOCK_TEST_SECONDS
+    while True:
+        for descriptor, _ in signs.poll(pause * 1000):
+            signs.unregister(descriptor)  # end of file stays readable
+            seen.add(descriptor)
+            pause = _FIRST_LOCK_TEST_SECONDS
+        try:
+            lock = lock_file(job.lock, create=False)
+        except FileNotFoundError:
+            if seen:  # it is unlinked under the lock only, when nothing is left
+                return None
+        else:
+            if lock is not None or job.pidfd in seen:
+                return lock
+        pause = min(2 * pause, _LOCK_TEST_SECONDS)
+
+
+def _recover_dead(job: _Job) -> int:
+    """Recover a node whose process is dead, unless its lock is held: then it is not, or another one is at it."""
+    descriptor = os.open(job.lock, os.O_RDONLY | os.O_CREAT, 0o600)
+    owner = lock_owner(descriptor)
+    os.close(descriptor)  # which is harmless as long as the lock is not ours
+    if owner is None and job.detaches:
+        _detach()
+    lock = lock_file(job.lock, create=True) if owner is None else None
+    if lock is None:
+        who = f"process {owner}" if owner else "another process"
+        job.say(f"{who} holds {job.lock}: either the node's own, which lives, or one that recovers it.")
+        return EXIT_HELD
+    _speak_to(job.log)
+    return _recover(job)
+
+
+def _recover(job: _Job) -> int:
+    """Under the node's lock: replay until nothing is left, and unlink its file."""
+    import sqlite3  # not before there is a death
+
+    try:
+        outcome = _replay(job) if any(_standing(job)) else EXIT_SETTLED
+    except sqlite3.Error as error:
+        job.say(f"{job.database} cannot be read ({error}). The next Runtime on that journal tries again.")
+        return EXIT_GAVE_UP
+    if outcome == EXIT_SETTLED:
+        _unlink_empty(job.log)
+        os.unlink(job.lock)
+    return outcome
+
+
+def _standing(job: _Job) -> tuple[float, ...]:
+    """How the node stands in the journal: all zero when nothing is open or due; else what any progress changes.
+
+    What grows here is bounded: attempts by a hook's own options, cuts and deaths by the limit of deaths.
+    """
+    import sqlite3
+    from contextlib import closing
+    from urllib.parse import quote
+
+    with closing(sqlite3.connect(f"file:{quote(os.fsencode(job.database))}?mode=ro", uri=True, timeout=60)) as journal:
+        found: tuple[float, ...] = journal.execute(_STANDING, {"node": job.node}).fetchone()
+        return found
+
+
+def _replay(job: _Job) -> int:
+    """Replay processes, one after another, until one says that nothing is left."""
+    stood, idle = _standing(job), 0
+    while True:
+        code, how = _run_replay_process(job)
+        if code == EXIT_SETTLED:
+            return EXIT_SETTLED
+        if code == EXIT_FENCED:
+            return EXIT_HELD
+        stands = _standing(job)
+        stood, idle = stands, 0 if stands != stood else idle + 1
+        if code == EXIT_MORE and not idle:
+            continue
+        job.say(f"a replay process {how}; {idle} in a row changed nothing.")
+        if idle == _IDLE_LIMIT:
+            job.say("gave up. The next Runtime on that journal tries again, and so does `actwright recover`.")
+            return EXIT_GAVE_UP
+        time.sleep(min(job.backoff * 2 ** max(idle - 1, 0), _LONGEST_BACKOFF))
+
+
+def _run_replay_process(job: _Job) -> tuple[int | None, str]:
+    """Its exit code, negative for the signal that killed it, None if it could not be started; and the same in words."""
+    import subprocess
+
+    reading, writing = os.pipe()
+    command = [*job.replay, f"--watcher-fd={reading}"]
+    cwd = job.cwd if os.access(job.cwd, os.X_OK) and os.path.isdir(job.cwd) else "/"
+    try:
+        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, cwd=cwd, pass_fds=[reading])
+    except (FileNotFoundError, NotADirectoryError, PermissionError) as error:
+        if job.fallback is None:
+            return None, f"could not be started: {error}"
+        job.say(f"the node's interpreter cannot be used ({error}); {job.fallback} is used in its place.")
+        job.replay[0], job.fallback = job.fallback, None
+        return _run_replay_process(job)
+    except OSError as error:
+        return None, f"could not be started: {error}"
+    else:
+        code = process.wait()
+        return code, f"was killed by signal {-code}" if code < 0 else f"ended with exit code {code}"
+    finally:
+        os.close(reading)
+        os.close(writing)
+
+
+def _detach() -> None:
+    """Go on as a grandchild: who started this process can wait for it, and has no child then."""
+    if os.fork():
+        os._exit(0)
+
+
+def _speak_to(log: str) -> None:
+    """Let the standard streams be the log."""
+    descriptor = os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+    os.dup2(descriptor, 1)
+    os.dup2(descriptor, 2)
+    if descriptor > 2:
+        os.close(descriptor)
+
+
+def _unlink_empty(log: str) -> None:
+    if leads_to(log, 2) and not os.fstat(2).st_size:
+        os.unlink(log)
 
 
 def lock_file(path: str, *, create: bool) -> int | None:
@@ -75,3 +341,7 @@ def above_streams(descriptor: int) -> int:
         return fcntl.fcntl(descriptor, fcntl.F_DUPFD_CLOEXEC, 3)
     finally:
         os.close(descriptor)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
