@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
+import re
+import sqlite3
 import stat
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import closing, suppress
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, closing, suppress
 from pathlib import Path
 from textwrap import dedent
 from typing import Literal
@@ -16,9 +19,7 @@ import pytest
 from sqlalchemy import insert, select, text
 from sqlalchemy.exc import IntegrityError
 
-from actwright.exceptions import (
-    JournalUnavailable,
-)
+from actwright.exceptions import JournalUnavailable, JournalVersionError, RuntimeClosed
 from actwright.journal.database import Database
 from actwright.journal.schema import SCHEMA_VERSION, variables
 
@@ -160,3 +161,113 @@ def test_a_fresh_file_is_made_without_alembic(path: Path) -> None:
     """
     with started(program, path) as process:
         assert (process.wait(timeout=30), process.stderr and process.stderr.read()) == (0, "")
+
+
+def test_closing_leaves_nothing_open_whatever_threads_used_it(path: Path) -> None:
+    """The check after each test sees descriptors and threads; a file that nobody has open has no log beside it."""
+    database = Database.open(path)
+    threads = [threading.Thread(target=write, args=(database, str(number))) for number in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert names_in(database) == [str(number) for number in range(8)]
+    database.close()
+    database.close()
+    assert list(path.parent.iterdir()) == [path]
+
+
+def test_a_transaction_that_goes_on_while_it_is_closed_is_finished_and_then_closed(path: Path) -> None:
+    database = Database.open(path)
+    with database.writing() as connection:
+        database.close()
+        connection.execute(insert(variables).values(name="kept", value="1", updated_at=""))
+    assert list(path.parent.iterdir()) == [path]
+    with closing(Database.open(path)) as again:
+        assert names_in(again) == ["kept"]
+
+
+@pytest.mark.parametrize("use", [Database.reading, Database.writing])
+def test_what_was_closed_cannot_be_used(path: Path, use: Callable[[Database], AbstractContextManager[object]]) -> None:
+    database = Database.open(path)
+    database.close()
+    with pytest.raises(RuntimeClosed, match=f"{re.escape(str(path))} was closed"), use(database):
+        raise AssertionError("it was used")
+
+
+def test_an_open_that_is_refused_leaves_nothing_open(path: Path) -> None:
+    Database.open(path).close()
+    with closing(sqlite3.connect(path)) as other:
+        other.execute("UPDATE alembic_version SET version_num = '9999'")
+        other.commit()
+    with pytest.raises(JournalVersionError):
+        Database.open(path)
+
+
+def test_a_copy_that_has_no_write_ahead_log_gets_one(path: Path, tmp_path: Path) -> None:
+    with closing(Database.open(path)) as database:
+        write(database, "one")
+    with closing(sqlite3.connect(path)) as other:
+        other.execute("VACUUM INTO ?", (str(tmp_path / "copy.db"),))
+    with closing(Database.open(tmp_path / "copy.db")) as copy, copy.reading() as connection:
+        assert connection.scalar(text("PRAGMA journal_mode")) == "wal"
+
+
+FORKING = """
+    import os, sys
+    from sqlalchemy import insert
+    from actwright.exceptions import ForkedRuntime
+    from actwright.journal.database import Database
+    from actwright.journal.schema import variables
+
+    def write(name):
+        with database.writing() as connection:
+            connection.execute(insert(variables).values(name=name, value="1", updated_at=""))
+
+    database = Database.open(sys.argv[1])
+    write("parent")
+    if os.fork() == 0:
+        for use in (database.writing, database.reading):
+            try:
+                with use():
+                    print("used", flush=True)
+            except ForkedRuntime as error:
+                print(error, flush=True)
+        database.close()
+        print("forked", flush=True)
+        sys.stdin.readline()
+        print("ends", flush=True)  # and its interpreter takes down whatever is left
+    else:
+        os._exit(0)  # as a kill would
+"""
+
+KILLED = """
+    import os, sys
+    from sqlalchemy import insert
+    from actwright.journal.database import Database
+    from actwright.journal.schema import variables
+
+    database = Database.open(sys.argv[1])
+    with database.writing() as connection:
+        connection.execute(insert(variables).values(name="other", value="1", updated_at=""))
+    os._exit(0)
+"""
+
+
+def test_a_forked_child_can_use_nothing_and_takes_nothing_along_when_it_ends(path: Path) -> None:
+    """A child that closed what it inherited would delete the log that others have begun since, with what is in it."""
+    child = started(FORKING, path)
+    assert child.stdout is not None
+    refusals = [child.stdout.readline() for _ in range(2)]
+    assert [f"{path} was opened by the process that this one was forked from" in line for line in refusals] == [
+        True
+    ] * 2
+    assert child.stdout.readline() == "forked\n"
+    with closing(Database.open(path)) as database:  # the last that closes it: the log of before is gone
+        assert names_in(database) == ["parent"]
+    with started(KILLED, path) as other:
+        other.wait(timeout=30)
+    assert path.with_name("actwright.db-wal").stat().st_size > 0
+    assert child.communicate("end\n", timeout=30)[0] == "ends\n"
+    with closing(Database.open(path)) as database:
+        assert names_in(database) == ["other", "parent"]

@@ -212,7 +212,11 @@ class Database:
 
     def _connected(self, connection: sqlite3.Connection, _: object) -> None:
         connection.isolation_level = None  # SQLAlchemy's recipe: `_begin` begins, sqlite3 never does by itself
-        connection.execute(f"PRAGMA synchronous = {self._synchronous}")
+        try:
+            connection.execute(f"PRAGMA synchronous = {self._synchronous}")
+        except sqlite3.Error:  # the file is locked, damaged, ...; nobody else closes what never came into the pool
+            connection.close()
+            raise
         self._connections.add(connection)
 
     def _disconnected(self, connection: sqlite3.Connection, _: object) -> None:

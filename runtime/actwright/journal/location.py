@@ -91,6 +91,7 @@ def prepare_place(path: Path, *, create: bool) -> None:
         _see_that_it_can_be_written(path, create=create)
         if create and not path.exists():
             _make_file(path)
+            path.stat()  # a loop of symbolic links is there only for who would make a file in its place
     except OSError as error:
         raise _misplaced(path, error) from error
 
