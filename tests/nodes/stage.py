@@ -14,7 +14,7 @@ from contextlib import AbstractContextManager, closing, contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 
-from sqlalchemy import Column, Table, create_engine
+from sqlalchemy import URL, Column, Table, create_engine
 from tests.engine.scripts import Program, started
 
 from actwright.journal.schema import hook_deliveries, metadata, nodes, runs
@@ -109,7 +109,7 @@ class Stage:
     def _make_journal(self, settled: bool) -> None:
         with closing(sqlite3.connect(self.recovery.database)) as journal:
             journal.execute("PRAGMA journal_mode = WAL")
-        engine = create_engine(f"sqlite:///{self.recovery.database}")
+        engine = create_engine(URL.create("sqlite", database=str(self.recovery.database)))
         metadata.create_all(engine)
         with engine.begin() as connection:
             connection.execute(nodes.insert().values(_row(nodes, id=NODE)))

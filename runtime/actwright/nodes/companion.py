@@ -174,7 +174,8 @@ class _Line:
         try:
             with _own_pidfd() as pidfd:
                 inherited = [end for end in (theirs.fileno(), pidfd) if end is not None]
-                process = _launch(recovery.understudy_command(pipe=theirs.fileno(), pidfd=pidfd), inherited)
+                command = recovery.understudy_command(pipe=theirs.fileno(), pidfd=pidfd)
+                process = _launch(recovery, command, inherited)
             _close(theirs)
             self.pid = _announced(ours)
             _ended(recovery, process, {EXIT_SETTLED})
@@ -209,7 +210,7 @@ def recover_dead(recovery: Recovery) -> bool:
     Raises:
         OSError: no understudy can be started.
     """
-    process = _launch(recovery.understudy_command("--recover", "--detach"), [])
+    process = _launch(recovery, recovery.understudy_command("--recover", "--detach"), [])
     return _ended(recovery, process, {EXIT_SETTLED, EXIT_HELD}) == EXIT_SETTLED
 
 
@@ -219,12 +220,15 @@ def recover_now(recovery: Recovery) -> int:
     return subprocess.run(command, stdin=subprocess.DEVNULL, start_new_session=True, check=False).returncode
 
 
-def _launch(command: list[str], inherited: list[int]) -> subprocess.Popen[bytes]:
+def _launch(recovery: Recovery, command: list[str], inherited: list[int]) -> subprocess.Popen[bytes]:
     """In a session of its own: what a terminal sends to its programs is not for an understudy."""
-    return subprocess.Popen(
-        command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
-        pass_fds=inherited, start_new_session=True,
-    )  # fmt: skip
+    try:
+        return subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+            pass_fds=inherited, start_new_session=True,
+        )  # fmt: skip
+    except OSError as error:
+        raise _unusable(recovery, str(error)) from error
 
 
 def _ended(recovery: Recovery, process: subprocess.Popen[bytes], expected: set[int]) -> int:
