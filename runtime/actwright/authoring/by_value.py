@@ -1,0 +1,116 @@
+"""Functions and other objects as bytes, with all that cannot be imported inside: cloudpickle, which this loads.
+
+A flow or task of a script is made anew from its function and its options. It is there before these are, since its
+hooks may well refer to it.
+"""
+
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
+# cloudpickle brings no types.
+from __future__ import annotations
+
+import io
+import pickle
+import sys
+from threading import RLock
+from types import FunctionType, MethodType, ModuleType
+from typing import Any, Final, cast
+
+import cloudpickle  # type: ignore[import-untyped]
+
+from actwright.authoring.import_paths import at_path, is_importable, module_of
+from actwright.authoring.runnable import Runnable
+
+__all__ = ["by_value", "from_value"]
+
+_TAG: Final = f"{sys.implementation.cache_tag}\n".encode()
+"""What a payload begins with. It holds byte code, which another Python would not refuse but run."""
+
+_LARGEST: Final = 16_000_000
+
+_one_at_a_time = RLock()  # what is by value and what is not, cloudpickle keeps in one place for all
+
+
+def by_value(item: object) -> bytes:
+    """An object as bytes.
+
+    Raises:
+        Exception: whatever pickling raises; ValueError for one that is too large to keep.
+    """
+    with _one_at_a_time, io.BytesIO() as file:
+        file.write(_TAG)
+        pickler = _Pickler(file)
+        try:
+            pickler.dump(item)
+        finally:
+            pickler.close()
+        payload = file.getvalue()
+    if len(payload) > _LARGEST:
+        raise ValueError(f"with all that it refers to, it takes {len(payload)} bytes; at most {_LARGEST} are kept")
+    return payload
+
+
+def from_value(payload: bytes) -> object:
+    """The object again. This runs code: call it only with what is known to be of `by_value`.
+
+    Raises:
+        ValueError: it was made by another version of Python.
+        Exception: whatever unpickling raises.
+    """
+    tag, _, pickled = payload.partition(b"\n")
+    if tag != _TAG.strip():
+        raise ValueError(f"it was made by {tag[:40]!r}, and this is {_TAG.strip()!r}")
+    return cast(object, pickle.loads(pickled))
+
+
+class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]
+    """By reference only what a fresh process could import."""
+
+    def __init__(self, file: io.BytesIO) -> None:
+        super().__init__(file)
+        self._for_now: list[ModuleType] = []
+
+    def reducer_override(self, obj: Any) -> Any:
+        if isinstance(obj, Runnable):
+            return _reduced(cast("Runnable[..., Any]", obj))
+        if isinstance(obj, FunctionType | type | ModuleType):
+            self._take_by_value(obj if isinstance(obj, ModuleType) else module_of(obj))
+        return super().reducer_override(obj)
+
+    def _take_by_value(self, module: ModuleType | None) -> None:
+        """Have what is defined in a module that cannot be imported pickled by value, as cloudpickle does `__main__`."""
+        if module is None or module.__name__ == "__main__" or is_importable(module):
+            return
+        if module.__name__ not in cloudpickle.list_registry_pickle_by_value():
+            cloudpickle.register_pickle_by_value(module)
+            self._for_now.append(module)
+
+    def close(self) -> None:
+        """Leave cloudpickle as it was."""
+        for module in self._for_now:
+            cloudpickle.unregister_pickle_by_value(module)
+
+
+def _reduced(runnable: Runnable[..., Any]) -> Any:
+    module = module_of(runnable)
+    found = None if module is None else at_path(module, runnable.__qualname__)
+    importable = module is not None and is_importable(module)
+    if found is runnable and importable:
+        return NotImplemented  # by import path, as it pickles itself
+    if isinstance(runnable.fn, MethodType) and isinstance(found, Runnable):
+        return NotImplemented  # as an attribute of its instance
+    source: Any = runnable.__dict__["_descriptor"] or runnable.fn
+    if importable and isinstance(found, Runnable) and cast(Any, found).fn is runnable.fn:
+        source = found
+    return _blank, (type(runnable),), (source, runnable.options), None, None, _fill
+
+
+def _blank(kind: type[Runnable[..., Any]]) -> Runnable[..., Any]:
+    return object.__new__(kind)
+
+
+def _fill(blank: Runnable[..., Any], state: tuple[Any, Any]) -> None:
+    source, options = state
+    if isinstance(source, Runnable):
+        blank.__dict__.update(cast("Runnable[..., Any]", source).with_run_options(options).__dict__)
+    else:
+        cast(Any, Runnable).__init__(blank, source, options)

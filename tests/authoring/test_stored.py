@@ -1,0 +1,165 @@
+"""How an object is stored; `tests/replay/test_loading.py` has another process find it again."""
+
+from __future__ import annotations
+
+import gc
+import json
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from types import ModuleType
+from typing import Any
+
+import pytest
+from tests.authoring.named import notify
+
+from actwright import flow, task
+from actwright.authoring.by_value import by_value, from_value
+from actwright.authoring.stored import Reference, StoredObject, store
+
+
+def closure(held: Any) -> Callable[..., Any]:
+    def inner(*_: Any) -> Any:
+        return held
+
+    return inner
+
+
+def value_of(item: object) -> Any:
+    """An object that went through its value."""
+    payload = store(item).payload
+    assert payload is not None
+    return from_value(payload)
+
+
+def test_what_can_be_imported_is_stored_by_its_path_alone() -> None:
+    stored = store(notify)
+    assert stored.payload is None
+    assert stored.object == StoredObject("notify", (Reference("path", "tests.authoring.named:notify"),))
+
+
+def test_importing_what_is_found_by_path_does_not_load_cloudpickle() -> None:
+    program = (
+        "import sys, json\nfrom actwright.authoring.stored import store\n"
+        "store(json.dumps)\nassert 'cloudpickle' not in sys.modules\n"
+        "store(lambda: None)\nassert 'cloudpickle' in sys.modules\n"
+    )
+    subprocess.run([sys.executable, "-W", "error", "-c", program], timeout=60, check=True)
+
+
+def test_what_cannot_is_stored_by_value() -> None:
+    stored = store(closure(3))
+    assert [reference.way for reference in stored.object.references] == ["value"]
+    assert value_of(closure(3))() == 3
+
+
+def test_what_can_be_neither_has_no_references_and_says_why() -> None:
+    stored = store(closure(threading.Lock()))
+    assert stored.object.references == ()
+    assert "cannot pickle '_thread.lock' object" in str(stored.object.why)
+    assert not stored.object.is_findable()
+
+
+def test_an_object_that_ends_the_program_when_it_is_pickled_does_not() -> None:
+    class Rude:
+        def __reduce__(self) -> Any:
+            raise SystemExit(1)
+
+    assert "SystemExit: 1" in str(store(closure(Rude())).object.why)
+
+
+def test_what_takes_too_much_room_is_not_kept() -> None:
+    assert "at most 16000000 are kept" in str(store(closure(bytes(16_000_001))).object.why)
+
+
+def test_by_value_is_no_way_where_unpickling_is_forbidden() -> None:
+    stored = store(closure(1)).object
+    assert stored.is_findable()
+    assert not stored.is_findable(by_value=False)
+
+
+def test_an_object_is_pickled_once() -> None:
+    pickled: list[int] = []
+
+    class Counting:
+        def __reduce__(self) -> Any:
+            pickled.append(1)
+            return str, ()
+
+    hook = closure(Counting())
+    assert store(hook) is store(hook)
+    assert len(pickled) == 1
+
+
+def test_another_object_at_the_same_place_is_another_object() -> None:
+    for number in range(200):
+        assert value_of(closure(number))() == number
+        gc.collect(0)
+
+
+def test_it_comes_back_from_json() -> None:
+    for stored in (store(notify).object, store(closure(1)).object, store(closure(threading.Lock())).object):
+        assert StoredObject.of_json(json.loads(json.dumps(stored.as_json()))) == stored
+
+
+def test_a_local_flow_whose_hooks_refer_to_it_is_made_anew() -> None:
+    def tell(*_: Any) -> Any:
+        return work
+
+    @flow(name="work", retries=2, on_failure=[tell])
+    def work(number: int = 3) -> int:
+        return number if number else work.fn(1)
+
+    made = value_of(tell)()
+    assert (made.name, made.options.retries, made.fn(0)) == ("work", 2, 1)
+    assert made.on_failure_hooks[0]() is made
+    assert made.parameters.bind((), {}) == {"number": 3}
+    assert value_of(work).name == "work"
+
+
+def test_flows_that_call_each_other_are_made_anew() -> None:
+    @flow(name="ping")
+    def ping() -> Any:
+        return pong
+
+    @task(name="pong")
+    def pong() -> Any:
+        return ping
+
+    made = value_of(ping)
+    assert made.fn().fn() is made
+    assert made.fn().kind == "task"
+
+
+def test_a_flow_with_other_options_keeps_them() -> None:
+    from tests.authoring.named import nightly
+
+    made = value_of(nightly.with_options(retries=5))
+    assert (made.name, made.options.retries) == (nightly.name, 5)
+    assert made.fn is nightly.fn
+
+
+def test_a_flow_of_an_instance_is_made_with_that_instance() -> None:
+    class Service:
+        def __init__(self, name: str) -> None:
+            self.name = name
+
+        @flow
+        def serve(self) -> str:
+            return self.name
+
+    made = value_of(Service("a").serve)
+    assert (made.name, made.fn()) == ("serve", "a")
+
+
+def test_pickling_leaves_cloudpickle_as_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
+    module = ModuleType("made_in_memory")
+    exec("def inner(*_): return 'inner'", module.__dict__)
+    monkeypatch.setitem(sys.modules, "made_in_memory", module)
+    payload = by_value(module.inner)
+    monkeypatch.delitem(sys.modules, "made_in_memory")
+    restored: Any = from_value(payload)
+    assert restored() == "inner"
+    cloudpickle: Any = sys.modules["cloudpickle"]
+    assert cloudpickle.list_registry_pickle_by_value() == set()
