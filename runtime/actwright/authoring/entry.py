@@ -14,6 +14,7 @@ from functools import cache
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
+from actwright.authoring.replay_guard import refuse_while_loading
 from actwright.exceptions import ActwrightError
 
 if TYPE_CHECKING:
@@ -90,13 +91,19 @@ class EngineEntry(Protocol):
         ...
 
 
-@cache
 def engine() -> EngineEntry:
     """The engine, loaded at the first call.
 
     Raises:
         ActwrightError: on Windows.
+        ReplayImportError: while code is loaded to replay a hook.
     """
     if sys.platform == "win32":
         raise ActwrightError("Windows is not supported yet. Run this on Linux or macOS; WSL is a Linux.")
+    refuse_while_loading("A flow or task was called, or a Variable asked for,")
+    return _engine()
+
+
+@cache
+def _engine() -> EngineEntry:
     return cast(EngineEntry, import_module("actwright.engine.entry"))
