@@ -20,7 +20,7 @@ from tests.engine.scripts import Program, started
 from actwright.journal.schema import hook_deliveries, metadata, nodes, runs
 from actwright.nodes.companion import Recovery
 
-__all__ = ["DEADLINE", "Stage", "stage_in", "wait_until"]
+__all__ = ["DEADLINE", "Stage", "stage_in", "times_slept", "wait_until"]
 
 DEADLINE = 20.0
 """Seconds within which what is waited for has to come; a busy machine needs some of them."""
@@ -148,6 +148,11 @@ class Stage:
         """The processes that have this stage's lock in their arguments."""
         return [pid for pid, arguments in _processes() if f"lock={self.recovery.lock_path}" in arguments]
 
+    def commands(self) -> list[str]:
+        """Those of all processes at work here."""
+        lines = [" ".join(arguments) for _, arguments in _processes()]
+        return [line for line in lines if str(self.folder) in line]
+
     def understudy(self) -> int:
         """The one that waits."""
         (pid,) = self.understudies()
@@ -155,7 +160,7 @@ class Stage:
 
     def is_quiet(self) -> bool:
         """Whether nobody is at work on this stage."""
-        return not any(str(self.folder) in " ".join(arguments) for _, arguments in _processes())
+        return not self.commands()
 
     def is_over(self) -> bool:
         """Whether the node is recovered, or was never in need of it: nothing is left of it."""
@@ -189,6 +194,12 @@ def wait_until(happens: Callable[[], object]) -> None:
     while not happens():
         assert time.monotonic() < deadline, f"it has not happened within {DEADLINE:.0f} s"
         time.sleep(0.005)
+
+
+def times_slept(pid: int) -> int:
+    """How often that process has waited for something since it began."""
+    status = Path(f"/proc/{pid}/status").read_text()
+    return int(status.partition("\nvoluntary_ctxt_switches:")[2].split()[0])
 
 
 def _row(table: Table, **given: object) -> dict[str, object]:

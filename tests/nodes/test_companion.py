@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 from tests.nodes.elsewhere import in_a_forked_child
-from tests.nodes.stage import Stage, wait_until
+from tests.nodes.stage import Stage, times_slept, wait_until
 
 from actwright.nodes.companion import Companion
 from actwright.nodes.locks import NodeLock, hold
@@ -74,11 +74,13 @@ def test_one_that_was_never_started_can_be_closed(stage: Stage) -> None:
     Companion(stage.recovery).close()
 
 
-def test_one_that_is_closed_while_the_lock_is_held_leaves_the_node_to_the_test_of_the_lock(
+def test_one_that_is_closed_while_the_lock_is_held_goes_on_waiting_for_that_and_does_not_spin(
     stage: Stage, lock: NodeLock, companion: Companion
 ) -> None:
     companion.close()
-    assert stage.understudies()
+    understudy = stage.understudy()
+    slept = times_slept(understudy)
+    wait_until(lambda: times_slept(understudy) > slept + 3)
     lock.release(unlink=True)
     wait_until(stage.is_over)
 

@@ -10,7 +10,8 @@ import time
 from pathlib import Path
 
 import pytest
-from tests.nodes.stage import Stage, wait_until
+from tests.nodes.elsewhere import another_process_holds
+from tests.nodes.stage import Stage, times_slept, wait_until
 
 from actwright.nodes.locks import holder, is_held
 
@@ -72,16 +73,11 @@ def test_a_stopped_process_keeps_its_node(stage: Stage) -> None:
         program.says("ready")
         understudy = stage.understudy()
         program.send(signal.SIGSTOP)
-        slept = _times_slept(understudy)
-        wait_until(lambda: _times_slept(understudy) > slept + 1)  # it has tested the lock since
+        slept = times_slept(understudy)
+        wait_until(lambda: times_slept(understudy) > slept + 1)  # it has tested the lock since
         assert is_held(stage.recovery.lock_path)
         assert stage.replays() == 0
         program.send(signal.SIGCONT)
-
-
-def _times_slept(pid: int) -> int:
-    status = Path(f"/proc/{pid}/status").read_text()
-    return int(status.partition("\nvoluntary_ctxt_switches:")[2].split()[0])
 
 
 def test_whoever_waits_for_the_output_of_the_program_does_not_wait_for_its_understudy(stage: Stage) -> None:
@@ -178,6 +174,21 @@ def test_a_node_whose_understudy_died_too_waits_for_a_recoverer(stage: Stage) ->
     assert stage.recover().returncode == 0
     assert stage.replays() == 1
     assert stage.is_over()
+
+
+def test_an_understudy_that_finds_another_one_at_it_ends_quietly(stage: Stage) -> None:
+    with stage.program() as program:
+        program.says("ready")
+        understudy = stage.understudy()
+        os.kill(understudy, signal.SIGSTOP)
+        program.send(signal.SIGKILL)
+        program.exit_code()
+        with another_process_holds(stage.recovery.lock_path):
+            os.kill(understudy, signal.SIGCONT)
+            wait_until(lambda: not any("understudy.py" in one for one in stage.commands()))
+            assert stage.recovery.lock_path.exists()
+    assert stage.log() == ""
+    assert stage.replays() == 0
 
 
 def test_while_it_recovers_it_holds_the_lock_of_the_dead_node(stage: Stage) -> None:
