@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Generator
     from typing import Self
 
-__all__ = ["BUSY_SECONDS", "Database", "stored_version"]
+__all__ = ["BUSY_SECONDS", "Database", "stored_version", "version_error"]
 
 BUSY_SECONDS: Final = 5.0
 """How long SQLite waits for a lock that another process holds, before it is an error."""
@@ -46,6 +46,8 @@ _IDLE_CONNECTIONS: Final = 5  # kept open for the next who asks; beyond, they ar
 class Database:
     """One SQLite file in WAL mode. Any thread may use it; a connection serves one thread at a time.
 
+    `Database.open` looks into the file before it is used; the class itself, called, does not.
+
     Attributes:
         path: the file, with no symbolic link in it.
         engine: SQLAlchemy's. A transaction that does not come from `reading` begins as one that writes.
@@ -53,7 +55,9 @@ class Database:
         exposed: who else can read or change it, in words for its owner; None when nobody can.
     """
 
-    def __init__(self, path: Path, *, synchronous: Literal["NORMAL", "FULL"], busy_seconds: float) -> None:
+    def __init__(
+        self, path: Path, *, synchronous: Literal["NORMAL", "FULL"] = "NORMAL", busy_seconds: float = BUSY_SECONDS
+    ) -> None:
         self.path = path
         self.vanishes = vanishing(path)
         self.exposed = exposure(path)
@@ -160,7 +164,8 @@ class Database:
                 raise JournalLocation(f"{self.path} is empty: no flow has run with this ACTWRIGHT_HOME.")
             self._use_wal()
             found = self._create()
-        _see_that_it_is_ours(self.path, found)
+        if error := version_error(self.path, found):
+            raise error
         self._use_wal()  # a copy that was made by VACUUM INTO is not
 
     def _create(self) -> str:
@@ -254,17 +259,16 @@ def stored_version(connection: Connection, path: Path) -> str | None:
     return versions[0]
 
 
-def _see_that_it_is_ours(path: Path, version: str) -> None:
+def version_error(path: Path, version: str) -> JournalVersionError | None:
+    """What is wrong with a file of that version; None when it is this version's."""
+    schemas = f"(schema {version}; this one has {SCHEMA_VERSION}). It was not touched."
     if version < SCHEMA_VERSION:
-        raise JournalVersionError(
-            f"{path} was made by an older Actwright (schema {version}; this one has {SCHEMA_VERSION}). It was not "
-            "touched. End the programs that use it, and run `actwright db upgrade`."
-        )
+        advice = "End the programs that use it, and run `actwright db upgrade`."
+        return JournalVersionError(f"{path} was made by an older Actwright {schemas} {advice}")
     if version > SCHEMA_VERSION:
-        raise JournalVersionError(
-            f"{path} was made by a newer Actwright (schema {version}; this one has {SCHEMA_VERSION}). It was not "
-            "touched. Install that version, or set ACTWRIGHT_HOME to another folder."
-        )
+        advice = "Install that version, or set ACTWRIGHT_HOME to another folder."
+        return JournalVersionError(f"{path} was made by a newer Actwright {schemas} {advice}")
+    return None
 
 
 def _engine(path: Path, busy_seconds: float) -> Engine:

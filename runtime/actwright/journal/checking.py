@@ -1,0 +1,114 @@
+"""Whether a journal is what it should be: its pages, its rows, and what its rows say of each other."""
+
+from __future__ import annotations
+
+from itertools import groupby
+from typing import TYPE_CHECKING, Any, Final
+
+from sqlalchemy import Connection, Row, exists, func, or_, select, text
+
+from actwright.journal.invariants import DeliveryRow, Entry, Finding, broken_in_delivery, broken_in_history
+from actwright.journal.schema import hook_deliveries, nodes, runs, stored_objects, transitions
+from actwright.models.deliveries import DeliveryStatus
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from actwright.journal.database import Database
+
+__all__ = ["check"]
+
+_OPEN: Final = (DeliveryStatus.DUE.value, DeliveryStatus.RUNNING.value)
+
+
+def check(database: Database) -> list[Finding]:
+    """What in the journal cannot be, damaged pages first; an empty list when all is well. It sees one moment.
+
+    Raises:
+        JournalCorrupt: it is damaged so that it cannot be read at all.
+    """
+    with database.reading() as connection:
+        damage = [said for said in connection.scalars(text("PRAGMA integrity_check")) if said != "ok"]
+        if damage:  # what rows say is worth nothing then
+            return [Finding("the file is whole", str(database.path), said) for said in damage]
+        return [
+            *_broken_histories(connection),
+            *_broken_deliveries(connection),
+            *_broken_references(connection),
+            *_open_in_settled_nodes(connection),
+        ]
+
+
+def _broken_histories(connection: Connection) -> Iterator[Finding]:
+    entered = (transitions.c.id, transitions.c.type, transitions.c.name, transitions.c.run_count)
+    joined = (
+        select(runs.c.id, runs.c.state_id, runs.c.state_type, runs.c.state_name, runs.c.run_count, runs.c.ended_at)
+        .add_columns(*(column.label(f"entered_{column.name}") for column in entered))
+        .outerjoin_from(runs, transitions, transitions.c.run_id == runs.c.id)
+        .order_by(runs.c.id, transitions.c.seq)
+    )
+    for run_id, group in groupby(connection.execute(joined), key=lambda row: row.id):
+        rows: list[Row[Any]] = list(group)
+        run = rows[0]
+        entries = [
+            Entry(row.entered_id, row.entered_type, row.entered_name, row.entered_run_count)
+            for row in rows
+            if row.entered_id is not None
+        ]
+        current = Entry(run.state_id, run.state_type, run.state_name, run.run_count)
+        yield from broken_in_history(run_id, current, run.ended_at, entries)
+
+
+def _broken_deliveries(connection: Connection) -> Iterator[Finding]:
+    columns = ("id", "status", "attempt", "started_at", "ended_at", "error")
+    for row in connection.execute(select(*(hook_deliveries.c[name] for name in columns))):
+        yield from broken_in_delivery(DeliveryRow(*row))
+
+
+def _broken_references(connection: Connection) -> Iterator[Finding]:
+    """Rows that refer to one that is not there, or that is younger: history is a prefix of what happened."""
+    first = select(transitions.c.run_id, func.min(transitions.c.seq).label("seq")).group_by(transitions.c.run_id)
+    child, parent = first.cte("child_first"), first.cte("parent_first")
+    for column in (runs.c.parent_flow_run_id, runs.c.parent_task_run_id):
+        younger = (
+            select(runs.c.id, column.label("parent"))
+            .join_from(runs, child, child.c.run_id == runs.c.id)
+            .outerjoin(parent, parent.c.run_id == column)
+            .where(column.is_not(None), or_(parent.c.seq.is_(None), parent.c.seq > child.c.seq))
+        )
+        for run_id, parent_id in connection.execute(younger):
+            detail = f"its caller, run {parent_id}, is not there or came later"
+            yield Finding("a run's caller came before it", f"run {run_id}", detail)
+    without_run = select(transitions.c.id, transitions.c.run_id).where(
+        ~exists().where(runs.c.id == transitions.c.run_id)
+    )
+    for transition_id, run_id in connection.execute(without_run):
+        yield Finding("a transition has its run", f"transition {transition_id}", f"there is no run {run_id}")
+    without_transition = select(hook_deliveries.c.id, hook_deliveries.c.transition_id).where(
+        ~exists().where(
+            transitions.c.id == hook_deliveries.c.transition_id, transitions.c.run_id == hook_deliveries.c.run_id
+        )
+    )
+    for delivery_id, transition_id in connection.execute(without_transition):
+        detail = f"its run did not enter the state {transition_id}"
+        yield Finding("a delivery has its transition", f"delivery {delivery_id}", detail)
+    without_hooks = select(runs.c.id, runs.c.registration).where(
+        runs.c.registration.is_not(None), ~exists().where(stored_objects.c.hash == runs.c.registration)
+    )
+    for run_id, registration in connection.execute(without_hooks):
+        yield Finding("a run's hooks are stored", f"run {run_id}", f"there is no stored object {registration}")
+
+
+def _open_in_settled_nodes(connection: Connection) -> Iterator[Finding]:
+    rule = "a settled node has nothing open"
+    settled = select(nodes.c.id).where(nodes.c.settled_at.is_not(None))
+    open_runs = select(runs.c.id, runs.c.node_id, runs.c.state_name).where(
+        runs.c.ended_at.is_(None), runs.c.node_id.in_(settled)
+    )
+    for run_id, node_id, state in connection.execute(open_runs):
+        yield Finding(rule, f"run {run_id}", f"it is {state}, and its node {node_id} is settled")
+    open_deliveries = select(hook_deliveries.c.id, hook_deliveries.c.node_id, hook_deliveries.c.status).where(
+        hook_deliveries.c.status.in_(_OPEN), hook_deliveries.c.node_id.in_(settled)
+    )
+    for delivery_id, node_id, status in connection.execute(open_deliveries):
+        yield Finding(rule, f"delivery {delivery_id}", f"it is {status}, and its node {node_id} is settled")

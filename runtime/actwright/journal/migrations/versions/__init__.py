@@ -1,0 +1,3 @@
+"""One file for each version of the schema."""
+
+from __future__ import annotations

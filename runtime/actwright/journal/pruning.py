@@ -1,0 +1,190 @@
+"""What is over is deleted, in small transactions, so that nobody who writes waits for long."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections import Counter
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Final
+
+from sqlalchemy import ColumnElement, Table, and_, delete, exists, func, literal, or_, select
+
+from actwright.journal.schema import commands, hook_deliveries, logs, nodes, runs, stored_objects, transitions
+from actwright.models.deliveries import DeliveryStatus
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from actwright.journal.database import Database
+
+__all__ = ["Columns", "Counts", "prune", "size_of_next_slice"]
+
+_ENDED_WELL: Final = (DeliveryStatus.SUCCEEDED.value, DeliveryStatus.SKIPPED.value)
+_PAGE: Final = 200  # top-level runs that are looked at in one go
+_SLICE_SECONDS: Final = 0.02  # what deleting may hold up those who write
+_LARGEST_SLICE: Final = 1_000  # well below the number of variables that a statement may have
+_HASH: Final = re.compile(r"\b[0-9a-f]{64}\b")
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """How many rows of each table were deleted."""
+
+    runs: int = 0
+    transitions: int = 0
+    hook_deliveries: int = 0
+    commands: int = 0
+    logs: int = 0
+    nodes: int = 0
+    stored_objects: int = 0
+
+
+def prune(database: Database, older_than: datetime) -> Counts:
+    """Delete what is over: top-level runs that ended before `older_than` (aware), with all that they called.
+
+    A run of which something has not ended, or a hook failed or is due, is kept with all that belongs to it. So is what
+    is not history: variables, blocks. Nodes that are settled and have no run left go too, and stored objects (hooks
+    and flows) that no run refers to, unless a node is open: it may know an object as stored and not store it again.
+
+    It deletes in small transactions and pauses between them, so that nobody who writes waits for long. Cut short, it
+    leaves a valid journal: what is called goes before its caller.
+
+    Raises:
+        JournalUnavailable, JournalCorrupt: what was deleted before stays deleted.
+    """
+    limit = older_than.astimezone(UTC).isoformat(timespec="microseconds")
+    broom = _Broom(database)
+    for page in _pages_of_finished_runs(database, limit):
+        broom.sweep(_doomed(database, page), _OF_RUNS)
+    broom.sweep(_orphaned_logs(database, limit), ((logs, logs.c.seq),))
+    broom.sweep(_nodes_without_runs(database, limit), ((nodes, nodes.c.id),))
+    broom.sweep(_orphaned_objects(database), ((stored_objects, stored_objects.c.hash),))
+    return Counts(**broom.counts)
+
+
+Columns = tuple[tuple[Table, ColumnElement[Any]], ...]
+_OF_RUNS: Final[Columns] = (  # what belongs to a run goes before it
+    (logs, logs.c.run_id),
+    (commands, commands.c.run_id),
+    (hook_deliveries, hook_deliveries.c.run_id),
+    (transitions, transitions.c.run_id),
+    (runs, runs.c.id),
+)
+
+
+class _Broom:
+    """Deletes rows by key, in slices that each take about `_SLICE_SECONDS`."""
+
+    def __init__(self, database: Database) -> None:
+        self.counts: Counter[str] = Counter()
+        self._database = database
+        self._size = 10
+
+    def sweep(self, keys: Sequence[Any], columns: Columns) -> None:
+        done = 0
+        while done < len(keys):
+            began = time.monotonic()
+            self._delete(keys[done : done + self._size], columns)
+            took = time.monotonic() - began
+            done += self._size
+            self._size = size_of_next_slice(self._size, took)
+            time.sleep(took)  # half of the time is others', however many runs there are
+
+    def _delete(self, keys: Sequence[Any], columns: Columns) -> None:
+        with self._database.writing() as connection:
+            deleted = {
+                table.name: connection.execute(delete(table).where(column.in_(keys))).rowcount
+                for table, column in columns
+            }
+        self.counts.update(deleted)
+
+
+def size_of_next_slice(size: int, took_seconds: float) -> int:
+    """Twice as many while that is quick, half as many when it was slow."""
+    if took_seconds > _SLICE_SECONDS:
+        return max(1, size // 2)
+    return min(_LARGEST_SLICE, size * 2) if took_seconds < _SLICE_SECONDS / 2 else size
+
+
+def _pages_of_finished_runs(database: Database, limit: str) -> Iterator[Sequence[str]]:
+    """The ids of top-level runs that ended before `limit`, by id: one walk along the primary key in all."""
+    after = ""
+    while True:
+        page = (
+            select(runs.c.id)
+            .where(
+                runs.c.id > after,
+                runs.c.parent_flow_run_id.is_(None),
+                runs.c.parent_task_run_id.is_(None),
+                runs.c.ended_at < limit,
+            )
+            .order_by(runs.c.id)
+            .limit(_PAGE)
+        )
+        with database.reading() as connection:
+            found = connection.scalars(page).all()
+        if not found:
+            return
+        yield found
+        after = found[-1]
+
+
+def _doomed(database: Database, roots: Sequence[str]) -> Sequence[str]:
+    """Those of these runs that may go, and all that they called, what is called before its caller.
+
+    What was found stays true: a final state is final, and one who has ended calls nobody.
+    """
+    tree = (
+        select(runs.c.id, runs.c.id.label("root"), literal(0).label("depth"))
+        .where(runs.c.id.in_(roots))
+        .cte("tree", recursive=True)
+    )
+    called = runs.alias()
+    called_by_it = or_(
+        called.c.parent_task_run_id == tree.c.id,
+        and_(called.c.parent_task_run_id.is_(None), called.c.parent_flow_run_id == tree.c.id),
+    )
+    tree = tree.union_all(select(called.c.id, tree.c.root, tree.c.depth + 1).join_from(tree, called, called_by_it))
+    kept = (
+        select(tree.c.root)
+        .join_from(tree, runs, runs.c.id == tree.c.id)
+        .where(runs.c.ended_at.is_(None))
+        .union_all(
+            select(tree.c.root)
+            .join_from(tree, hook_deliveries, hook_deliveries.c.run_id == tree.c.id)
+            .where(hook_deliveries.c.status.not_in(_ENDED_WELL))
+        )
+    )
+    with database.reading() as connection:
+        return connection.scalars(select(tree.c.id).where(tree.c.root.not_in(kept)).order_by(tree.c.depth.desc())).all()
+
+
+def _orphaned_logs(database: Database, limit: str) -> Sequence[int]:
+    orphaned = select(logs.c.seq).where(logs.c.at < limit, ~exists().where(runs.c.id == logs.c.run_id))
+    with database.reading() as connection:
+        return connection.scalars(orphaned).all()
+
+
+def _nodes_without_runs(database: Database, limit: str) -> Sequence[str]:
+    empty = select(nodes.c.id).where(
+        nodes.c.settled_at < limit,
+        ~exists().where(runs.c.node_id == nodes.c.id),
+        ~exists().where(hook_deliveries.c.node_id == nodes.c.id),
+    )
+    with database.reading() as connection:
+        return connection.scalars(empty).all()
+
+
+def _orphaned_objects(database: Database) -> Sequence[str]:
+    """A run refers to its registration by hash, and a registration, which is JSON, to payloads by theirs."""
+    with database.reading() as connection:
+        if connection.scalar(select(func.count()).where(nodes.c.settled_at.is_(None))):
+            return []
+        registrations = select(runs.c.registration).where(runs.c.registration.is_not(None)).distinct()
+        used = set(connection.scalars(registrations))
+        payloads = select(stored_objects.c.payload).where(stored_objects.c.hash.in_(registrations))
+        for payload in connection.scalars(payloads):
+            used.update(_HASH.findall(payload.decode("utf-8", errors="replace")))
+        return [each for each in connection.scalars(select(stored_objects.c.hash)) if each not in used]
