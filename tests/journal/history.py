@@ -18,18 +18,18 @@ from actwright.journal.schema import (
     transitions,
 )
 
-__all__ = ["LONG_AGO", "NODE", "Author", "counted"]
+__all__ = ["AWAITING_RETRY", "LONG_AGO", "NODE", "Author", "counted", "named"]
 
 NODE = "node-1"
 LONG_AGO = "2020-01-01T00:00:00.000000+00:00"
-NAMES = {"PENDING": "Pending", "RUNNING": "Running", "COMPLETED": "Completed", "FAILED": "Failed"}
+AWAITING_RETRY = "SCHEDULED: AwaitingRetry"
 
 
 class Author:
     """Writes rows. Each method returns the id of what it wrote."""
 
     def __init__(self, connection: Connection) -> None:
-        self._connection = connection
+        self.connection = connection
 
     def node(self, node_id: str = NODE, *, settled_at: str | None = LONG_AGO) -> str:
         self._insert(nodes, id=node_id, epoch=1, pid=1, host="", program="", started_at=LONG_AGO, settled_at=settled_at)
@@ -45,20 +45,14 @@ class Author:
         registration: str | None = None,
     ) -> str:
         """A run that went through these types of state (Pending, Running, Completed if none is given)."""
-        entered = states or ("PENDING", "RUNNING", "COMPLETED")
-        for count, state in enumerate(entered):
-            self._insert(
-                transitions,
-                id=f"{run_id}/{count}",
-                run_id=run_id,
-                type=state,
-                name=NAMES[state],
-                at=LONG_AGO,
-                run_count=1,
-            )
+        entered = [named(state) for state in states or ("PENDING", "RUNNING", "COMPLETED")]
+        for count, (kind, name) in enumerate(entered):
+            of_run = {"id": f"{run_id}/{count}", "run_id": run_id, "type": kind, "name": name}
+            self._insert(transitions, **of_run, at=LONG_AGO, run_count=1)
+        last_type, last_name = entered[-1]
         self._insert(
             runs, id=run_id, kind="flow", subject_name="", name=run_id, node_id=NODE, run_count=1, parameters="{}",
-            state_id=f"{run_id}/{len(entered) - 1}", state_type=entered[-1], state_name=NAMES[entered[-1]],
+            state_id=f"{run_id}/{len(entered) - 1}", state_type=last_type, state_name=last_name,
             state_at=LONG_AGO, tags="[]", expected_start_at=LONG_AGO, ended_at=ended_at, registration=registration,
             parent_flow_run_id=caller, parent_task_run_id=task,
         )  # fmt: skip
@@ -88,7 +82,13 @@ class Author:
         return digest
 
     def _insert(self, table: Table, **columns: Any) -> None:
-        self._connection.execute(insert(table).values(**columns))
+        self.connection.execute(insert(table).values(**columns))
+
+
+def named(state: str) -> tuple[str, str]:
+    """The type and the name of a state: "RUNNING", or "SCHEDULED: AwaitingRetry"."""
+    kind, _, name = state.partition(": ")
+    return kind, name or kind.capitalize()
 
 
 def counted(database: Database) -> dict[str, int]:
