@@ -143,6 +143,31 @@ def test_what_no_other_process_could_find_is_named_with_the_reason() -> None:
     )
 
 
+def test_where_loading_by_value_is_forbidden_what_has_no_path_is_lost() -> None:
+    def local(*_: Any) -> None: ...
+
+    made = Registration.of(nightly.with_options(on_failure=[local, notify]), {})
+    assert made.unfindable == ()
+    (lost,) = made.unfindable_where(by_value=False)
+    assert (
+        "'local' cannot be found by another process: it has no import path, and loading hooks by value" in lost.advice
+    )
+
+
+def test_hooks_that_cannot_be_compared_are_registered_anew() -> None:
+    class Incomparable:
+        def __call__(self, *_: Any) -> None: ...
+        def __eq__(self, other: object) -> bool:
+            raise RuntimeError("no")
+
+        __hash__ = None  # type: ignore[assignment]
+
+    def of_one() -> Registration:
+        return Registration.of(work, {"on_end": (Hook(Incomparable()),)})
+
+    assert [due.name for due in of_one().hooks("on_end")] == [due.name for due in of_one().hooks("on_end")]
+
+
 def test_the_next_run_of_the_same_flow_registers_by_looking_up(monkeypatch: pytest.MonkeyPatch) -> None:
     made = Registration.of(work, dict(EVERYWHERE), None)
 

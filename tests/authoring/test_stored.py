@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import gc
 import json
 import subprocess
@@ -130,6 +131,16 @@ def test_flows_that_call_each_other_are_made_anew() -> None:
     made = value_of(ping)
     assert made.fn().fn() is made
     assert made.fn().kind == "task"
+
+
+def test_a_cached_function_is_made_anew() -> None:
+    @functools.lru_cache(maxsize=7)
+    def fib(n: int) -> int:
+        return n if n < 2 else fib(n - 1) + fib(n - 2)
+
+    made = value_of(closure(fib))()
+    assert made(30) == 832040
+    assert made.cache_parameters() == {"maxsize": 7, "typed": False}
 
 
 def test_a_flow_with_other_options_keeps_them() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import threading
+import time
 from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -234,6 +235,18 @@ def test_something_large_is_not_read_to_its_end() -> None:
 def test_no_parameters_are_an_empty_object() -> None:
     assert parameters_at_rest({}, 0) == "{}"
     assert parameters_from_rest("{}") == {}
+
+
+def test_small_parameters_take_less_than_five_microseconds() -> None:
+    parameters = {"a": 1, "b": 2, "c": 3, "word": "hello"}
+
+    def seconds_of_a_thousand() -> float:
+        began = time.perf_counter()
+        for _ in range(1_000):
+            parameters_at_rest(parameters, LIMIT)
+        return time.perf_counter() - began
+
+    assert min(seconds_of_a_thousand() for _ in range(20)) < 0.005
 
 
 keys = st.text() | st.integers() | st.none() | st.booleans() | st.floats() | st.binary() | st.tuples(st.integers())

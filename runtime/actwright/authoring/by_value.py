@@ -8,9 +8,11 @@ hooks may well refer to it.
 # cloudpickle brings no types.
 from __future__ import annotations
 
+import functools
 import io
 import pickle
 import sys
+from collections.abc import Callable
 from threading import RLock
 from types import FunctionType, MethodType, ModuleType
 from typing import Any, Final, cast
@@ -26,6 +28,9 @@ _TAG: Final = f"{sys.implementation.cache_tag}\n".encode()
 """What a payload begins with. It holds byte code, which another Python would not refuse but run."""
 
 _LARGEST: Final = 16_000_000
+
+_CACHED = type(functools.cache(lambda: None))
+"""What `functools.cache` makes of a function. It pickles itself by reference alone, even where that leads nowhere."""
 
 _one_at_a_time = RLock()  # what is by value and what is not, cloudpickle keeps in one place for all
 
@@ -72,6 +77,8 @@ class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]
     def reducer_override(self, obj: Any) -> Any:
         if isinstance(obj, Runnable):
             return _reduced(cast("Runnable[..., Any]", obj))
+        if isinstance(obj, _CACHED) and not _leads_back(cast("Callable[..., Any]", obj)):
+            return _cached, (obj.__wrapped__, obj.cache_parameters())
         if isinstance(obj, FunctionType | type | ModuleType):
             self._take_by_value(obj if isinstance(obj, ModuleType) else module_of(obj))
         return super().reducer_override(obj)
@@ -91,17 +98,26 @@ class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]
 
 
 def _reduced(runnable: Runnable[..., Any]) -> Any:
-    module = module_of(runnable)
-    found = None if module is None else at_path(module, runnable.__qualname__)
-    importable = module is not None and is_importable(module)
-    if found is runnable and importable:
+    if _leads_back(runnable):
         return NotImplemented  # by import path, as it pickles itself
+    module = module_of(runnable)
+    found: Any = None if module is None else at_path(module, runnable.__qualname__)
     if isinstance(runnable.fn, MethodType) and isinstance(found, Runnable):
         return NotImplemented  # as an attribute of its instance
     source: Any = runnable.__dict__["_descriptor"] or runnable.fn
-    if importable and isinstance(found, Runnable) and cast(Any, found).fn is runnable.fn:
-        source = found
+    if isinstance(found, Runnable) and cast(Any, found).fn is runnable.fn and _leads_back(cast(Any, found)):
+        source = cast(object, found)  # it has other options, and is the same otherwise
     return _blank, (type(runnable),), (source, runnable.options), None, None, _fill
+
+
+def _leads_back(item: Callable[..., Any]) -> bool:
+    """Whether its import path leads a fresh process to it."""
+    module = module_of(item)
+    return module is not None and is_importable(module) and at_path(module, item.__qualname__) is item
+
+
+def _cached(fn: Any, parameters: dict[str, Any]) -> Any:
+    return functools.lru_cache(**parameters)(fn)
 
 
 def _blank(kind: type[Runnable[..., Any]]) -> Runnable[..., Any]:

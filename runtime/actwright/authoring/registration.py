@@ -87,6 +87,9 @@ _STAND_IN_OPTIONS = (
 )
 
 
+_ONLY_BY_VALUE = "it has no import path, and loading hooks by value is forbidden"
+
+
 @dataclass(frozen=True, slots=True)
 class RegisteredSubject:
     """The flow or task of a run: where it is found, and enough of it for a stand-in.
@@ -206,14 +209,15 @@ class Registration:
         """The hooks of one event, as if it were the only one of its transition."""
         return self._due((event,))
 
-    @cached_property
+    @property
     def unfindable(self) -> tuple[Unfindable, ...]:
         """The hooks that no other process could find, and why."""
-        return tuple(
-            Unfindable(hook.name, hook.stored.why or "nothing is known that leads to it")
-            for hook in self._all_hooks()
-            if not hook.stored.is_findable()
-        )
+        return self.unfindable_where(by_value=True)
+
+    def unfindable_where(self, *, by_value: bool) -> tuple[Unfindable, ...]:
+        """The same for those processes that may load by value, or for those that may not."""
+        lost = [hook.stored for hook in self._all_hooks() if not hook.stored.is_findable(by_value)]
+        return tuple(Unfindable(stored.name, stored.why or _ONLY_BY_VALUE) for stored in lost)
 
     @cached_property
     def _json(self) -> str:
@@ -275,8 +279,14 @@ class _Latest:
     def is_for(
         self, subject: Runnable[..., Any], runtime_hooks: Mapping[str, tuple[Hook, ...]], on_hook_failure: Hook | None
     ) -> bool:
-        same_hooks = self.runtime_hooks is runtime_hooks or self.runtime_hooks == runtime_hooks
-        return self.options is subject.options and same_hooks and self.on_hook_failure == on_hook_failure
+        if self.options is not subject.options:
+            return False
+        if self.runtime_hooks is runtime_hooks and self.on_hook_failure is on_hook_failure:
+            return True
+        try:
+            return bool(self.runtime_hooks == runtime_hooks and self.on_hook_failure == on_hook_failure)
+        except Exception:  # callable objects may compare as they like
+            return False
 
 
 _latest: ByIdentity[_Latest] = ByIdentity()

@@ -97,7 +97,7 @@ def _worked_out(item: object) -> Stored:
             return Stored(StoredObject(name, (Reference("path", f"{module.__name__}:{qualname}"),)))
     payload, why = _value(item)
     ways = [] if payload is None else [Reference("value", hashlib.sha256(payload).hexdigest())]
-    for module, qualname in names:
+    for module, qualname in names[:1]:
         ways += _ways_by_source(module, qualname)
     return Stored(StoredObject(name, tuple(ways), why), payload)
 
