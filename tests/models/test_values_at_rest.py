@@ -208,7 +208,7 @@ def test_what_holds_itself_and_what_is_too_deep_end_somewhere() -> None:
 
 
 def test_where_parameters_are_too_large_the_largest_are_left_out() -> None:
-    text = parameters_at_rest({"id": 7, "body": "x" * 2_000, "note": "y" * 500}, 1_000)
+    text = parameters_at_rest({"id": 7, "body": "x" * 800, "note": "y" * 500}, 1_000)
     assert len(text) <= 1_000
     read = parameters_from_rest(text)
     assert read["id"] == 7
@@ -227,6 +227,11 @@ def test_something_large_is_not_read_to_its_end() -> None:
                 read.append(item)
                 yield item
 
+    class Copied(dict[int, int]):
+        def items(self) -> Any:
+            raise AssertionError("it is copied")
+
+    assert "too large" in why_not(Copied.fromkeys(range(10_000)), 100)
     assert "too large" in why_not(Noticed(range(10_000)), 100)
     assert "too large" in why_not([Noticed(range(90))] * 50, 100)
     assert len(read) < 100

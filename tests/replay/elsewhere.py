@@ -10,7 +10,7 @@ from pathlib import Path
 from textwrap import dedent
 from typing import Any, Literal
 
-__all__ = ["Found", "load_elsewhere", "store_in"]
+__all__ = ["Found", "How", "load_elsewhere", "store_in"]
 
 WATCHDOG_SECONDS = 60
 
@@ -55,17 +55,21 @@ with preparing(asked["argv"], asked["cwd"], asked["path"]):
 print(json.dumps(told))
 """
 
+How = Literal["script", "-c", "stdin", "-m", "folder"]
+"""How Python is given a program."""
+
 Found = dict[str, dict[str, Any]]
 """name -> what calling the loaded hook gave, or the error."""
 
 
-def store_in(folder: Path, source: str, how: Literal["script", "-c", "stdin", "-m"] = "script") -> dict[str, Any]:
+def store_in(folder: Path, source: str, how: How = "script") -> dict[str, Any]:
     """Run a program that calls `keep(...)`, in a fresh interpreter, and tell what it kept."""
     (folder / "keeper.py").write_text(KEEPER)
-    program = folder / "program.py"
+    program = folder / ("__main__.py" if how == "folder" else "program.py")
     source = f"from keeper import keep\n{dedent(source)}"
     program.write_text(source)
     command = {"script": [str(program), "an argument"], "-c": ["-c", source], "stdin": ["-"], "-m": ["-m", "program"]}
+    command["folder"] = [str(folder)]
     ran = subprocess.run(
         [sys.executable, "-W", "error", *command[how]], input=source if how == "stdin" else "",
         capture_output=True, text=True, timeout=WATCHDOG_SECONDS, check=False, cwd=folder,

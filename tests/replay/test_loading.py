@@ -5,10 +5,10 @@ from __future__ import annotations
 import sys
 from hashlib import sha256
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import pytest
-from tests.replay.elsewhere import Found, load_elsewhere, store_in
+from tests.replay.elsewhere import Found, How, load_elsewhere, store_in
 
 from actwright.authoring.stored import Reference, StoredObject
 from actwright.replay.loading import NotLoadable, load, may_load_by_value, preparing
@@ -138,20 +138,17 @@ def test_hooks_of_a_module_are_imported(tmp_path: Path) -> None:
     assert {name for name in BY_MODULE if ways(told, name) != ["path"]} == {"closure"}
 
 
-@pytest.mark.parametrize("how", ["script", "-c", "stdin", "-m"])
-def test_hooks_of_what_runs_as_main_are_loaded_by_value(
-    tmp_path: Path, how: Literal["script", "-c", "stdin", "-m"]
-) -> None:
+@pytest.mark.parametrize("how", ["script", "-c", "stdin", "-m", "folder"])
+def test_hooks_of_what_runs_as_main_are_loaded_by_value(tmp_path: Path, how: How) -> None:
     told = store_in(tmp_path, SCRIPT, how)
     assert {name for name in BY_SCRIPT if ways(told, name)[0] != "value"} == set()
-    (tmp_path / "program.py").unlink()
+    for program in tmp_path.glob("*.py"):
+        program.unlink()
     assert results(load_elsewhere(told)) == BY_SCRIPT
 
 
-@pytest.mark.parametrize("how", ["script", "-m"])
-def test_where_loading_by_value_is_forbidden_a_script_is_loaded_by_its_file(
-    tmp_path: Path, how: Literal["script", "-m"]
-) -> None:
+@pytest.mark.parametrize("how", ["script", "-m", "folder"])
+def test_where_loading_by_value_is_forbidden_a_script_is_loaded_by_its_file(tmp_path: Path, how: How) -> None:
     told = store_in(tmp_path, SCRIPT, how)
     found = results(load_elsewhere(told, by_value="the owner forbids it"))
     nameless = {"closure", "lambda_", "partial", "method", "callable_"}

@@ -114,9 +114,9 @@ def _value(item: object) -> tuple[bytes | None, str | None]:
 
 
 def _ways_by_source(module: ModuleType, qualname: str) -> Iterator[Reference]:
-    """By the module's real name, where `python -m` ran it; else by its file."""
+    """By the module's real name, where `python -m` ran it; else by its file, also where `python folder` found that."""
     spec = getattr(module, "__spec__", None)
-    if module.__name__ == "__main__" and spec is not None:
+    if module.__name__ == "__main__" and spec is not None and spec.name != "__main__":
         yield Reference("path", f"{spec.name}:{qualname}")
         return
     file = getattr(module, "__file__", None)
