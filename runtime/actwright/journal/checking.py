@@ -34,6 +34,7 @@ def check(database: Database) -> list[Finding]:
         return [
             *_broken_histories(connection),
             *_broken_deliveries(connection),
+            *_younger_callers(connection),
             *_broken_references(connection),
             *_open_in_settled_nodes(connection),
         ]
@@ -65,37 +66,39 @@ def _broken_deliveries(connection: Connection) -> Iterator[Finding]:
         yield from broken_in_delivery(DeliveryRow(*row))
 
 
-def _broken_references(connection: Connection) -> Iterator[Finding]:
-    """Rows that refer to one that is not there, or that is younger: history is a prefix of what happened."""
+def _younger_callers(connection: Connection) -> Iterator[Finding]:
+    """History is a prefix of what happened: who called has a row, and an older one."""
     first = select(transitions.c.run_id, func.min(transitions.c.seq).label("seq")).group_by(transitions.c.run_id)
-    child, parent = first.cte("child_first"), first.cte("parent_first")
-    for column in (runs.c.parent_flow_run_id, runs.c.parent_task_run_id):
+    own, callers = first.cte("own"), first.cte("callers")
+    for caller in (runs.c.parent_flow_run_id, runs.c.parent_task_run_id):
         younger = (
-            select(runs.c.id, column.label("parent"))
-            .join_from(runs, child, child.c.run_id == runs.c.id)
-            .outerjoin(parent, parent.c.run_id == column)
-            .where(column.is_not(None), or_(parent.c.seq.is_(None), parent.c.seq > child.c.seq))
+            select(runs.c.id, caller)
+            .join_from(runs, own, own.c.run_id == runs.c.id)
+            .outerjoin(callers, callers.c.run_id == caller)
+            .where(caller.is_not(None), or_(callers.c.seq.is_(None), callers.c.seq > own.c.seq))
         )
-        for run_id, parent_id in connection.execute(younger):
-            detail = f"its caller, run {parent_id}, is not there or came later"
+        for run_id, caller_id in connection.execute(younger):
+            detail = f"its caller, run {caller_id}, is not there or came later"
             yield Finding("a run's caller came before it", f"run {run_id}", detail)
-    without_run = select(transitions.c.id, transitions.c.run_id).where(
-        ~exists().where(runs.c.id == transitions.c.run_id)
-    )
-    for transition_id, run_id in connection.execute(without_run):
+
+
+def _broken_references(connection: Connection) -> Iterator[Finding]:
+    """Rows that lead to one that is not there."""
+    its_run = exists().where(runs.c.id == transitions.c.run_id)
+    for transition_id, run_id in connection.execute(select(transitions.c.id, transitions.c.run_id).where(~its_run)):
         yield Finding("a transition has its run", f"transition {transition_id}", f"there is no run {run_id}")
-    without_transition = select(hook_deliveries.c.id, hook_deliveries.c.transition_id).where(
-        ~exists().where(
-            transitions.c.id == hook_deliveries.c.transition_id, transitions.c.run_id == hook_deliveries.c.run_id
-        )
+    deliveries = hook_deliveries.c
+    its_transition = exists().where(
+        transitions.c.id == deliveries.transition_id, transitions.c.run_id == deliveries.run_id
     )
-    for delivery_id, transition_id in connection.execute(without_transition):
-        detail = f"its run did not enter the state {transition_id}"
+    for delivery_id, state_id in connection.execute(
+        select(deliveries.id, deliveries.transition_id).where(~its_transition)
+    ):
+        detail = f"its run did not enter the state {state_id}"
         yield Finding("a delivery has its transition", f"delivery {delivery_id}", detail)
-    without_hooks = select(runs.c.id, runs.c.registration).where(
-        runs.c.registration.is_not(None), ~exists().where(stored_objects.c.hash == runs.c.registration)
-    )
-    for run_id, registration in connection.execute(without_hooks):
+    its_hooks = exists().where(stored_objects.c.hash == runs.c.registration)
+    registered = select(runs.c.id, runs.c.registration).where(runs.c.registration.is_not(None))
+    for run_id, registration in connection.execute(registered.where(~its_hooks)):
         yield Finding("a run's hooks are stored", f"run {run_id}", f"there is no stored object {registration}")
 
 
