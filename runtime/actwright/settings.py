@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import os
 from datetime import timedelta
-from difflib import get_close_matches
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
@@ -209,6 +208,8 @@ def _checked(path: Path, values: dict[str, Any]) -> dict[str, Any]:
     """The values, if each is a setting's; a home that is not absolute is meant from where the file is."""
     for key in values:
         if key not in Settings.model_fields:
+            from difflib import get_close_matches  # only a mistake needs it
+
             near = get_close_matches(key.lower().replace("-", "_"), Settings.model_fields, n=1)
             advice = f"Did you mean {near[0]!r}?" if near else f"There are: {', '.join(Settings.model_fields)}."
             raise SettingsError(f"{path}: {key!r} is no setting. {advice}")
