@@ -9,6 +9,7 @@ import stat
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, closing, suppress
 from pathlib import Path
@@ -120,29 +121,46 @@ def test_a_transaction_that_writes_has_the_lock_from_its_beginning(database: Dat
         raise AssertionError("the engine's own transactions begin as ones that write")
 
 
-def test_eight_processes_that_come_first_make_one_file(path: Path, tmp_path: Path) -> None:
+def test_eight_processes_that_come_first_make_one_file(tmp_path: Path) -> None:
+    """Ten times, since who is first is a matter of microseconds."""
     program = """
         import sys
         from sqlalchemy import insert
         from actwright.journal.database import Database
         from actwright.journal.schema import variables
-        sys.stdin.readline()
-        database = Database.open(sys.argv[1])
-        with database.writing() as connection:
-            connection.execute(insert(variables).values(name=sys.argv[2], value="1", updated_at=""))
-        database.close()
+        folder, name = sys.argv[1:]
+        for number in range(10):
+            print("ready", flush=True)
+            sys.stdin.readline()
+            database = Database.open(f"{folder}/home {number}/actwright.db")
+            with database.writing() as connection:
+                connection.execute(insert(variables).values(name=name, value="1", updated_at=""))
+            database.close()
     """
-    programs = [started(program, path, number) for number in range(8)]
-    for each in programs:
-        assert each.stdin is not None
-        each.stdin.write("go\n")
-        each.stdin.flush()
+    programs = [started(program, tmp_path, name) for name in range(8)]
+    for _ in range(10):
+        assert [each.stdout and each.stdout.readline() for each in programs] == ["ready\n"] * 8
+        for each in programs:
+            assert each.stdin is not None
+            each.stdin.write("go\n")
+            each.stdin.flush()
     said = [each.communicate(timeout=30) for each in programs]
     assert [each.returncode for each in programs] == [0] * 8, said
-    with closing(Database.open(path)) as database:
-        assert names_in(database) == [str(number) for number in range(8)]
-        with database.reading() as connection:
-            assert connection.scalars(text("SELECT version_num FROM alembic_version")).all() == [SCHEMA_VERSION]
+    for number in range(10):
+        with closing(Database.open(tmp_path / f"home {number}" / "actwright.db")) as database:
+            assert names_in(database) == [str(name) for name in range(8)]
+            with database.reading() as connection:
+                assert connection.scalars(text("SELECT version_num FROM alembic_version")).all() == [SCHEMA_VERSION]
+
+
+def test_a_fresh_file_that_another_is_about_to_make_is_waited_for(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """SQLite does not wait by itself then: switching to a write-ahead log fails at once."""
+    path.parent.mkdir()
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        monkeypatch.setattr(time, "sleep", lambda _: other.rollback())
+        Database.open(path).close()
+        assert not other.in_transaction
 
 
 def started(program: str, *args: object) -> subprocess.Popen[str]:

@@ -136,6 +136,27 @@ def test_stored_objects_stay_while_a_node_is_open_which_may_rely_on_them(databas
     assert prune(database, NOW) == Counts()
 
 
+def test_pruning_that_is_cut_short_leaves_a_journal_as_it_should_be(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with database.writing() as connection:
+        for number in range(30):
+            Author(connection).run(f"{number}", caller=f"{number - 1}" if number else None)
+    with monkeypatch.context() as patch:
+        patch.setattr(time, "sleep", _cut)
+        with pytest.raises(InterruptedError):
+            prune(database, NOW)
+    assert 0 < len(left(database)) < 30
+    assert check(database) == []
+    prune(database, NOW)
+    assert left(database) == []
+
+
+def _cut(_: float) -> None:
+    """In the pause after the first slice."""
+    raise InterruptedError
+
+
 @pytest.mark.slow
 def test_many_runs_go_while_others_write_and_none_of_these_waits_for_long(database: Database) -> None:
     with database.writing() as connection:
