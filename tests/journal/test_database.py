@@ -158,7 +158,11 @@ def test_a_fresh_file_that_another_is_about_to_make_is_waited_for(path: Path, mo
     path.parent.mkdir()
     with closing(sqlite3.connect(path, isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
-        monkeypatch.setattr(time, "sleep", lambda _: other.rollback())
+
+        def sleep(_: float) -> None:
+            other.rollback()
+
+        monkeypatch.setattr(time, "sleep", sleep)
         Database.open(path).close()
         assert not other.in_transaction
 
