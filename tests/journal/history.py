@@ -65,7 +65,7 @@ class Author:
         row = {
             "id": f"{run_id}/{status}", "transition_id": f"{run_id}/{transition}", "run_id": run_id, "node_id": NODE,
             "event": "on_running", "hook_name": "tell", "position": 0, "due_at": LONG_AGO, "status": status,
-            "attempt": int(begun), "cuts": 0, "deaths": 0, "started_at": LONG_AGO if begun else None,
+            "attempt": int(begun), "cuts": 0, "started_at": LONG_AGO if begun else None,
             "ended_at": LONG_AGO if ended else None, "error": "no" if status == "FAILED" else None, "replayed": False,
         }  # fmt: skip
         self._insert(hook_deliveries, **{**row, **columns})

@@ -12,12 +12,13 @@ from copy import deepcopy
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from actwright.journal.protocol import DeliveryChanged, Record, Transition
+from actwright.journal.protocol import DeliveryChanged, LogLine, Record, Transition
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from uuid import UUID
 
+    from actwright.exceptions import ActwrightError
     from actwright.models.deliveries import HookDelivery
     from actwright.models.runs import FlowRun, TaskRun
 
@@ -60,7 +61,7 @@ class MemoryJournal:
 
     def _add(self, record: Record) -> None:
         match record:
-            case Transition(run, deliveries):
+            case Transition(run=run, deliveries=deliveries):
                 history = self._histories.setdefault(run.id, _History())
                 history.transitions.append(Transition(_without_result(run), deliveries))
                 history.deliveries.update((delivery.id, delivery) for delivery in deliveries)
@@ -72,11 +73,26 @@ class MemoryJournal:
                 # A run may be pruned while the last of its hooks still runs: then nobody can ask for it either.
                 if delivery.run_id in self._histories:
                     self._histories[delivery.run_id].deliveries[delivery.id] = delivery
+            case LogLine():
+                pass  # `logging` has shown it; nobody else can come to ask for it
 
     def _prune(self) -> None:
         while len(self._finished) > self._keep_runs:
             for delivery_id in self._histories.pop(self._finished.popleft()).deliveries:
                 del self._run_of[delivery_id]
+
+    @property
+    def is_durable(self) -> bool:
+        return False
+
+    def check(self) -> None:
+        """Memory takes whatever comes."""
+
+    def has_room(self, or_call: Callable[[], object]) -> bool:
+        return True
+
+    def on_fenced(self, fn: Callable[[ActwrightError], object]) -> Callable[[], None]:
+        return lambda: None
 
     def run(self, run_id: UUID) -> FlowRun | TaskRun | None:
         with self._lock:

@@ -1,4 +1,4 @@
-"""What the engine asks of a journal. `memory` is one; the engine knows no other way to write history."""
+"""What the engine asks of a journal. The engine knows no other way to write history."""
 
 from __future__ import annotations
 
@@ -7,12 +7,15 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from datetime import datetime
     from uuid import UUID
 
+    from actwright.authoring.registration import Registration
+    from actwright.exceptions import ActwrightError
     from actwright.models.deliveries import HookDelivery
     from actwright.models.runs import FlowRun, TaskRun
 
-__all__ = ["DeliveryChanged", "Journal", "Record", "Transition"]
+__all__ = ["DeliveryChanged", "Journal", "LogLine", "Record", "Transition"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,10 +23,16 @@ class Transition:
     """A run entered `run.state`, which makes `deliveries` due: one record, so that neither exists without the other.
 
     The first transition of a run, into Pending or Scheduled, is what makes it exist.
+
+    Attributes:
+        registration: the run's hooks, as another process finds them again; None when it has none.
+        result: what the body returned, as JSON, where it is to be kept.
     """
 
     run: FlowRun | TaskRun
     deliveries: tuple[HookDelivery, ...] = ()
+    registration: Registration | None = None
+    result: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +42,18 @@ class DeliveryChanged:
     delivery: HookDelivery
 
 
-Record = Transition | DeliveryChanged
+@dataclass(frozen=True, slots=True)
+class LogLine:
+    """A line of a run's log."""
+
+    run_id: UUID
+    at: datetime
+    level: int
+    logger: str
+    message: str
+
+
+Record = Transition | DeliveryChanged | LogLine
 
 
 class Journal(Protocol):
@@ -42,9 +62,33 @@ class Journal(Protocol):
     def append(self, *records: Record, committed: Callable[[], object] | None = None) -> None:
         """Add records, in order, all or none.
 
-        It never waits. `committed` is called once they are durable, in whatever thread the journal likes: also
-        before this method returns, when there is nothing to wait for.
+        It never waits and never raises. `committed` is called once they are durable, in whatever thread the journal
+        likes: also before this method returns, when there is nothing to wait for.
         """
+        ...
+
+    def check(self) -> None:
+        """Whether a new run may begin.
+
+        Raises:
+            JournalUnavailable: it has not been able to write for longer than `journal_wait_seconds`.
+            Fenced: another process has taken over what this one wrote.
+        """
+        ...
+
+    @property
+    def is_durable(self) -> bool:
+        """Whether it outlives its process, so that what another one needs to run hooks has to be kept too."""
+        ...
+
+    def has_room(self, or_call: Callable[[], object]) -> bool:
+        """Whether there is room for what a new run will add; if not, `or_call` is called once there is, in whatever
+        thread."""
+        ...
+
+    def on_fenced(self, fn: Callable[[ActwrightError], object]) -> Callable[[], None]:
+        """Have `fn` called, in whatever thread, if another process takes over what this one wrote. The function that
+        is returned takes that back."""
         ...
 
     def run(self, run_id: UUID) -> FlowRun | TaskRun | None:

@@ -102,7 +102,6 @@ hook_deliveries = Table(
     Column("status", String(16), nullable=False),
     Column("attempt", Integer, nullable=False),
     Column("cuts", Integer, nullable=False),  # how many of its attempts a death cut short
-    Column("deaths", Integer, nullable=False),  # and how many of those it was alone in its process for
     Column("started_at", String(32)),
     Column("ended_at", String(32)),
     Column("error", Text),

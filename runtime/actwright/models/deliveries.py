@@ -40,6 +40,7 @@ class HookDelivery:
         started_at, ended_at: of the last attempt.
         error: of the last failed attempt, in one line.
         replayed: whether another process than the run's own delivers it.
+        cuts: how many attempts the death of their process cut short.
     """
 
     id: UUID
@@ -55,6 +56,12 @@ class HookDelivery:
     ended_at: datetime | None = None
     error: str | None = None
     replayed: bool = False
+    cuts: int = 0
+
+    @property
+    def is_open(self) -> bool:
+        """Whether something is left to do for it."""
+        return self.status in (DeliveryStatus.DUE, DeliveryStatus.RUNNING)
 
     def started(self, at: datetime) -> Self:
         """The next attempt begins."""
@@ -63,7 +70,12 @@ class HookDelivery:
     def succeeded(self, at: datetime) -> Self:
         return replace(self, status=DeliveryStatus.SUCCEEDED, ended_at=at, error=None)
 
+    def to_be_retried(self, at: datetime, error: str) -> Self:
+        """The attempt failed, and another follows."""
+        return replace(self, status=DeliveryStatus.DUE, ended_at=at, error=error)
+
     def failed(self, at: datetime, error: str) -> Self:
+        """The last attempt failed."""
         return replace(self, status=DeliveryStatus.FAILED, ended_at=at, error=error)
 
     def skipped(self, at: datetime, why: str) -> Self:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import builtins
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, Final, Generic, Literal, overload
+from typing import TYPE_CHECKING, Any, Final, Generic, Literal, cast, overload
 from uuid import UUID, uuid4
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "FINAL_TYPES",
+    "RESULT_NOT_KEPT",
     "AwaitingRetry",
     "Cancelled",
     "Cancelling",
@@ -57,14 +58,10 @@ class StateType(StrEnum):
 FINAL_TYPES = frozenset({StateType.COMPLETED, StateType.FAILED, StateType.CANCELLED, StateType.CRASHED})
 
 
-class _NotKept:
-    """Stands for data that was not kept, since None is a result like any other."""
-
-    def __repr__(self) -> str:
-        return "<not kept>"
-
-
-_NOT_KEPT: Final = _NotKept()
+RESULT_NOT_KEPT: Final = (
+    "The run completed, and its result was given to its caller: history does not keep results unless it is asked to. "
+    "Keep what the call or its future gives, or set persist_result=True."
+)
 
 
 class State(BaseModel, Generic[R]):
@@ -146,7 +143,8 @@ class State(BaseModel, Generic[R]):
         """This state as history keeps it: without what the body returned or raised, which may be large."""
         if self.data is None and self.cause is None:
             return self
-        return self.model_copy(update={"data": None if self.data is None else _NOT_KEPT, "cause": None})
+        data = None if self.data is None else MissingResult(RESULT_NOT_KEPT)
+        return self.model_copy(update={"data": data, "cause": None})
 
     @overload
     def result(self, raise_on_failure: Literal[True] = True) -> R: ...
@@ -166,7 +164,7 @@ class State(BaseModel, Generic[R]):
         """
         if not self.is_final():
             raise UnfinishedRun(f"The run is {self.name}: it has no result yet. Wait for it first.")
-        if self.is_completed() and self.data is not _NOT_KEPT:
+        if self.is_completed() and not isinstance(self.data, MissingResult):
             return self.data  # type: ignore[no-any-return]
         error = self._error()
         if raise_on_failure:
@@ -175,10 +173,7 @@ class State(BaseModel, Generic[R]):
 
     def _error(self) -> BaseException:
         if self.is_completed():
-            return MissingResult(
-                "The run completed, and its result was given to its caller: history does not keep results. Keep what "
-                "the call or its future gives, or have the body store it."
-            )
+            return cast(MissingResult, self.data)
         if self.is_cancelled():
             return self._wrapped(CancelledRun, "The run was cancelled.")
         if self.is_crashed():

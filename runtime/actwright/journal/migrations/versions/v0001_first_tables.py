@@ -79,7 +79,6 @@ def upgrade() -> None:
         Column("status", String(16), nullable=False),
         Column("attempt", Integer, nullable=False),
         Column("cuts", Integer, nullable=False),
-        Column("deaths", Integer, nullable=False),
         Column("started_at", String(32)),
         Column("ended_at", String(32)),
         Column("error", Text),

@@ -1,0 +1,77 @@
+"""What one transaction writes: records in the order in which they came, each run and each delivery as it last was."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from actwright.journal.protocol import DeliveryChanged, LogLine, Record, Transition
+from actwright.journal.rows import delivery_row, log_row, run_row, transition_row
+from actwright.models.errors_at_rest import error_at_rest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from uuid import UUID
+
+    from actwright.models.deliveries import HookDelivery
+
+__all__ = ["Batch", "Entry"]
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """What one `append` added.
+
+    Attributes:
+        parameters: of each transition's run, as JSON, from the moment of the call: a body may change what it was given.
+    """
+
+    records: tuple[Record, ...]
+    parameters: tuple[str, ...]
+    committed: Callable[[], object] | None = None
+
+
+@dataclass(slots=True)
+class Batch:
+    """Rows for each table, in order. A run's row is that of its last transition here.
+
+    Attributes:
+        objects: hash -> payload, of the hooks that its runs registered.
+    """
+
+    runs: dict[UUID, list[Any]] = field(default_factory=dict["UUID", "list[Any]"])
+    transitions: list[list[Any]] = field(default_factory=list["list[Any]"])
+    deliveries: dict[UUID, list[Any]] = field(default_factory=dict["UUID", "list[Any]"])
+    logs: list[list[Any]] = field(default_factory=list["list[Any]"])
+    objects: dict[str, bytes] = field(default_factory=dict[str, bytes])
+
+    @classmethod
+    def of(cls, entries: Iterable[Entry], node_id: str) -> Batch:
+        batch = cls()
+        for entry in entries:
+            parameters = iter(entry.parameters)
+            for record in entry.records:
+                match record:
+                    case Transition():
+                        batch._add_transition(record, next(parameters), node_id)
+                    case DeliveryChanged(delivery):
+                        batch._add_delivery(delivery, node_id)
+                    case LogLine():
+                        batch.logs.append(log_row(record))
+        return batch
+
+    def _add_transition(self, record: Transition, parameters: str, node_id: str) -> None:
+        run, registration = record.run, record.registration
+        self.runs[run.id] = run_row(
+            run, node_id, parameters, record.result, registration.hash if registration else None
+        )
+        cause = run.state.cause
+        self.transitions.append(transition_row(run, None if cause is None else error_at_rest(cause)))
+        for delivery in record.deliveries:
+            self._add_delivery(delivery, node_id)
+        if registration is not None:
+            self.objects.update(registration.payloads)
+            self.objects[registration.hash] = registration.to_json().encode()
+
+    def _add_delivery(self, delivery: HookDelivery, node_id: str) -> None:
+        self.deliveries[delivery.id] = delivery_row(delivery, node_id)

@@ -1,0 +1,64 @@
+"""What is asked of the journal's database. Each function reads on a connection that it is given."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import select
+
+from actwright.journal.protocol import Transition
+from actwright.journal.rows import delivery_of, run_as_it_was, run_of
+from actwright.journal.schema import hook_deliveries as d
+from actwright.journal.schema import runs as r
+from actwright.journal.schema import transitions as t
+
+if TYPE_CHECKING:
+    from uuid import UUID
+
+    from sqlalchemy import Connection, Select
+
+    from actwright.models.deliveries import HookDelivery
+    from actwright.models.runs import FlowRun, TaskRun
+
+__all__ = ["deliveries", "run", "runs", "runs_with_cause", "transitions"]
+
+
+def runs_with_cause() -> Select[Any]:
+    """Every run, with the cause of its state."""
+    return select(r, t.c.cause).join(t, t.c.id == r.c.state_id)
+
+
+def run(connection: Connection, run_id: UUID) -> FlowRun | TaskRun | None:
+    """A run as it last was, or None."""
+    row = connection.execute(runs_with_cause().where(r.c.id == str(run_id))).mappings().first()
+    return None if row is None else run_of(row)
+
+
+def runs(connection: Connection) -> list[FlowRun | TaskRun]:
+    """All runs, in the order in which they came to be."""
+    first = select(t.c.run_id, t.c.seq.label("seq")).where(t.c.type.in_(("PENDING", "SCHEDULED")), t.c.run_count == 0)
+    begun = first.subquery()
+    query = runs_with_cause().join(begun, begun.c.run_id == r.c.id).order_by(begun.c.seq)
+    return [run_of(row) for row in connection.execute(query).mappings()]
+
+
+def transitions(connection: Connection, run_id: UUID) -> list[Transition]:
+    """What the run went through, in order."""
+    now = run(connection, run_id)
+    if now is None:
+        return []
+    query = select(t, r.c.result).join(r, r.c.id == t.c.run_id).where(t.c.run_id == str(run_id)).order_by(t.c.seq)
+    due: defaultdict[str, list[HookDelivery]] = defaultdict(list)
+    for delivery in deliveries(connection, run_id):
+        due[str(delivery.transition_id)].append(delivery)
+    rows = connection.execute(query).mappings()
+    return [Transition(run_as_it_was(now, row), tuple(due[row["id"]])) for row in rows]
+
+
+def deliveries(connection: Connection, run_id: UUID | None = None) -> list[HookDelivery]:
+    """The deliveries of one run, or all, in the order in which they became due."""
+    query = select(d).join(t, t.c.id == d.c.transition_id).order_by(t.c.seq, d.c.position)
+    if run_id is not None:
+        query = query.where(d.c.run_id == str(run_id))
+    return [delivery_of(row) for row in connection.execute(query).mappings()]

@@ -1,0 +1,193 @@
+"""Runs, transitions and deliveries as rows of the journal's tables, and back. Pure."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from uuid import UUID
+
+from pydantic_core import from_json, to_json
+
+from actwright.exceptions import MissingResult
+from actwright.models.deliveries import DeliveryStatus, HookDelivery
+from actwright.models.errors_at_rest import error_from_rest
+from actwright.models.runs import FlowRun, TaskRun
+from actwright.models.states import RESULT_NOT_KEPT, State, StateType
+from actwright.models.values_at_rest import parameters_from_rest, result_from_rest
+
+if TYPE_CHECKING:
+    from sqlalchemy import RowMapping, Table
+
+    from actwright.journal.protocol import LogLine
+
+__all__ = [
+    "Row",
+    "columns_of",
+    "delivery_of",
+    "delivery_row",
+    "iso",
+    "log_row",
+    "run_as_it_was",
+    "run_of",
+    "run_row",
+    "transition_row",
+]
+
+Row: TypeAlias = "RowMapping"
+
+_GENERATED: Final = {"seq"}
+
+
+def columns_of(table: Table) -> tuple[str, ...]:
+    """The columns that a row gives values for, in the order in which the functions here give them."""
+    return tuple(column.name for column in table.columns if column.name not in _GENERATED)
+
+
+def iso(at: datetime | None) -> str | None:
+    """A time as the tables have it: of one length, so that it sorts as text."""
+    return None if at is None else at.isoformat(timespec="microseconds")
+
+
+def run_row(
+    run: FlowRun | TaskRun, node_id: str, parameters: str, result: str | None, registration: str | None
+) -> list[Any]:
+    """A run as it is now. `parameters` and `result` are JSON already."""
+    state = run.state
+    return [
+        run.id,
+        run.kind,
+        run.flow_name if isinstance(run, FlowRun) else run.task_name,
+        run.name,
+        node_id,
+        state.id,
+        state.type,
+        state.name,
+        state.message,
+        iso(state.timestamp),
+        run.run_count,
+        parameters,
+        to_json(run.tags).decode(),
+        run.parent_flow_run_id,
+        run.parent_task_run_id,
+        None if isinstance(run, FlowRun) else run.flow_run_id,
+        iso(run.expected_start_time),
+        iso(run.start_time),
+        iso(run.end_time),
+        result,
+        registration,
+    ]
+
+
+def transition_row(run: FlowRun | TaskRun, cause: str | None) -> list[Any]:
+    """The state that a run entered. `cause` is JSON already."""
+    state = run.state
+    return [state.id, run.id, state.type, state.name, state.message, iso(state.timestamp), run.run_count, cause]
+
+
+def delivery_row(delivery: HookDelivery, node_id: str) -> list[Any]:
+    """A delivery as it is now."""
+    return [
+        delivery.id,
+        delivery.transition_id,
+        delivery.run_id,
+        node_id,
+        delivery.event,
+        delivery.hook_name,
+        delivery.position,
+        iso(delivery.due_at),
+        delivery.status,
+        delivery.attempt,
+        delivery.cuts,
+        iso(delivery.started_at),
+        iso(delivery.ended_at),
+        delivery.error,
+        delivery.replayed,
+    ]
+
+
+def log_row(line: LogLine) -> list[Any]:
+    return [line.run_id, iso(line.at), line.level, line.logger, line.message]
+
+
+def run_of(row: Row) -> FlowRun | TaskRun:
+    """A run from its row, which has the columns of `runs`, and `cause` of the transition into its state."""
+    is_flow = row["kind"] == "flow"
+    fields: dict[str, Any] = {
+        "id": UUID(row["id"]),
+        "name": row["name"],
+        "state": _state(
+            row["state_id"], row["state_type"], row["state_name"], row["state_message"], row["state_at"], row
+        ),
+        "parameters": parameters_from_rest(row["parameters"]),
+        "tags": from_json(row["tags"]),
+        "run_count": row["run_count"],
+        "expected_start_time": _time(row["expected_start_at"]),
+        "start_time": _time(row["started_at"]),
+        "end_time": _time(row["ended_at"]),
+        "parent_flow_run_id": _uuid(row["parent_flow_run_id"]),
+        "parent_task_run_id": _uuid(row["parent_task_run_id"]),
+    }
+    if is_flow:
+        return FlowRun(flow_name=row["subject_name"], **fields)
+    return TaskRun(task_name=row["subject_name"], flow_run_id=_uuid(row["flow_run_id"]), **fields)
+
+
+def run_as_it_was(run: FlowRun | TaskRun, row: Row) -> FlowRun | TaskRun:
+    """A run at one of its transitions: what it is now, with what differed then.
+
+    Args:
+        row: of `transitions`, with `result` of the run.
+    """
+    state = _state(row["id"], row["type"], row["name"], row["message"], row["at"], row)
+    began = run.start_time if run.start_time is not None and run.start_time <= state.timestamp else None
+    then: dict[str, Any] = {
+        "state": state,
+        "run_count": row["run_count"],
+        "start_time": began,
+        "end_time": state.timestamp if state.is_final() else None,
+    }
+    return run.model_copy(update=then)
+
+
+def delivery_of(row: Row) -> HookDelivery:
+    """A delivery from its row."""
+    return HookDelivery(
+        id=UUID(row["id"]),
+        transition_id=UUID(row["transition_id"]),
+        run_id=UUID(row["run_id"]),
+        event=row["event"],
+        hook_name=row["hook_name"],
+        position=row["position"],
+        due_at=datetime.fromisoformat(row["due_at"]),
+        status=DeliveryStatus(row["status"]),
+        attempt=row["attempt"],
+        cuts=row["cuts"],
+        started_at=_time(row["started_at"]),
+        ended_at=_time(row["ended_at"]),
+        error=row["error"],
+        replayed=bool(row["replayed"]),
+    )
+
+
+def _state(id: str, type: str, name: str, message: str | None, at: str, row: Row) -> State[Any]:
+    state = State[Any](
+        id=UUID(id),
+        type=StateType(type),
+        name=name,
+        message=message,
+        timestamp=datetime.fromisoformat(at),
+        cause=None if row["cause"] is None else error_from_rest(row["cause"]),
+    )
+    if not state.is_completed():
+        return state
+    kept = row["result"]
+    result = MissingResult(RESULT_NOT_KEPT) if kept is None else result_from_rest(kept)
+    return state.model_copy(update={"data": result})
+
+
+def _time(at: str | None) -> datetime | None:
+    return None if at is None else datetime.fromisoformat(at)
+
+
+def _uuid(id: str | None) -> UUID | None:
+    return None if id is None else UUID(id)

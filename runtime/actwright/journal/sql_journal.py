@@ -1,0 +1,289 @@
+"""The journal in a database: one ordered queue, and one thread that writes it in batches.
+
+A batch is one transaction, and begins by looking at the fence: has another process taken over the node that this one
+writes for? What nobody waits for lingers a few milliseconds, so that many records share a commit; what somebody waits
+for does not.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Final
+
+from pydantic_core import from_json, to_json
+from sqlalchemy import select
+
+from actwright.exceptions import Fenced, JournalError, JournalUnavailable
+from actwright.journal import reading, schema, statements
+from actwright.journal.batch import Batch, Entry
+from actwright.journal.protocol import Transition
+from actwright.journal.queue import WriteQueue
+from actwright.journal.statements import write
+from actwright.models.values_at_rest import parameters_at_rest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from uuid import UUID
+
+    from sqlalchemy import Connection
+
+    from actwright.exceptions import ActwrightError
+    from actwright.journal.database import Database
+    from actwright.journal.protocol import Record
+    from actwright.models.deliveries import HookDelivery
+    from actwright.models.runs import FlowRun, TaskRun
+
+__all__ = ["JournalLimits", "SqlJournal"]
+
+logger = logging.getLogger("actwright.journal")
+
+_REPEAT_SECONDS: Final = 10.0
+"""How often a journal that cannot write says so again."""
+
+_FIRST_PAUSE_SECONDS: Final = 0.05
+_LONGEST_PAUSE_SECONDS: Final = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class JournalLimits:
+    """How much, and how long.
+
+    Attributes:
+        wait_seconds: how long it may be unable to write before new runs are refused.
+        queue_records: how many records may stand before the writer before new runs wait.
+        parameters_bytes: of one run's parameters, as JSON.
+    """
+
+    wait_seconds: float = 30.0
+    queue_records: int = 10_000
+    parameters_bytes: int = 65_536
+
+
+class SqlJournal:
+    """History in a database, written for one node under one epoch.
+
+    Args:
+        before_hooks: called in the writer's thread before the first commit of a run that has hooks: by the time that
+            its body starts, somebody must stand by to run them.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        node_id: str,
+        epoch: int,
+        *,
+        limits: JournalLimits | None = None,
+        before_hooks: Callable[[], object] = lambda: None,
+    ) -> None:
+        self.database = database
+        self.node_id = node_id
+        self.epoch = epoch
+        self.limits = limits or JournalLimits()
+        self._before_hooks = before_hooks
+        self._queue = WriteQueue(self.limits.queue_records)
+        self._parameters: dict[UUID, tuple[dict[str, Any], str]] = {}
+        self._fenced: Fenced | None = None
+        self._fence_watchers: dict[object, Callable[[ActwrightError], object]] = {}
+        self._lock = threading.Lock()
+        self._stored: set[str] = set()  # hashes that this process has committed
+        self._failing_since: float | None = None
+        self._failure: Exception | None = None
+        self._said_at = 0.0
+        self._given_up = threading.Event()
+        self._thread = threading.Thread(target=self._write_all, name="actwright-journal", daemon=True)
+        self._thread.start()
+
+    # Writing
+
+    def append(self, *records: Record, committed: Callable[[], object] | None = None) -> None:
+        parameters = tuple(self._parameters_of(record) for record in records if isinstance(record, Transition))
+        if not self._queue.add(Entry(records, parameters, committed)) and self._fenced is None:
+            logger.warning("The journal is closed: %d records came too late and are not kept.", len(records))
+
+    def _parameters_of(self, record: Transition) -> str:
+        """As JSON, worked out anew only when the run has other ones."""
+        run = record.run
+        if not run.parameters:
+            return "{}"
+        known = self._parameters.get(run.id)
+        if known is None or known[0] is not run.parameters:
+            known = self._parameters[run.id] = (
+                run.parameters,
+                parameters_at_rest(run.parameters, self.limits.parameters_bytes),
+            )
+        if run.state.is_final():
+            self._parameters.pop(run.id, None)
+        return known[1]
+
+    def _write_all(self) -> None:
+        while entries := self._queue.take():
+            self._write(entries)
+            if self._fenced is not None or self._given_up.is_set():
+                return
+            self._queue.written(entries)
+            for entry in entries:
+                if entry.committed is not None:
+                    _call(entry.committed)
+
+    def _write(self, entries: list[Entry]) -> None:
+        """Commit one batch; tries again until it is written, or another process has taken over, or nobody waits."""
+        batch = Batch.of(entries, self.node_id)
+        pause = _FIRST_PAUSE_SECONDS
+        while not self._given_up.is_set():
+            try:
+                if batch.objects:
+                    self._before_hooks()
+                self._commit(batch)
+            except Fenced as error:
+                self._stop_as_fenced(error)
+                return
+            except Exception as error:  # a bug of ours among them: it must be heard, and lose nothing
+                self._say_unavailable(error)
+                self._given_up.wait(pause)
+                pause = min(2 * pause, _LONGEST_PAUSE_SECONDS)
+            else:
+                self._say_available()
+                return
+
+    def _commit(self, batch: Batch) -> None:
+        for hash in self._stored & batch.objects.keys():
+            del batch.objects[hash]
+        with self.database.writing() as connection:
+            self._check_fence(connection)
+            write(connection, batch)
+        self._stored.update(batch.objects)
+
+    def _check_fence(self, connection: Connection) -> None:
+        epoch = connection.execute(statements.EPOCH, {"node_id": self.node_id}).scalar()
+        if epoch != self.epoch:
+            raise Fenced(
+                f"Another process has taken over node {self.node_id} (epoch {self.epoch} here, {epoch} there). "
+                "Its runs were settled there, and their hooks run there; nothing that happens here counts any more."
+            )
+
+    def _stop_as_fenced(self, error: Fenced) -> None:
+        with self._lock:
+            self._fenced = error
+            watchers = list(self._fence_watchers.values())
+        logger.critical("%s", error)
+        self._queue.close()
+        self._queue.clear()
+        for watcher in watchers:
+            watcher(error)
+
+    def _say_unavailable(self, error: Exception) -> None:
+        now = time.monotonic()
+        self._failure = error
+        if self._failing_since is None:
+            self._failing_since = now
+        elif now - self._said_at < _REPEAT_SECONDS:
+            return
+        self._said_at = now
+        logger.error(
+            "The journal cannot write, for %.0f s now; %d records wait, bodies go on, new runs wait: %s",
+            now - self._failing_since, len(self._queue), error,
+            exc_info=None if isinstance(error, JournalError) else error,
+        )  # fmt: skip
+
+    def _say_available(self) -> None:
+        if self._failing_since is not None:
+            logger.warning("The journal writes again, after %.1f s.", time.monotonic() - self._failing_since)
+            self._failing_since = self._failure = None
+
+    def check(self) -> None:
+        if self._fenced is not None:
+            raise self._fenced
+        since, failure = self._failing_since, self._failure
+        if since is not None and (seconds := time.monotonic() - since) >= self.limits.wait_seconds:
+            why = f"The journal has been unable to write for {seconds:.0f} s: {failure}"
+            raise JournalUnavailable(why) from failure
+
+    @property
+    def is_durable(self) -> bool:
+        return True
+
+    def has_room(self, or_call: Callable[[], object]) -> bool:
+        return self._queue.has_room(or_call)
+
+    def on_fenced(self, fn: Callable[[ActwrightError], object]) -> Callable[[], None]:
+        key = object()
+        with self._lock:
+            self._fence_watchers[key] = fn
+            fenced = self._fenced
+        if fenced is not None:
+            fn(fenced)
+        return lambda: (self._fence_watchers.pop(key, None), None)[1]
+
+    @property
+    def appended(self) -> int:
+        """How many records came in, in all."""
+        return self._queue.added
+
+    def flush(self, timeout: float | None = None) -> bool:
+        """Wait until what was appended before is committed; whether it is. Blocks."""
+        done = threading.Event()
+        return self._queue.add(Entry((), (), done.set)) and done.wait(timeout)
+
+    def close(self, timeout: float | None = None) -> None:
+        """Write what is left, for at most `timeout` seconds (`limits.wait_seconds`), and stop. Blocks."""
+        self._queue.close()
+        self._thread.join(self.limits.wait_seconds if timeout is None else timeout)
+        if self._thread.is_alive():
+            self._given_up.set()
+            self._thread.join()
+            logger.critical("The journal was closed before it could write %d records.", len(self._queue))
+
+    # Reading: what was appended before is there, unless it cannot be written now
+
+    def _reading(self) -> Any:
+        self.flush(None if self._failing_since is None else 0.0)
+        return self.database.reading()
+
+    def run(self, run_id: UUID) -> FlowRun | TaskRun | None:
+        with self._reading() as connection:
+            return reading.run(connection, run_id)
+
+    def runs(self) -> Sequence[FlowRun | TaskRun]:
+        with self._reading() as connection:
+            return reading.runs(connection)
+
+    def transitions(self, run_id: UUID) -> Sequence[Transition]:
+        with self._reading() as connection:
+            return reading.transitions(connection, run_id)
+
+    def deliveries(self, run_id: UUID | None = None) -> Sequence[HookDelivery]:
+        with self._reading() as connection:
+            return reading.deliveries(connection, run_id)
+
+    # Variables
+
+    def variable(self, name: str) -> Any:
+        with self.database.reading() as connection:
+            found = connection.execute(select(schema.variables.c.value).where(schema.variables.c.name == name)).scalar()
+        if found is None:
+            raise KeyError(name)
+        return from_json(found)
+
+    def set_variable(self, name: str, value: Any, *, overwrite: bool) -> None:
+        with self.database.writing() as connection:
+            statement = statements.SET_VARIABLE if overwrite else statements.ADD_VARIABLE
+            now = datetime.now(UTC).isoformat(timespec="microseconds")
+            row = {"name": name, "value": to_json(value).decode(), "updated_at": now}
+            if connection.execute(statement, row).rowcount == 0:
+                raise FileExistsError(name)
+
+    def unset_variable(self, name: str) -> bool:
+        with self.database.writing() as connection:
+            return connection.execute(statements.UNSET_VARIABLE, {"variable": name}).rowcount > 0
+
+
+def _call(committed: Callable[[], object]) -> None:
+    try:
+        committed()
+    except Exception:  # the writer goes on: others wait for their commits
+        logger.exception("What was to be told of a commit raised.")
