@@ -93,6 +93,11 @@ class Settings(BaseSettings):
     )
 
     @property
+    def database(self) -> Path:
+        """The journal's file."""
+        return self.home / "actwright.db"
+
+    @property
     def retention(self) -> timedelta | None:
         """How long finished runs are kept; None is for ever."""
         for_ever = self.retention_days > _LONGEST_RETENTION_DAYS

@@ -1,0 +1,161 @@
+"""This process as a node: its row, its lock, its journal, its understudy. One for each database, while it lives."""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+import threading
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING
+from uuid import uuid4
+
+from actwright.exceptions import InternalError, JournalError
+from actwright.journal.database import Database
+from actwright.journal.sql_journal import JournalLimits, SqlJournal
+from actwright.nodes import locks, rows
+from actwright.nodes.companion import Companion, Recovery, recover_dead
+from actwright.nodes.program import Program
+
+if TYPE_CHECKING:
+    from actwright.settings import Settings
+
+__all__ = ["Node", "close_nodes", "limits_of", "lock_path", "open_nodes", "process_node", "recovery_of"]
+
+logger = logging.getLogger("actwright.nodes")
+
+
+def limits_of(settings: Settings) -> JournalLimits:
+    """What the settings say of the journal."""
+    return JournalLimits(
+        wait_seconds=settings.journal_wait_seconds,
+        queue_records=settings.journal_queue_limit,
+        parameters_bytes=settings.parameters_limit_bytes,
+    )
+
+
+def lock_path(node_id: str, database: Database) -> Path:
+    """What a node holds for as long as it lives. Only `nodes.locks` opens it."""
+    return database.path.parent / "nodes" / f"{node_id}.lock"
+
+
+def recovery_of(program: Program, node_id: str, database: Database) -> Recovery:
+    """What it takes to recover a node of this database, once it is dead."""
+    return Recovery.of(program, node_id, database.path, database.path.parent / "nodes")
+
+
+class Node:
+    """One OS process on one journal. It is alive while it holds its lock.
+
+    Attributes:
+        id: of this node.
+        journal: what the runs of this process are written to.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self.id = str(uuid4())
+        with ExitStack() as stack:
+            self.database = Database.open(settings.database, synchronous=settings.synchronous)
+            stack.callback(self.database.close)
+            program = Program.of_this_process()
+            recovery = recovery_of(program, self.id, self.database)
+            self._lock = self._hold(recovery.lock_path, stack)
+            with self.database.writing() as connection:
+                rows.add(connection, self.id, os.getpid(), socket.gethostname(), program)
+            self._companion = Companion(recovery)
+            self.journal = SqlJournal(
+                self.database,
+                self.id,
+                rows.FIRST_EPOCH,
+                limits=limits_of(settings),
+                before_hooks=self._companion.start if settings.understudy else lambda: None,
+            )
+            stack.pop_all()
+
+    def _hold(self, path: Path, stack: ExitStack) -> locks.NodeLock:
+        path.parent.mkdir(mode=0o700, exist_ok=True)
+        lock = locks.hold(path)
+        if lock is None:
+            raise InternalError(f"The lock of the new node {self.id} is held by another process.")
+        stack.callback(lock.release, unlink=True)
+        return lock
+
+    def recover_the_dead(self, by_understudies: bool) -> None:
+        """See to nodes whose process and understudy both died: one understudy each, or a word about what to do."""
+        with self.database.writing() as connection:
+            dead = [node for node in rows.unsettled(connection) if not locks.is_held(lock_path(node.id, self.database))]
+            waiting = [node for node in dead if not rows.settle(connection, node.id)]
+        for node in waiting:
+            who = f"Node {node.id} (pid {node.pid} on {node.host}) died, and runs of it are open or hooks due"
+            if not by_understudies:
+                logger.warning("%s: `actwright recover` sees to them.", who)
+            elif recover_dead(recovery_of(node.program, node.id, self.database)):
+                logger.warning("%s: they are seen to now.", who)
+
+    def close(self) -> None:
+        """Write what is left, and let go of everything. Blocks."""
+        self.journal.close()
+        with ExitStack() as stack:
+            stack.callback(self.database.close)
+            stack.callback(self._companion.close)
+            stack.callback(self._release)
+
+    def _release(self) -> None:
+        """Let the lock go: with its file where nothing is left to do, and else for the understudy to find."""
+        settled = False
+        try:
+            with self.database.writing() as connection:
+                settled = rows.settle(connection, self.id)
+        except JournalError as error:
+            logger.warning("Node %s could not be settled, which is done later: %s", self.id, error)
+        finally:
+            self._lock.release(unlink=settled)
+
+
+_lock = threading.Lock()
+_nodes: dict[Path, Node] = {}
+
+
+def process_node(settings: Settings) -> Node:
+    """The node that this process is on the journal of `settings`; opened at the first call. Blocks.
+
+    Raises:
+        JournalError: the journal cannot be opened; the message says why, and what to do.
+    """
+    path = settings.database
+    with _lock:
+        if path not in _nodes:
+            _nodes[path] = Node(settings)
+            _nodes[path].recover_the_dead(by_understudies=settings.understudy)
+        return _nodes[path]
+
+
+def open_nodes() -> list[Node]:
+    """The nodes that this process is."""
+    with _lock:
+        return list(_nodes.values())
+
+
+def close_nodes() -> None:
+    """Close the nodes that this process is; the next call of `process_node` opens a new one. Blocks."""
+    with _lock:
+        nodes = list(_nodes.values())
+        _nodes.clear()
+    for node in nodes:
+        node.close()
+
+
+_lost: list[Node] = []
+
+
+def _forget() -> None:
+    """A forked child is another process: a node of its own. What it inherited stays the parent's, and is not freed,
+    since that could close what the parent still uses."""
+    global _lock
+    _lock = threading.Lock()
+    _lost.extend(_nodes.values())
+    _nodes.clear()
+
+
+os.register_at_fork(after_in_child=_forget)
