@@ -13,19 +13,25 @@ import io
 import pickle
 import sys
 from collections.abc import Callable
+from dataclasses import fields
+from hashlib import sha256
 from threading import RLock
 from types import FunctionType, MethodType, ModuleType
 from typing import Any, Final, cast
 
 import cloudpickle  # type: ignore[import-untyped]
 
+from actwright.authoring.hooks import Hook
 from actwright.authoring.import_paths import at_path, is_importable, module_of
+from actwright.authoring.options import RunOptions
 from actwright.authoring.runnable import Runnable
 
 __all__ = ["by_value", "from_value"]
 
-_TAG: Final = f"{sys.implementation.cache_tag}\n".encode()
-"""What a payload begins with. It holds byte code, which another Python would not refuse but run."""
+_SHAPE: Final = ",".join(field.name for options in (RunOptions, Hook) for field in fields(options))
+_TAG: Final = f"{sys.implementation.cache_tag} {sha256(_SHAPE.encode()).hexdigest()[:8]}\n".encode()
+"""What a payload begins with. It holds byte code, which another Python would not refuse but run; and options, which
+another Actwright would take for others."""
 
 _LARGEST: Final = 16_000_000
 

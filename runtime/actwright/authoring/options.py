@@ -55,6 +55,8 @@ class RunKeywords(TypedDict, total=False):
     timeout_seconds: float | None
     validate_parameters: bool | None
     log_prints: bool | None
+    persist_result: bool | None
+    crash_retries: int | None
 
 
 class FlowKeywords(RunKeywords, total=False):
@@ -105,6 +107,9 @@ class RunOptions:
         timeout_seconds: the longest that one attempt's body may take; None has no limit.
         validate_parameters: whether arguments are checked and converted by their annotations.
         log_prints: whether `print` in the body goes to the run's log; None does as the run around it does.
+        persist_result: whether history keeps what the body returns, as JSON, for whoever asks later or elsewhere.
+        crash_retries: how many attempts may follow one that crashed; a death of the process included, where something
+            serves the flow.
         on_running, ..., on_end: the hooks of each list.
     """
 
@@ -123,6 +128,8 @@ class RunOptions:
     timeout_seconds: float | None = None
     validate_parameters: bool = True
     log_prints: bool | None = None
+    persist_result: bool = False
+    crash_retries: int = 0
     on_running: tuple[Hook, ...] = ()
     on_retry: tuple[Hook, ...] = ()
     on_completion: tuple[Hook, ...] = ()
@@ -264,11 +271,13 @@ _NORMAL_FORM: dict[str, Callable[[str, object], Any]] = {
     "timeout_seconds": lambda option, value: seconds(option, value, above_zero=True),
     "validate_parameters": _flag,
     "log_prints": _flag,
+    "persist_result": _flag,
+    "crash_retries": whole_number,
 }
 
 _CAN_BE_NONE = frozenset({field.name for field in fields(RunOptions) if field.default is None})
 
-_NOT_IN_THIS_VERSION = {"crash_retries", "isolation", "persist_result"}
+_NOT_IN_THIS_VERSION = {"isolation"}
 
 _USE_INSTEAD = {
     "asset_deps": "Actwright has no assets. Name what a run makes in its tags.",

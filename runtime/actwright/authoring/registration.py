@@ -165,6 +165,7 @@ class Registration:
         own: event -> the run's own hooks; events without any are left out.
         runtime_wide: event -> the Runtime's, for runs of this kind.
         on_hook_failure: called when a delivery is given up.
+        backend: what async hooks are written for: what ran the run's event loop. None leaves that open.
         payloads: hash -> bytes, for what was kept by value; not part of the JSON.
     """
 
@@ -172,6 +173,7 @@ class Registration:
     own: Mapping[str, tuple[RegisteredHook, ...]]
     runtime_wide: Mapping[str, tuple[RegisteredHook, ...]]
     on_hook_failure: RegisteredHook | None
+    backend: str | None = None
     payloads: Mapping[str, bytes] = field(default_factory=dict[str, bytes], compare=False, repr=False)
 
     @classmethod
@@ -180,6 +182,7 @@ class Registration:
         subject: Runnable[..., Any],
         runtime_hooks: Mapping[str, tuple[Hook, ...]],
         on_hook_failure: Hook | None = None,
+        backend: str | None = None,
     ) -> Registration:
         """What a run of `subject` registers now. For the same options as the last time this is a look-up.
 
@@ -189,14 +192,15 @@ class Registration:
             subject: the flow or task; of a bound method, that of its class is stored.
             runtime_hooks: those of its Runtime that fire for it.
             on_hook_failure: its Runtime's.
+            backend: what runs the event loop of its Runtime.
         """
         known = _latest.get(subject)
-        if known is not None and known.is_for(subject, runtime_hooks, on_hook_failure):
+        if known is not None and known.is_for(subject, runtime_hooks, on_hook_failure, backend):
             return known.registration
         owner = _of_its_class(subject)
         if owner is not subject:
-            return cls.of(owner, runtime_hooks, on_hook_failure)
-        made = _made(subject, runtime_hooks, on_hook_failure)
+            return cls.of(owner, runtime_hooks, on_hook_failure, backend)
+        made = _made(subject, runtime_hooks, on_hook_failure, backend)
         _latest.put(subject, _Latest(made, subject.options, runtime_hooks, on_hook_failure))
         return made
 
@@ -226,6 +230,7 @@ class Registration:
             "own": _lists_as_json(self.own),
             "runtime_wide": _lists_as_json(self.runtime_wide),
             "on_hook_failure": self.on_hook_failure and self.on_hook_failure.as_json(),
+            "backend": self.backend,
         }
         return json.dumps(kept, sort_keys=True, separators=(",", ":"))
 
@@ -248,6 +253,7 @@ class Registration:
             own=_lists_of_json(kept["own"]),
             runtime_wide=_lists_of_json(kept["runtime_wide"]),
             on_hook_failure=None if told is None else RegisteredHook.of_json(told),
+            backend=kept["backend"],
         )
 
     def _due(self, events: Iterable[str]) -> tuple[DueHook, ...]:
@@ -277,9 +283,13 @@ class _Latest:
     on_hook_failure: Hook | None
 
     def is_for(
-        self, subject: Runnable[..., Any], runtime_hooks: Mapping[str, tuple[Hook, ...]], on_hook_failure: Hook | None
+        self,
+        subject: Runnable[..., Any],
+        runtime_hooks: Mapping[str, tuple[Hook, ...]],
+        on_hook_failure: Hook | None,
+        backend: str | None,
     ) -> bool:
-        if self.options is not subject.options:
+        if self.options is not subject.options or self.registration.backend != backend:
             return False
         if self.runtime_hooks is runtime_hooks and self.on_hook_failure is on_hook_failure:
             return True
@@ -293,7 +303,10 @@ _latest: ByIdentity[_Latest] = ByIdentity()
 
 
 def _made(
-    subject: Runnable[..., Any], runtime_hooks: Mapping[str, tuple[Hook, ...]], on_hook_failure: Hook | None
+    subject: Runnable[..., Any],
+    runtime_hooks: Mapping[str, tuple[Hook, ...]],
+    on_hook_failure: Hook | None,
+    backend: str | None,
 ) -> Registration:
     payloads: dict[str, bytes] = {}
 
@@ -309,6 +322,7 @@ def _made(
         own=lists(subject.options.hooks),
         runtime_wide=lists(lambda event: runtime_hooks.get(event, ())),
         on_hook_failure=None if on_hook_failure is None else registered(on_hook_failure),
+        backend=backend,
         payloads=payloads,
     )
 

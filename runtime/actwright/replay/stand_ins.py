@@ -9,10 +9,12 @@ from actwright.authoring.entry import Call
 from actwright.authoring.flows import Flow
 from actwright.authoring.registration import RegisteredSubject
 from actwright.authoring.runnable import Runnable
+from actwright.authoring.stored import StoredObject
 from actwright.authoring.tasks import Task
+from actwright.models.runs import FlowRun, TaskRun
 from actwright.replay.loading import NotLoadable
 
-__all__ = ["StandInFlow", "StandInTask", "stand_in"]
+__all__ = ["StandInFlow", "StandInTask", "stand_in", "stand_in_for"]
 
 
 class _StandIn(Runnable[..., Any]):
@@ -30,6 +32,13 @@ class StandInFlow(_StandIn, Flow[..., Any]):
 
 class StandInTask(_StandIn, Task[..., Any]):
     """In the place of a task."""
+
+
+def stand_in_for(run: FlowRun | TaskRun) -> Flow[..., Any] | Task[..., Any]:
+    """In the place of what a run is of, where nobody needs more than its name."""
+    why = NotLoadable(run.title, ["only its run is known here"])
+    name = run.flow_name if isinstance(run, FlowRun) else run.task_name
+    return stand_in(RegisteredSubject(run.kind, name, StoredObject(name), {}), why)
 
 
 def stand_in(subject: RegisteredSubject, why: NotLoadable) -> Flow[..., Any] | Task[..., Any]:

@@ -1,0 +1,98 @@
+"""A replay process: it goes on as a node that died, under its next epoch.
+
+`python -c ... DATABASE NODE --watcher-fd=N`, as `nodes.program` makes it. Whoever starts it holds the node's lock,
+watches it, and starts another when it dies; when its watcher dies, so does it. Its exit code says what is left.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import sys
+import threading
+from contextlib import closing
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from actwright.exceptions import Fenced
+from actwright.journal.database import Database
+from actwright.journal.sql_journal import SqlJournal
+from actwright.nodes import rows
+from actwright.replay.loading import preparing
+from actwright.replay.settling import next_work
+from actwright.replay.takeover import Takeover, take_over
+from actwright.settings import get_current_settings
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+__all__ = ["FENCED", "MORE", "NOTHING_LEFT", "main", "replay"]
+
+NOTHING_LEFT: Final = 0
+MORE: Final = 75
+FENCED: Final = 77
+_WATCHER_DIED: Final = 76
+
+logger = logging.getLogger("actwright.replay")
+
+
+def main() -> None:
+    """Replay what the command line names, and exit with what is left."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    _keep_running_when_told_to_stop()
+    database, node_id, watcher = _arguments(sys.argv[1:])
+    if watcher is not None:
+        _die_with(watcher)
+    with closing(Database.open(database, create=False)) as opened:
+        sys.exit(replay(opened, node_id))
+
+
+def replay(database: Database, node_id: str) -> int:
+    """Settle a node, run the hooks that may share this process, and say what is left, as an exit code."""
+    settings = get_current_settings()
+    takeover = take_over(database, node_id, settings.max_deaths)
+    work = next_work(takeover.due)
+    if work or takeover.given_up:
+        try:
+            _deliver(database, takeover)
+        except Fenced:
+            return FENCED
+    with database.writing() as connection:
+        return NOTHING_LEFT if rows.settle(connection, node_id) else MORE
+
+
+def _deliver(database: Database, takeover: Takeover) -> None:
+    from actwright.replay.delivering import deliver  # the engine is loaded only where a hook is due
+
+    journal = SqlJournal(database, takeover.node.id, takeover.node.epoch)
+    try:
+        program = takeover.node.program
+        with preparing(program.argv, program.cwd, program.sys_path):
+            deliver(journal, takeover)
+    finally:
+        journal.close()
+
+
+def _arguments(given: Sequence[str]) -> tuple[Path, str, int | None]:
+    database, node_id, *options = given
+    fds = [int(option.removeprefix("--watcher-fd=")) for option in options if option.startswith("--watcher-fd=")]
+    return Path(database), node_id, fds[0] if fds else None
+
+
+def _keep_running_when_told_to_stop() -> None:
+    # Handlers, since what is ignored would be ignored by whatever a hook starts as well.
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, lambda number, _: logger.warning("Signal %d: hooks are running; they go on.", number))
+
+
+def _die_with(watcher: int) -> None:
+    """End as soon as the other end of this pipe is closed: nobody would know that this process lives, and another may
+    take the node over."""
+    os.set_inheritable(watcher, False)
+
+    def wait() -> None:
+        os.read(watcher, 1)
+        os._exit(_WATCHER_DIED)
+
+    threading.Thread(target=wait, name="actwright-watcher", daemon=True).start()

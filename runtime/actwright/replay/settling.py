@@ -1,0 +1,133 @@
+"""What becomes of the runs and hooks of a node that died: pure functions, whose decisions `takeover` carries out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from itertools import takewhile
+from typing import TYPE_CHECKING, Any, Final
+from uuid import uuid4
+
+from actwright.authoring.registration import due_for
+from actwright.exceptions import InternalError
+from actwright.journal.protocol import Transition
+from actwright.models.deliveries import DeliveryStatus, HookDelivery
+from actwright.models.states import Cancelled, Crashed, State
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from datetime import datetime
+
+    from actwright.authoring.registration import DueHook, RegisteredHook, Registration
+    from actwright.models.runs import FlowRun, TaskRun
+
+__all__ = [
+    "ALONE_FROM_CUT", "OpenDelivery", "OpenRun", "backend_of", "children_first", "next_work", "settled_delivery",
+    "settled_run",
+]  # fmt: skip
+
+ALONE_FROM_CUT: Final = 2
+"""From its second cut on, a delivery is replayed in a process of its own: then nobody else can be to blame."""
+
+
+@dataclass(frozen=True, slots=True)
+class OpenRun:
+    """A run whose process died before the run was final, with the hooks that were registered for it."""
+
+    run: FlowRun | TaskRun
+    registration: Registration | None
+
+
+@dataclass(frozen=True, slots=True)
+class OpenDelivery:
+    """A delivery that is due or was under way.
+
+    Attributes:
+        run: as it was when it entered the state that the delivery is for.
+    """
+
+    delivery: HookDelivery
+    run: FlowRun | TaskRun
+    registration: Registration | None
+
+    @property
+    def known(self) -> Registration:
+        """The registration; there is one, since there is a delivery."""
+        if self.registration is None:
+            raise InternalError(f"Delivery {self.delivery.id} is of a run without registered hooks.")
+        return self.registration
+
+    @property
+    def registered(self) -> DueHook:
+        """The hook, as it was registered."""
+        return due_for(self.known, self.run.state)[self.delivery.position]
+
+    @property
+    def hook(self) -> RegisteredHook:
+        return self.registered.hook
+
+
+def children_first(runs: Iterable[OpenRun]) -> list[OpenRun]:
+    """In the order in which they are settled: no run before those that it called."""
+    by_id = {open_run.run.id: open_run for open_run in runs}
+
+    def depth(open_run: OpenRun) -> int:
+        parent = open_run.run.parent_id
+        return 0 if parent is None or parent not in by_id else 1 + depth(by_id[parent])
+
+    return sorted(by_id.values(), key=depth, reverse=True)
+
+
+def settled_run(open_run: OpenRun, why: str, at: datetime) -> Transition:
+    """The end of a run whose process died: Cancelled where that was under way, and else Crashed; with what that makes
+    due."""
+    before = open_run.run.state
+    state: State[Any] = (
+        Cancelled(message=before.message, timestamp=at)
+        if before.is_cancelling()
+        else Crashed(message=f"{why} It was {before.name}.", timestamp=at)
+    )
+    registered = due_for(open_run.registration, state) if open_run.registration else ()
+    deliveries = [
+        HookDelivery(
+            id=uuid4(),
+            transition_id=state.id,
+            run_id=open_run.run.id,
+            event=due.event,
+            hook_name=due.name,
+            position=due.position,
+            due_at=at,
+            replayed=True,
+        )
+        for due in registered
+    ]
+    return Transition(open_run.run.entered(state), tuple(deliveries), open_run.registration)
+
+
+def settled_delivery(delivery: HookDelivery, max_attempts: int | None, max_deaths: int, at: datetime) -> HookDelivery:
+    """An open delivery of a process that died: to be replayed, unless its hook is what kills its process each time, or
+    announces a body that will never start."""
+    delivery = replace(delivery, replayed=True)
+    if delivery.status is DeliveryStatus.DUE:
+        if delivery.event == "on_running" and delivery.attempt == 0:
+            return delivery.skipped(at, "its process died before it began, and the body that it announces never starts")
+        return delivery
+    cut = replace(delivery.to_be_retried(at, "the death of its process cut it short"), cuts=delivery.cuts + 1)
+    if max_attempts is not None and cut.attempt >= max_attempts:
+        return cut.failed(at, f"the death of its process cut attempt {cut.attempt} of {max_attempts} short")
+    deaths_alone = cut.cuts - ALONE_FROM_CUT
+    if deaths_alone >= max_deaths:
+        return cut.failed(at, f"its process died each of the {deaths_alone} times that it ran alone in one")
+    return cut
+
+
+def next_work(due: Sequence[OpenDelivery]) -> list[OpenDelivery]:
+    """What one replay process does: of what is due, in order, as much as may share a process."""
+    if not due or due[0].delivery.cuts >= ALONE_FROM_CUT:
+        return list(due[:1])
+    backend = backend_of(due[0])
+    return list(takewhile(lambda each: each.delivery.cuts < ALONE_FROM_CUT and backend_of(each) == backend, due))
+
+
+def backend_of(due: OpenDelivery) -> str | None:
+    """What the run's hooks are written for: what it ran on."""
+    return due.registration.backend if due.registration else None

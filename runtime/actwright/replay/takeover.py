@@ -1,0 +1,137 @@
+"""Taking over a node that died: one transaction that raises its epoch and settles what it left."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from sqlalchemy import select
+
+from actwright.authoring.registration import Registration
+from actwright.journal import reading
+from actwright.journal.batch import Batch, Entry
+from actwright.journal.protocol import DeliveryChanged
+from actwright.journal.reading import runs_with_cause
+from actwright.journal.rows import delivery_of, run_of
+from actwright.journal.schema import hook_deliveries as d
+from actwright.journal.schema import runs as r
+from actwright.journal.schema import stored_objects
+from actwright.journal.schema import transitions as t
+from actwright.journal.statements import write
+from actwright.models.deliveries import DeliveryStatus
+from actwright.nodes import rows
+from actwright.replay.settling import OpenDelivery, OpenRun, children_first, settled_delivery, settled_run
+
+if TYPE_CHECKING:
+    from uuid import UUID
+
+    from sqlalchemy import Connection
+
+    from actwright.journal.database import Database
+    from actwright.nodes.rows import NodeRow
+
+__all__ = ["Registrations", "Takeover", "open_deliveries", "take_over"]
+
+
+@dataclass(frozen=True, slots=True)
+class Takeover:
+    """A node that this process goes on as.
+
+    Attributes:
+        node: as it is now, under its new epoch.
+        due: its open deliveries, in the order in which they became due.
+        given_up: those that were failed just now: their hooks end their process each time.
+    """
+
+    node: NodeRow
+    due: list[OpenDelivery]
+    given_up: list[OpenDelivery]
+
+
+class Registrations:
+    """The hooks that were registered for runs; each registration is read once.
+
+    Args:
+        connection: to the journal's database.
+    """
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._known: dict[str, Registration] = {}
+
+    def of_run(self, run_id: UUID) -> Registration | None:
+        """What was registered for a run, or None."""
+        return self.get(self._connection.execute(select(r.c.registration).where(r.c.id == str(run_id))).scalar())
+
+    def get(self, hash: str | None) -> Registration | None:
+        """A registration by its hash."""
+        if hash is None:
+            return None
+        if hash not in self._known:
+            query = select(stored_objects.c.payload).where(stored_objects.c.hash == hash)
+            self._known[hash] = Registration.from_json(self._connection.execute(query).scalar_one().decode())
+        return self._known[hash]
+
+
+def take_over(database: Database, node_id: str, max_deaths: int) -> Takeover:
+    """Settle what a dead node left, under a new epoch, in one transaction.
+
+    Only for whoever holds the node's lock, or was told to by whoever does.
+
+    Raises:
+        LookupError: there is no such node.
+    """
+    with database.writing() as connection:
+        rows.take_over(connection, node_id)
+        node = rows.read(connection, node_id)
+        if node is None:
+            raise LookupError(f"There is no node {node_id} in {database.path}.")
+        at = datetime.now(UTC)
+        registrations = Registrations(connection)
+        settled = _settle_deliveries(connection, registrations, node_id, max_deaths, at)
+        _settle_runs(connection, registrations, node, at)
+        due = open_deliveries(connection, registrations, node_id)
+    return Takeover(node, due, [each for each in settled if each.delivery.status is DeliveryStatus.FAILED])
+
+
+def open_deliveries(connection: Connection, registrations: Registrations, node_id: str) -> list[OpenDelivery]:
+    """What is due, or was under way, on a node, in the order in which it became due."""
+    is_open = d.c.status.in_([DeliveryStatus.DUE.value, DeliveryStatus.RUNNING.value])
+    query = select(d).join(t, t.c.id == d.c.transition_id).where(d.c.node_id == node_id, is_open)
+    found = connection.execute(query.order_by(t.c.seq, d.c.position)).mappings()
+    deliveries = [delivery_of(row) for row in found]
+    entered = {
+        transition.run.state.id: transition.run
+        for run_id in {delivery.run_id for delivery in deliveries}
+        for transition in reading.transitions(connection, run_id)
+    }
+    return [
+        OpenDelivery(delivery, entered[delivery.transition_id], registrations.of_run(delivery.run_id))
+        for delivery in deliveries
+    ]
+
+
+def _settle_deliveries(
+    connection: Connection, registrations: Registrations, node_id: str, max_deaths: int, at: datetime
+) -> list[OpenDelivery]:
+    settled = [
+        replace(each, delivery=settled_delivery(each.delivery, each.hook.max_attempts, max_deaths, at))
+        for each in open_deliveries(connection, registrations, node_id)
+    ]
+    _write(connection, Entry(tuple(DeliveryChanged(each.delivery) for each in settled), ()), node_id)
+    return settled
+
+
+def _settle_runs(connection: Connection, registrations: Registrations, node: NodeRow, at: datetime) -> None:
+    query = runs_with_cause().where(r.c.node_id == node.id, r.c.ended_at.is_(None))
+    found = {row["id"]: row for row in connection.execute(query).mappings()}
+    open_runs = [OpenRun(run_of(row), registrations.get(row["registration"])) for row in found.values()]
+    why = f"Its process (pid {node.pid} on {node.host}) died."
+    settled = [settled_run(each, why, at) for each in children_first(open_runs)]
+    parameters = tuple(str(found[str(each.run.id)]["parameters"]) for each in settled)
+    _write(connection, Entry(tuple(settled), parameters), node.id)
+
+
+def _write(connection: Connection, entry: Entry, node_id: str) -> None:
+    write(connection, Batch.of([entry], node_id))
