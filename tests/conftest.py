@@ -7,7 +7,10 @@ function-scoped: a loop kept open between tests would keep its worker threads to
 from __future__ import annotations
 
 import gc
+import itertools
 import os
+import shutil
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -17,6 +20,8 @@ from typing import Any
 import anyio
 import hypothesis
 import pytest
+
+from actwright.settings import get_current_settings
 
 # On a busy machine a deadline measures the machine; the session's watchdog is what ends a test that hangs.
 hypothesis.settings.register_profile("actwright", deadline=None, print_blob=True)
@@ -44,13 +49,36 @@ def anyio_backend(request: pytest.FixtureRequest) -> Backend:
     return backend
 
 
-@pytest.fixture(scope="session", autouse=True)
-def actwright_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """Where Actwright keeps things, for the tests and for each process that they start: never the user's own home."""
-    with pytest.MonkeyPatch.context() as patch:
-        folder = tmp_path_factory.mktemp("home")
-        patch.setenv("ACTWRIGHT_HOME", str(folder))
-        yield folder
+@pytest.fixture(scope="session")
+def homes(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of all homes."""
+    return tmp_path_factory.mktemp("homes")
+
+
+@pytest.fixture(autouse=True)
+def actwright_home(homes: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """Where Actwright keeps things, for the test and for each process that it starts: never the user's own home.
+
+    No understudy stands by: a test that is about them says so.
+    """
+    folder = homes / str(next(_numbers))
+    monkeypatch.setenv("ACTWRIGHT_HOME", str(folder))
+    monkeypatch.setenv("ACTWRIGHT_UNDERSTUDY", "false")
+    get_current_settings.cache_clear()
+    yield folder
+    get_current_settings.cache_clear()
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+_numbers = itertools.count()
+
+
+@pytest.fixture(autouse=True)
+def journal_is_closed(leaves_nothing_behind: None, actwright_home: Path) -> Iterator[None]:
+    """A process keeps its journal open until it ends: here, until its test does."""
+    yield
+    if journal := sys.modules.get("actwright.nodes.journal"):
+        journal.close_journals()
 
 
 @pytest.fixture(scope="session", autouse=True)

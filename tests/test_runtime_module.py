@@ -34,7 +34,7 @@ EMPTY: dict[str, dict[str, Any]] = {
 
 
 @pytest.fixture(autouse=True)
-def background_loops_are_closed(leaves_nothing_behind: None) -> Iterator[None]:
+def background_loops_are_closed(journal_is_closed: None) -> Iterator[None]:
     """A sync task that is called in async code lives on a background loop."""
     yield
     background.close()

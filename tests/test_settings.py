@@ -105,6 +105,7 @@ def test_a_setting_that_cannot_be_stops_a_runtime_from_being_made(monkeypatch: p
 
 def test_history_has_defaults(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", "/home/me")
+    monkeypatch.delenv("ACTWRIGHT_UNDERSTUDY")
     settings = get_current_settings()
     assert settings.home == Path("/home/me/.actwright")
     assert (settings.journal, settings.synchronous, settings.retention) == ("sqlite", "NORMAL", timedelta(days=30))

@@ -143,7 +143,7 @@ def test_a_function_that_wants_the_parameters_is_told_where_they_are(defaults: R
     [
         "task_runner", "result_storage", "result_serializer", "cache_policy", "cache_key_fn", "cache_result_in_memory",
         "refresh_cache", "viz_return_value", "result_storage_key", "cache_expiration", "asset_deps", "on_rollback",
-        "on_commit", "crash_retries", "persist_result", "isolation",
+        "on_commit", "isolation",
     ],
 )  # fmt: skip
 @both_kinds

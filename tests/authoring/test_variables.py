@@ -14,7 +14,7 @@ from actwright.exceptions import AuthoringError
 
 
 @pytest.fixture(autouse=True)
-def background_loops_are_closed(leaves_nothing_behind: None) -> Iterator[None]:
+def background_loops_are_closed(journal_is_closed: None) -> Iterator[None]:
     """Outside of a Runtime variables are those of the process, whose journal lives on a background loop."""
     yield
     background.close()
@@ -104,10 +104,12 @@ async def test_bodies_and_hooks_of_one_runtime_share_variables_sync_and_async() 
 
 
 @pytest.mark.anyio
-async def test_two_runtimes_do_not_share_variables() -> None:
+async def test_variables_are_kept_with_the_journal() -> None:
     async with open_runtime():
         Variable.set("job", 1)
     async with open_runtime():
+        assert Variable.get("job").value == 1
+    async with open_runtime(journal="memory"):
         assert Variable.get("job", default="none").value == "none"
 
 

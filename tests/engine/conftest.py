@@ -12,9 +12,9 @@ from actwright.settings import get_current_settings
 
 
 @pytest.fixture(autouse=True)
-def background_loops_are_closed(leaves_nothing_behind: None) -> Iterator[None]:
-    """Sync calls outside of a Runtime open loops for the life of the process: here they end with their test, and
-    before the check for what it left behind."""
+def background_loops_are_closed(journal_is_closed: None) -> Iterator[None]:
+    """Sync calls outside of a Runtime open loops for the life of the process: here they end with their test, before
+    the journal that they write to, and before the check for what was left behind."""
     yield
     background.close()
 

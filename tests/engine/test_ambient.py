@@ -75,8 +75,8 @@ async def test_what_is_submitted_outlives_the_task_that_asked() -> None:
 
 
 async def test_a_nested_runtime_takes_the_calls_of_its_block_alone() -> None:
-    async with open_runtime() as outer:
-        async with Runtime() as inner:
+    async with open_runtime(journal="memory") as outer:
+        async with Runtime(journal="memory") as inner:
             await hello()
             assert (len(outer.journal.runs()), len(inner.journal.runs())) == (0, 1)
         await hello()
@@ -85,7 +85,7 @@ async def test_a_nested_runtime_takes_the_calls_of_its_block_alone() -> None:
 
 async def test_runtimes_of_two_tasks_on_one_loop_may_be_left_in_any_order() -> None:
     first_may_leave, second_is_open, second_may_leave = anyio.Event(), anyio.Event(), anyio.Event()
-    first, second = Runtime(), Runtime()
+    first, second = Runtime(journal="memory"), Runtime(journal="memory")
 
     async def hold(runtime: Runtime, opened: anyio.Event, may_leave: anyio.Event) -> None:
         async with runtime:
@@ -112,7 +112,7 @@ async def test_runtimes_of_two_tasks_on_one_loop_may_be_left_in_any_order() -> N
 async def test_two_runtimes_at_once_share_nothing() -> None:
     gate = Gate()
     stays = flow(gate.astop_here, name="stays")
-    async with open_runtime() as outer:
+    async with open_runtime(journal="memory") as outer:
         handle = outer.submit(stays)
         await gate.reached()
         async with Runtime(on_exit="cancel") as inner:

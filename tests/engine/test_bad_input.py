@@ -207,8 +207,8 @@ def test_an_option_of_prefects_that_is_not_supported(decorate: Any) -> None:
         UnsupportedOption, match=r"does not support 'cache_key_fn'\. Actwright has no result cache\. Keep"
     ):
         decorate(body, cache_key_fn=body)
-    with pytest.raises(UnsupportedOption, match=r"does not know 'persist_result' in this version .* Leave it out"):
-        decorate(body, persist_result=True)
+    with pytest.raises(UnsupportedOption, match=r"does not know 'isolation' in this version .* Leave it out"):
+        decorate(body, isolation="process")
 
 
 @each_kind
@@ -227,7 +227,10 @@ def test_an_option_that_nobody_knows(decorate: Any) -> None:
         ({"drain_seconds": -1}, r"drain_seconds must be a number of at least 0, and finite; got -1"),
         ({"flow_hooks": {"on_failure": body}}, r"Expected iterable for 'on_failure'; got function instead"),
         ({"flow_hooks": [body]}, r"flow_hooks must be a dict of lists; got list\. Write flow_hooks=\{"),
-        ({"journal": "memory"}, r"journal must be a Journal; got 'memory'\. Leave it out to keep history in memory"),
+        (
+            {"journal": "disk"},
+            r"journal must be a Journal or \"memory\"; got 'disk'\. Leave it out to keep history in a",
+        ),
         ({"on_hook_failure": "tell"}, r"on_hook_failure must be callable; got str"),
         ({"on_hook_failure": lambda: None}, r"on_hook_failure must take one positional argument, a HookDelivery; got "),
     ],

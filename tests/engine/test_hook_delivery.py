@@ -190,7 +190,7 @@ async def test_the_next_try_of_a_sync_hook_past_its_timeout_waits_for_its_thread
         await at_rest()
         clock.advance(5)
         await at_rest()
-        assert deliveries(opened) == [(DeliveryStatus.FAILED, 1)]
+        assert deliveries(opened) == [(DeliveryStatus.DUE, 1)]
         assert not gates[1].is_reached
         gates[0].open()
         await gates[1].reached()

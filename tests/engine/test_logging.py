@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import builtins
 import logging
+import os
 import re
 import sys
 from collections.abc import Iterator
@@ -17,7 +18,7 @@ from tests.engine.watched import open_runtime
 from actwright import flow, get_run_logger, run_flow, task
 from actwright.exceptions import MissingContextError
 
-HISTORY = "History is kept in memory: it ends with this process."
+HISTORY = "History is kept in HOME/actwright.db."
 
 FLOWS = """
 import logging, sys
@@ -40,9 +41,15 @@ async def work_async():
 """
 
 
+def with_home(text: str) -> str:
+    """The same wherever the home of this test is."""
+    return text.replace(os.environ["ACTWRIGHT_HOME"], "HOME")
+
+
 def messages(stderr: str) -> list[str]:
     """The log lines of a script, without their times and without the ids in the names of task runs."""
-    lines = [re.fullmatch(r"\d\d:\d\d:\d\d\.\d{3} \| (\w+) +\| (.*)", line) for line in stderr.splitlines()]
+    shown = with_home(stderr).splitlines()
+    lines = [re.fullmatch(r"\d\d:\d\d:\d\d\.\d{3} \| (\w+) +\| (.*)", line) for line in shown]
     return [re.sub(r"'part-\w+'", "'part'", f"{line[1]}: {line[2]}") for line in lines if line]
 
 
@@ -107,7 +114,7 @@ print(logging.getLogger("actwright").handlers)
 """,
     )
     assert ran.stderr == ""
-    *lines, handlers = ran.stdout.splitlines()
+    *lines, handlers = with_home(ran.stdout).splitlines()
     assert handlers == "[]"
     assert lines[0] == f"mine: {HISTORY}"
     assert all(line.startswith("mine: ") for line in lines)

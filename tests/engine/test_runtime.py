@@ -181,14 +181,20 @@ async def test_any_number_of_native_cancels_is_waited_through(recorder: Recorder
         await gate.astop_here()
         recorder.mark("slow hook")
 
+    begun = anyio.Event()
+
+    async def endless() -> None:
+        begun.set()
+        await anyio.sleep_forever()
+
     async def leave() -> None:
         async with Runtime() as runtime:
-            runtime.submit(flow(anyio.sleep_forever, name="endless", on_cancellation=[slow]))
+            runtime.submit(flow(endless, on_cancellation=[slow]))
             await anyio.sleep_forever()
 
     with anyio.fail_after(WATCHDOG_SECONDS), leaks_no_task():
         caller = asyncio.ensure_future(leave())
-        await at_rest()
+        await begun.wait()
         caller.cancel()
         await gate.reached()
         for _ in range(3):
@@ -377,7 +383,7 @@ async def test_what_is_not_a_flow_is_not_submitted() -> None:
 
 
 async def test_a_call_after_the_end_of_a_runtime_has_one_of_its_own() -> None:
-    async with open_runtime() as runtime:
+    async with open_runtime(journal="memory") as runtime:
         await hello()
     with anyio.fail_after(WATCHDOG_SECONDS):
         assert await hello() == "hello"

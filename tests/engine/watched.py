@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from typing import Unpack
@@ -10,8 +11,11 @@ import anyio
 
 from actwright import Runtime
 from actwright.engine.options import RuntimeKeywords
+from actwright.nodes.journal import close_journals
+from actwright.nodes.node import open_nodes
+from actwright.settings import get_current_settings
 
-__all__ = ["at_rest", "open_runtime", "until"]
+__all__ = ["at_rest", "forget_history", "open_runtime", "until"]
 
 WATCHDOG_SECONDS = 20
 
@@ -25,8 +29,19 @@ async def open_runtime(**options: Unpack[RuntimeKeywords]) -> AsyncGenerator[Run
 
 
 async def at_rest() -> None:
-    """Let the loop do all that it can do without another thread, or time."""
+    """Let the loop do all that it can do without time, or another thread but the journal's."""
     await anyio.wait_all_tasks_blocked()
+    for node in open_nodes():
+        seen = -1
+        while seen != (seen := node.journal.appended):
+            node.journal.flush()
+            await anyio.wait_all_tasks_blocked()
+
+
+def forget_history() -> None:
+    """Begin anew in the midst of a test, with an empty journal. No Runtime may be open."""
+    close_journals()
+    shutil.rmtree(get_current_settings().home)
 
 
 async def until(holds: Callable[[], bool]) -> None:

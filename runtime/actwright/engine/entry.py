@@ -21,6 +21,7 @@ from actwright.engine.launch import launch, usual_place
 from actwright.engine.options import RuntimeOptions
 from actwright.engine.signals import interrupts_of_script, without_interrupts
 from actwright.exceptions import RuntimeClosed
+from actwright.settings import get_current_settings
 from actwright_actors import wait_through
 from actwright_actors.backends import current_backend_name, protect_from_keyboard_interrupt
 
@@ -37,7 +38,6 @@ __all__ = ["call", "call_async", "submit", "variables"]
 logger = logging.getLogger("actwright.engine")
 
 _BLOCKED_LOOP_SECONDS = 0.1
-_HISTORY = "History is kept in memory: it ends with this process."
 
 
 def call(call: Call) -> Any:
@@ -77,7 +77,7 @@ def _host_for_blocking() -> Host:
     host = ambient_host()
     if host is None:
         if current() is None and current_backend_name() is None:
-            show_logs_of_a_script(_HISTORY)
+            show_logs_of_a_script(_where_history_is_kept())
         return background_host(None)
     return background_host(host) if host.in_loop_thread() else host
 
@@ -92,7 +92,7 @@ async def call_async(call: Call) -> Any:
     if host is not None and host.in_loop_thread():
         return _outcome(await _wait_for(launch(host, call, usual_place(call))), call)
     if host is None:
-        show_logs_of_a_script(_HISTORY)
+        show_logs_of_a_script(_where_history_is_kept())
     # Ambient to the run alone, which knows its host: a call in another task must not end with this one.
     async with Host(RuntimeOptions.of({}) if host is None else host.twin_options()) as own:
         state = await _wait_for(launch(own, call, usual_place(call)))
@@ -127,6 +127,13 @@ def submit(call: Call) -> Handle[Any]:
 def variables() -> Journal:
     """Where the code that asks keeps variables: in the journal of the Runtime around it, or of this process."""
     return (ambient_host() or background_host(None)).journal
+
+
+def _where_history_is_kept() -> str:
+    settings = get_current_settings()
+    if settings.journal == "memory":
+        return "History is kept in memory: it ends with this process, and hooks that are due then do not run."
+    return f"History is kept in {settings.database}."
 
 
 def _outcome(state: State[Any], call: Call) -> Any:

@@ -16,6 +16,7 @@ from actwright.engine.hook_call import HookCall
 from actwright.engine.messages import HooksDone
 from actwright.engine.tracebacks import authors_traceback
 from actwright.journal.protocol import DeliveryChanged
+from actwright.models.deliveries import DeliveryStatus
 from actwright.models.outcomes import described
 from actwright_actors import Actor
 
@@ -80,7 +81,10 @@ class HookActor(Actor[Deliver]):
         """One delivery, to its end: tries until one succeeds or no other may follow."""
         log = batch.run.log
         while not due.done:
-            if due.call is not None:  # ours, or one that outlived the hook actor before us, as a thread does
+            if due.delivery.status is DeliveryStatus.FAILED:  # given up elsewhere: its process died each time
+                await self._tell_of_failure(batch, due.delivery, log)
+                due.done = True
+            elif due.call is not None:  # ours, or one that outlived the hook actor before us, as a thread does
                 await self._conclude(batch, due, due.call, log)
             elif why := self._expired(due):
                 self._change(due, due.delivery.skipped(self._now(), why))
@@ -102,11 +106,13 @@ class HookActor(Actor[Deliver]):
             due.done = True
             log.info("Hook '%s' finished running successfully", due.hook.name)
         else:
-            self._change(due, due.delivery.failed(self._now(), described(error)))
+            again = _may_retry(due)
+            ended = due.delivery.to_be_retried if again else due.delivery.failed
+            self._change(due, ended(self._now(), described(error)))
             log.error(
                 "An error was encountered while running hook '%s'", due.hook.name, exc_info=authors_traceback(error)
             )
-            if _may_retry(due):
+            if again:
                 await self._host.sleep(due.hook.retry_delay_seconds)
                 await call.really_over()
                 due.call = None
@@ -138,7 +144,7 @@ class HookActor(Actor[Deliver]):
     async def _tell_of_failure(self, batch: Batch, delivery: HookDelivery, log: RunLogger) -> None:
         """Say that a delivery failed for good to whoever the Runtime has for that. That is no hook: it is not told
         of its own failures."""
-        told = self._host.options.on_hook_failure
+        told = batch.on_hook_failure or self._host.options.on_hook_failure
         if told is not None:
             call = self._call(partial(told.fn, delivery), told, batch.run.origin.context.copy())
             error = await call.error()

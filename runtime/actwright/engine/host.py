@@ -5,13 +5,17 @@
 
 from __future__ import annotations
 
+import logging
 import random
 from concurrent.futures import Future
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final, Literal, Self
 
 import anyio
 
+from actwright.authoring.registration import Registration, Unfindable
+from actwright.authoring.replay_guard import refuse_while_loading
 from actwright.authoring.waiting import event_of
 from actwright.engine.hook_actor import Deliver, HookActor
 from actwright.engine.messages import Begin, Cancel, ChildEnded, ChildStarted
@@ -19,7 +23,7 @@ from actwright.engine.run_actor import RunActor
 from actwright.engine.supervisor import CancelRequested, Escalation, RunSupervisor
 from actwright.engine.threads import WorkerThreads
 from actwright.exceptions import RunError, RunIsFinal, RuntimeClosed
-from actwright.journal.memory import MemoryJournal
+from actwright.nodes.journal import journal_of_this_process
 from actwright_actors import (
     ActorSystem,
     ChildSpec,
@@ -28,7 +32,7 @@ from actwright_actors import (
     SystemClosed,
     wait_through,
 )
-from actwright_actors.backends import protect_from_keyboard_interrupt
+from actwright_actors.backends import current_backend_name, protect_from_keyboard_interrupt
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -41,11 +45,13 @@ if TYPE_CHECKING:
     from actwright.engine.messages import RunMessage
     from actwright.engine.options import RuntimeOptions
     from actwright.engine.outbox import Batch
-    from actwright.exceptions import InternalError
+    from actwright.exceptions import ActwrightError, InternalError
     from actwright.journal.protocol import Journal, Record
     from actwright_actors import ActorRef
 
 __all__ = ["Host", "HostStatus"]
+
+logger = logging.getLogger("actwright.engine")
 
 HostStatus = Literal["new", "open", "draining", "closed", "broken"]
 
@@ -58,7 +64,9 @@ class Host:
 
     def __init__(self, options: RuntimeOptions) -> None:
         self.options = options
-        self.journal: Journal = options.journal or MemoryJournal()
+        self._journal = options.journal
+        self._stop_watching_fence: Callable[[], None] | None = None
+        self._broken_by: ActwrightError | None = None
         self.rng = random.Random()
         self.status: HostStatus = "new"
         self.worker_threads = WorkerThreads(options.worker_threads, "actwright-worker")
@@ -67,8 +75,17 @@ class Host:
         self._runs: dict[UUID, LiveRun] = {}
         self._by_actor: dict[ActorRef[Any], LiveRun] = {}
         self._released: dict[Batch, None] = {}
+        self._delivered: dict[Batch, anyio.Event] = {}
         self._quiet: anyio.Event | None = None
+        self._said_unfindable: set[Unfindable] = set()
         self.close_twins: Callable[[], None] | None = None
+
+    @property
+    def journal(self) -> Journal:
+        """Where its runs are written to; there from when it is open."""
+        if self._journal is None:
+            raise RuntimeClosed("This Runtime is not open: its journal is there inside of `async with Runtime():`.")
+        return self._journal
 
     def twin_options(self) -> RuntimeOptions:
         """For a host on another loop that stands in for this one: the same hooks, limits and journal."""
@@ -85,6 +102,8 @@ class Host:
         """Start the actors that every run needs: hooks first, so that they stop last."""
         # Half a host, or half a run, could never be brought to its end.
         protect_from_keyboard_interrupt(Host.__aenter__, Host.__aexit__, Host.launch)
+        refuse_while_loading("A Runtime was opened")
+        await self._open_journal()
         await self._system.__aenter__()
         specs = [
             ChildSpec("hooks", lambda: HookActor(self), stop_timeout=_LAST_MARGIN_SECONDS),
@@ -97,7 +116,13 @@ class Host:
             await self._system.__aexit__(type(error), error, error.__traceback__)
             raise
         self.status = "open"
+        # It may call at once; what it calls needs the loop.
+        self._stop_watching_fence = self.journal.on_fenced(lambda error: self.post(partial(self._fenced, error)))
         return self
+
+    async def _open_journal(self) -> None:
+        if self._journal is None:
+            self._journal = await self.worker_threads.run(journal_of_this_process)
 
     async def __aexit__(
         self, exc_type: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None
@@ -115,6 +140,8 @@ class Host:
         except BaseException as error:
             first = error
         self.status = "closed"
+        if self._stop_watching_fence is not None:
+            self._stop_watching_fence()
         try:
             await self._close_twins()
         except BaseException as error:
@@ -135,18 +162,31 @@ class Host:
         self.status = "broken"
         self._fail_the_rest()
 
+    def _fenced(self, error: ActwrightError) -> None:
+        """Another process has settled these runs, and runs their hooks: stop the bodies, and begin nothing more."""
+        if self.status == "closed":
+            return
+        self.status, self._broken_by = "broken", error
+        for run in self._runs.values():
+            if run.attempt is not None:
+                run.attempt.stop(str(error))
+        self._fail_the_rest()
+
     def _fail_the_rest(self) -> None:
         """Let nobody wait for a run that nothing serves any more."""
         for run in list(self._runs.values()):
             state = run.snapshot.state.name
             run.log.critical("It is %s, and is left behind by its Runtime, which is %s.", state, self.status)
-            run.let_go(RuntimeClosed(f"{run.title} is {state}: its Runtime is {self.status}, and it had not ended."))
+            left = RuntimeClosed(f"{run.title} is {state}: its Runtime is {self.status}, and it had not ended.")
+            run.let_go(self._broken_by or left)
         for batch in self._released:
             for due in batch.dues:
                 if not due.done:
                     batch.run.log.critical("Hook '%s' is left undone by its Runtime.", due.hook.name)
                 if due.call is not None:
                     due.call.abandon()
+        for done in self._delivered.values():
+            done.set()
         self._runs.clear()
         self._released.clear()
         self._note_quiet()
@@ -183,7 +223,10 @@ class Host:
 
         While draining, what runs may still start what it needs (`is_inner`), and so may hooks.
         """
+        if self._broken_by is not None:
+            raise self._broken_by
         if self.status == "open" or (is_inner and self.status == "draining"):
+            self.journal.check()
             return
         raise RuntimeClosed(
             f"This Runtime is {self.status}: it takes no new runs. Call flows and tasks inside `async with Runtime():`."
@@ -192,6 +235,7 @@ class Host:
     def launch(self, run: LiveRun) -> None:
         """Make a run's actor and send it off. In any thread: a foreign one hands it over, and does not wait."""
         self._runs[run.snapshot.id] = run
+        run.registration = self.registration_of(run)
         try:
             if self._system.in_loop_thread():
                 self._start(run)
@@ -213,7 +257,6 @@ class Host:
         if self.status not in ("open", "draining"):
             raise RuntimeClosed(f"This Runtime is {self.status}: {run.title} came too late.")
         ref, parent = self.start_actor(run), run.parent
-        self.journal.append(run.created())
         # A call across loops blocks the caller's loop until it is done: that parent cannot end before.
         if parent is not None and parent.host is self:
             if parent.is_final:  # it ended while this was on its way here from another thread
@@ -242,6 +285,13 @@ class Host:
             self._by_actor.pop(run.ref, None)
         self._note_quiet()
 
+    def leave_behind(self, run: LiveRun) -> None:
+        """Its caller was let go: a close does not wait for it either. Its actor goes on for as long as it can."""
+        if run.parent is not None:
+            run.parent.signal(ChildEnded(run))
+        self._runs.pop(run.snapshot.id, None)
+        self._note_quiet()
+
     def give_up(self, run: LiveRun, error: InternalError) -> None:
         """Let nobody wait for a run that no actor can bring to its end."""
         run.log.critical("It is %s, and is given up.", run.snapshot.state.name, exc_info=error)
@@ -265,6 +315,21 @@ class Host:
         """Whether a run's transitions are committed before anything follows from them: where a hook is registered
         for it, or where its end is what the caller of the whole waits for."""
         return run.parent is None or run.options.has_hooks or bool(self.hooks_for(run))
+
+    def registration_of(self, run: LiveRun) -> Registration | None:
+        """Its hooks, as another process finds them again; None where none are, or where nothing would outlive this one.
+
+        Those that no other process could find are said once.
+        """
+        shared = self.hooks_for(run)
+        if not (self.journal.is_durable and (run.options.has_hooks or shared)):
+            return None
+        registration = Registration.of(run.subject, shared, self.options.on_hook_failure, current_backend_name())
+        for hook in registration.unfindable:
+            if hook not in self._said_unfindable:
+                self._said_unfindable.add(hook)
+                logger.warning("%s", hook.advice)
+        return registration
 
     def request_cancel(self, run_id: UUID, reason: str | None) -> Future[None]:
         """Ask for a run to be cancelled, by its id. In any thread."""
@@ -320,8 +385,16 @@ class Host:
         """Whether it was handed over and is not done."""
         return batch in self._released
 
+    async def delivered(self, batch: Batch) -> None:
+        """The same as `deliver`, and wait until its hooks are done. Cancelled, they go on."""
+        done = self._delivered[batch] = anyio.Event()
+        self.deliver(batch)
+        await done.wait()
+
     def batch_done(self, batch: Batch) -> None:
         self._released.pop(batch, None)
+        if done := self._delivered.pop(batch, None):
+            done.set()
         batch.run.outbox.remove(batch)
         self._note_quiet()
 

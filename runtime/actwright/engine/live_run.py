@@ -8,19 +8,20 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from actwright.authoring.logging import RunLogger, engine_logger_of
-from actwright.engine.messages import Cancel
+from actwright.engine.messages import Cancel, Committed
 from actwright.exceptions import CancelledRun, RunIsFinal, RuntimeClosed
-from actwright.journal.protocol import Transition
 from actwright_actors import SystemClosed
 
 if TYPE_CHECKING:
     import contextvars
     from collections.abc import Generator, Iterator
     from queue import SimpleQueue
+    from uuid import UUID
 
     from actwright.authoring.context import RunContext
     from actwright.authoring.entry import Call
     from actwright.authoring.options import RunOptions
+    from actwright.authoring.registration import Registration
     from actwright.authoring.runnable import Runnable
     from actwright.engine.bodies import Attempt, Place
     from actwright.engine.host import Host
@@ -57,6 +58,7 @@ class LiveRun:
 
     Attributes:
         snapshot: the run as it is now.
+        first_state: the one that it came to be in.
         options: those of its flow or task when it began; hooks that are added to that later are not for this run.
         future: its final state, once the hooks that its caller waits for are done.
         ref: its actor; another one when a run had to be taken over.
@@ -64,6 +66,11 @@ class LiveRun:
         attempt: its body, while that runs.
         outbox: hooks that are due and not done.
         cancels: requests that have no answer yet.
+        is_recorded: the journal knows of it.
+        registration: its hooks as another process finds them, once the journal has them.
+        uncommitted: the states that it entered and that may not be committed yet; its actor takes them out.
+        durable: those of them that are committed, whether an actor has heard of that or not.
+        failures, crashes: how many attempts ended so.
         takeovers: how many of its actors have died.
     """
 
@@ -80,7 +87,14 @@ class LiveRun:
         self.outbox: list[Batch] = []
         self.cancels: list[Cancel] = []
         self.takeovers = 0
+        self.is_recorded = False
+        self.registration: Registration | None = None
+        self.uncommitted: set[UUID] = set()
+        self.durable: set[UUID] = set()
+        self.failures = 0
+        self.crashes = 0
         self.snapshot = snapshot
+        self.first_state = snapshot.state
         self._stopped: tuple[int, str] = (0, "")
         self._waiting: set[SimpleQueue[None]] = set()
 
@@ -124,9 +138,13 @@ class LiveRun:
         """Its log, where its body's lines go too."""
         return engine_logger_of(self.snapshot)
 
-    def created(self) -> Transition:
-        """The record that makes it exist."""
-        return Transition(self.snapshot)
+    def note_committed(self, state: State[Any]) -> None:
+        """A state that it entered is committed. In any thread; also when its Runtime has closed in the meantime."""
+        self.durable.add(state.id)
+        try:
+            self.signal(Committed(state))
+        except (SystemClosed, RuntimeClosed):
+            pass  # it closed past every grace, and has said so
 
     def signal(self, message: RunMessage) -> None:
         """Put a message into the run's mailbox; any thread may."""

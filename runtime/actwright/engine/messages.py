@@ -29,6 +29,7 @@ __all__ = [
     "HooksDone",
     "RetryDecided",
     "RetryDelayPassed",
+    "RoomInJournal",
     "RunMessage",
     "TimeoutPassed",
 ]
@@ -57,6 +58,11 @@ class Crash:
 
 
 @dataclass(frozen=True, slots=True)
+class RoomInJournal:
+    """The journal has room for what the run will add to it."""
+
+
+@dataclass(frozen=True, slots=True)
 class AwaitedEnded:
     """The futures that the run waits for are done: those in its arguments, or those that its body returned."""
 
@@ -70,7 +76,7 @@ class Committed:
 
 @dataclass(frozen=True, slots=True)
 class CommitIsLate:
-    """The commit of this state takes so long that what cannot wait goes on without it."""
+    """The commit of this state takes so long that whoever waits for it goes on without it."""
 
     state: State[Any]
 
@@ -134,6 +140,7 @@ RunMessage = (
     Begin
     | Cancel
     | Crash
+    | RoomInJournal
     | AwaitedEnded
     | Committed
     | CommitIsLate

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypedDict, cast
 
 from actwright.authoring.checks import misfit, seconds, whole_number
 from actwright.authoring.hooks import HOOK_EVENTS, Hook, hook, name_of, normalise_hooks
+from actwright.journal.memory import MemoryJournal
 from actwright.settings import get_current_settings
 
 if TYPE_CHECKING:
@@ -33,7 +34,8 @@ class RuntimeKeywords(TypedDict, total=False):
     hook_timeout_seconds: float
     worker_threads: int
     hook_threads: int
-    journal: Journal
+    journal: Journal | Literal["memory"]
+    journal_wait_seconds: float
     clock: Clock
 
 
@@ -50,7 +52,9 @@ class RuntimeOptions:
         hook_grace_seconds: how long a shutdown waits for hooks.
         hook_timeout_seconds: of hooks that set none.
         worker_threads, hook_threads: how many sync bodies, and sync hooks, may run at once.
-        journal: where history goes; None is memory.
+        journal: where history goes; None is this process's own, on disk. "memory" ends with the Runtime: its hooks do
+            not survive the process.
+        journal_wait_seconds: how long a journal may be unable to write before callers are told.
         clock: what drives all time; None is the event loop's.
     """
 
@@ -65,6 +69,7 @@ class RuntimeOptions:
     worker_threads: int
     hook_threads: int
     journal: Journal | None
+    journal_wait_seconds: float
     clock: Clock | None
 
     @classmethod
@@ -93,15 +98,28 @@ class RuntimeOptions:
 
 
 def _journal(given: Any) -> Journal | None:
-    if given is not None and not callable(getattr(given, "append", None)):
-        raise TypeError(f"journal must be a Journal; got {given!r}. Leave it out to keep history in memory.")
-    return cast("Journal | None", given)
+    if given is None:
+        given = get_current_settings().journal
+        if given == "sqlite":
+            return None
+    if given == "memory":
+        return MemoryJournal()
+    if not callable(getattr(given, "append", None)):
+        raise TypeError(
+            f'journal must be a Journal or "memory"; got {given!r}. Leave it out to keep history in a file.'
+        )
+    return cast("Journal", given)
+
+
+_DURATIONS = (
+    "drain_seconds", "cancel_grace_seconds", "hook_grace_seconds", "hook_timeout_seconds", "journal_wait_seconds",
+)  # fmt: skip
 
 
 def _limits(given: RuntimeKeywords) -> dict[str, Any]:
     settings = get_current_settings()
     limits: dict[str, Any] = {}
-    for name in ("drain_seconds", "cancel_grace_seconds", "hook_grace_seconds", "hook_timeout_seconds"):
+    for name in _DURATIONS:
         limits[name] = seconds(name, given.get(name, getattr(settings, name)))
     for name in ("worker_threads", "hook_threads"):
         limits[name] = whole_number(name, given.get(name, getattr(settings, name)), least=1)

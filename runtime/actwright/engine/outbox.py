@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
+from actwright.authoring.registration import in_order
 from actwright.models.deliveries import HookDelivery
 from actwright.models.transitions import hook_events
 
@@ -50,6 +51,7 @@ class Batch:
     Attributes:
         run, snapshot: the run, and how it was when it entered the state.
         dues: the hooks, in order; those that are done are still among them, with an ended delivery.
+        on_hook_failure: what is told of one that failed for good.
         after_unwinding: to be released only when the body has unwound.
         released: the hook actor has it.
         told: the run knows that the hooks it waits for are done.
@@ -58,6 +60,7 @@ class Batch:
     run: LiveRun
     snapshot: FlowRun | TaskRun
     dues: list[Due]
+    on_hook_failure: Hook | None = None
     after_unwinding: bool = False
     released: bool = False
     told: bool = False
@@ -84,11 +87,10 @@ def due_hooks(run: LiveRun, snapshot: FlowRun | TaskRun, runtime_wide: Mapping[s
     It is one batch, except that on_cancellation hooks wait for the body to unwind and those with `at_once` do not.
     """
     events = hook_events(snapshot.state)
-    own = [(event, hook, False) for event in events for hook in run.options.hooks(event)]
-    shared = [(event, hook, True) for event in events for hook in runtime_wide.get(event, ())]
+    hooks = in_order(events, run.options.hooks, lambda event: runtime_wide.get(event, ()))
     dues = [
         Due(_delivery(snapshot, event, hook, position), hook, wide)
-        for position, (event, hook, wide) in enumerate(own + shared)
+        for position, (event, hook, wide) in enumerate(hooks)
     ]
     if snapshot.state.is_cancelling():
         at_once = Batch(run, snapshot, [due for due in dues if due.hook.at_once])

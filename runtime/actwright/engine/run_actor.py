@@ -30,9 +30,10 @@ from actwright.engine.arguments import handles_in, resolve_returned
 from actwright.engine.bodies import Attempt
 from actwright.engine.outbox import due_hooks
 from actwright.engine.preparation import arguments_of, name_of_run
+from actwright.engine.results import result_to_keep
 from actwright.engine.retry_condition import wants_retry
 from actwright.engine.tracebacks import authors_traceback
-from actwright.exceptions import InternalError, RunTimedOut
+from actwright.exceptions import InternalError, JournalUnavailable, RunTimedOut
 from actwright.journal.protocol import Transition
 from actwright.models.outcomes import Crash, Returned, Timeout, described
 from actwright.models.states import Cancelled, Cancelling, Failed, Retrying, Running, State
@@ -41,11 +42,12 @@ from actwright_actors import Actor
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from uuid import UUID
 
     from actwright.authoring.futures import Handle
     from actwright.engine.live_run import LiveRun
     from actwright.engine.outbox import Batch
+    from actwright.models.deliveries import HookDelivery
+    from actwright.models.runs import FlowRun, TaskRun
     from actwright_actors import Timer
 
 __all__ = ["Phase", "RunActor"]
@@ -84,8 +86,9 @@ class RunActor(Actor[m.RunMessage]):
         self._returned: Returned | None = None
         self._retry_delay = 0.0
         self._abandoned_a_body = False
+        self._was_ended = False
+        self._is_finished = False
         self._heard: list[BaseException] = []
-        self._uncommitted: set[UUID] = set()
         self._open_hooks = {batch.state.id for batch in run.outbox if batch.released and not batch.told}
         self._timer: Timer | None = None
 
@@ -95,6 +98,16 @@ class RunActor(Actor[m.RunMessage]):
     # Pending
 
     def begin(self, _: m.Begin) -> None:
+        if self.host.journal.has_room(or_call=partial(self.run.signal, m.RoomInJournal())):
+            self._record()
+
+    def room_in_journal(self, _: m.RoomInJournal) -> None:
+        if self.phase is Phase.PENDING:
+            self._record()
+
+    def _record(self) -> None:
+        """The run exists from here on: nothing of it happens before the journal knows of it."""
+        self._append(self.run.snapshot)
         call = self.run.call
         awaited = [handle for handle in handles_in([call.parameters, call.wait_for]) if not handle.done()]
         if awaited:
@@ -147,17 +160,36 @@ class RunActor(Actor[m.RunMessage]):
             self.phase = Phase.ENTERING
         batches = due_hooks(run, run.snapshot, self.host.hooks_for(run))
         run.outbox += batches
-        record = Transition(run.snapshot, tuple(due.delivery for batch in batches for due in batch.dues))
+        deliveries = tuple(due.delivery for batch in batches for due in batch.dues)
         if batches or self.host.commits_first(run):
-            self._uncommitted.add(state.id)
-            self.host.journal.append(record, committed=partial(run.signal, m.Committed(state)))
+            run.uncommitted.add(state.id)
+            self._append(run.snapshot, deliveries, committed=partial(run.note_committed, state))
+            if state.is_final() or (state.is_running() and run.snapshot.run_count == 1):
+                self._set_timer(self.host.options.journal_wait_seconds, m.CommitIsLate(state))
         else:
-            self.host.journal.append(record)
+            self._append(run.snapshot, deliveries)
             self.committed(m.Committed(state))
+
+    def _append(
+        self,
+        snapshot: FlowRun | TaskRun,
+        deliveries: tuple[HookDelivery, ...] = (),
+        committed: Callable[[], object] | None = None,
+    ) -> None:
+        run = self.run
+        record = Transition(snapshot, deliveries, run.registration, result_to_keep(run, snapshot.state))
+        if run.is_recorded or snapshot.state.is_pending():
+            records = [record]
+        else:  # it was cancelled, say, while it waited for room
+            pending = snapshot.model_copy(update={"state": run.first_state})
+            records = [Transition(pending, registration=run.registration), record]
+        run.is_recorded = True
+        self.host.journal.append(*records, committed=committed)
 
     def committed(self, message: m.Committed) -> None:
         state = message.state
-        self._uncommitted.discard(state.id)
+        self.run.uncommitted.discard(state.id)
+        self.run.durable.discard(state.id)
         self._release(lambda batch: batch.state is state and not batch.after_unwinding)
         if state.is_cancelling():
             self._answer_cancels()
@@ -186,12 +218,12 @@ class RunActor(Actor[m.RunMessage]):
 
     @property
     def _waits_to_enter(self) -> bool:
-        return self.phase is Phase.ENTERING or (self.phase is Phase.FINAL and not self.run.future.done())
+        return self.phase is Phase.ENTERING or (self.phase is Phase.FINAL and not self._is_finished)
 
     @property
     def _is_quiet(self) -> bool:
         """Nothing of the run is under way: no body, no child, no hook, no commit."""
-        return not (self.run.attempt or self.run.children or self._open_hooks or self._uncommitted)
+        return not (self.run.attempt or self.run.children or self._open_hooks or self.run.uncommitted)
 
     def _entered(self, state: State[Any]) -> None:
         """The transition is committed and its hooks are done: do what the state is for."""
@@ -205,6 +237,8 @@ class RunActor(Actor[m.RunMessage]):
                 self._finish(state)
 
     def _finish(self, state: State[Any]) -> None:
+        self._is_finished = True
+        self._clear_timer()
         run = self.run
         level = (
             logging.INFO if state.is_completed() or state.is_cancelled() else logging.ERROR
@@ -212,7 +246,7 @@ class RunActor(Actor[m.RunMessage]):
         run.log.log(level, "Finished in state %s", state)
         for message in run.cancels:
             run.refuse(message)
-        if not run.future.done():  # a Runtime that closed past every grace has left it behind
+        if not run.future.done():  # else it was left behind: past every grace, or while the journal could not write
             run.future.set_result(state)
         if run.parent:
             run.parent.signal(m.ChildEnded(run))
@@ -223,6 +257,7 @@ class RunActor(Actor[m.RunMessage]):
 
     def _start_body(self) -> None:
         self.phase = Phase.BODY
+        self._clear_timer()
         self._verdict = self._returned = None
         self._heard.clear()
         attempt = self.run.attempt = Attempt(self.run, self.run.snapshot.run_count, self._parameters)
@@ -260,11 +295,13 @@ class RunActor(Actor[m.RunMessage]):
             self._end_attempt(end_of_attempt(Timeout(error)), "it timed out.")
 
     def crash(self, message: m.Crash) -> None:
+        self._was_ended = True
         state = self.run.snapshot.state
         # What was said to an actor that died is lost: these have ended.
         self.run.children = {child for child in self.run.children if not child.future.done()}
         # Of an actor that died: what it entered is committed or about to be, so its hooks are due.
-        self._release(lambda batch: batch.state.id not in self._uncommitted and not batch.after_unwinding)
+        self.run.uncommitted -= self.run.durable
+        self._release(lambda batch: batch.state.id not in self.run.uncommitted and not batch.after_unwinding)
         if self.phase is Phase.UNWINDING:
             self._answer_cancels()
             self._stop_work(f"it is {state.name}.")
@@ -363,10 +400,17 @@ class RunActor(Actor[m.RunMessage]):
             self._await_retry(verdict) if message.again else self._enter(verdict)
 
     def _await_retry(self, verdict: State[Any]) -> None:
-        attempt, options = self.run.snapshot.run_count, self.run.options
-        self._retry_delay = delay_before(attempt, options, self.host.rng)
-        self.run.log.info("Retry %d of %d follows in %g s", attempt, options.retries, self._retry_delay)
-        self._enter(awaiting_retry(verdict, self._retries_left(), self._retry_delay))
+        run = self.run
+        left = self._retries_left(verdict)
+        self._retry_delay = delay_before(run.snapshot.run_count, run.options, self.host.rng)
+        if verdict.is_crashed():
+            run.crashes += 1
+            which = f"Crash retry {run.crashes} of {run.options.crash_retries}"
+        else:
+            run.failures += 1
+            which = f"Retry {run.failures} of {run.options.retries}"
+        run.log.info("%s follows in %g s", which, self._retry_delay)
+        self._enter(awaiting_retry(verdict, left, self._retry_delay))
 
     def retry_delay_passed(self, _: m.RetryDelayPassed) -> None:
         if self.phase is Phase.WAITING:
@@ -375,10 +419,15 @@ class RunActor(Actor[m.RunMessage]):
 
     def _may_retry(self, verdict: State[Any]) -> bool:
         # One whose body was abandoned is not: two of its bodies would be at work.
-        return verdict.is_failed() and self._retries_left() > 0 and not self._abandoned_a_body
+        return self._retries_left(verdict) > 0 and not self._abandoned_a_body
 
-    def _retries_left(self) -> int:
-        return max(0, self.run.options.retries + 1 - self.run.snapshot.run_count)
+    def _retries_left(self, verdict: State[Any]) -> int:
+        """How many more attempts may follow one that ended so. What was ended from outside is not tried again."""
+        if verdict.is_failed():
+            return self.run.options.retries - self.run.failures
+        if verdict.is_crashed() and not self._was_ended:
+            return self.run.options.crash_retries - self.run.crashes
+        return 0
 
     def _the_verdict(self) -> State[Any]:
         if self._verdict is None:
@@ -414,12 +463,31 @@ class RunActor(Actor[m.RunMessage]):
         self._enter(state)
 
     def commit_is_late(self, message: m.CommitIsLate) -> None:
-        if self.phase is Phase.UNWINDING and message.state.id in self._uncommitted:
-            self._stop_work(message.state.message or "it was cancelled.")
+        state = message.state
+        if state.id not in self.run.uncommitted:
+            return
+        if self.phase is Phase.UNWINDING:
+            self._stop_work(state.message or "it was cancelled.")
+            return
+        try:
+            self.host.journal.check()
+        except JournalUnavailable as error:
+            self._leave_behind(state, error)
+        else:  # it is at work: the clock of this system may be ahead of the disk's
+            self._set_timer(self.host.options.journal_wait_seconds, message)
+
+    def _leave_behind(self, state: State[Any], error: JournalUnavailable) -> None:
+        """Let the caller go without waiting for the journal any longer; what is due is done once it can be written."""
+        title, is_final = self.run.title, self.phase is Phase.FINAL
+        done = f"is {state.name}; its state, with its result, is on this error" if is_final else "did not begin"
+        self.run.let_go(JournalUnavailable(f"{title} {done}. {error}", state if is_final else None))
+        self.host.leave_behind(self.run)
+        if not is_final:
+            self._begin_cancelling("the journal could not be written.")
 
     def _answer_cancels(self) -> None:
         """Those who asked hear that it is Cancelling once that is committed."""
-        if self.run.snapshot.state.id not in self._uncommitted:
+        if self.run.snapshot.state.id not in self.run.uncommitted:
             self.run.grant_cancels()
 
     def _check_unwound(self) -> None:
@@ -445,6 +513,7 @@ class RunActor(Actor[m.RunMessage]):
 
 _HANDLERS: dict[type[m.RunMessage], Callable[[RunActor, Any], None]] = {
     m.Begin: RunActor.begin,
+    m.RoomInJournal: RunActor.room_in_journal,
     m.AwaitedEnded: RunActor.awaited_ended,
     m.Committed: RunActor.committed,
     m.CommitIsLate: RunActor.commit_is_late,
