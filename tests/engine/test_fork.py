@@ -87,3 +87,40 @@ def test_a_child_forked_in_a_body_can_run_flows_and_so_can_its_parent(
         "hook of child", "child: 5", "child exited with 0", "hook of parent", "parent: 5"
     ], ran.stderr  # fmt: skip
     assert ran.returncode == 0
+
+
+OUT_OF_REACH = """
+def told(call):
+    try:
+        call()
+    except Exception as error:
+        return f"{type(error).__name__}: {str(error).split(':')[0]}"
+
+async def main():
+    async with Runtime() as runtime:
+        handle = runtime.submit(flow(anyio.sleep_forever, name="endless", flow_run_name="inherited"))
+        while not handle.state.is_running():
+            await anyio.sleep(0.001)
+
+        def in_child():
+            return [
+                told(lambda: runtime.submit(work, "child")), told(lambda: runtime.cancel(handle.id)),
+                told(handle.cancel), told(handle.result), told(runtime.journal.runs).replace(os.environ["ACTWRIGHT_HOME"], "HOME"),
+            ]
+
+        await anyio.to_thread.run_sync(in_a_child, in_child)
+        await handle.cancel()
+
+if __name__ == "__main__":
+    anyio.run(main)
+"""
+
+
+def test_what_a_forked_child_inherits_says_that_it_is_the_parents(tmp_path: Path) -> None:
+    ran = run_script(tmp_path, PREAMBLE + OUT_OF_REACH)
+    runtime, run = (f"ForkedRuntime: {what} cannot be reached" for what in ("This Runtime", "Flow run 'inherited'"))
+    journal = "ForkedRuntime: HOME/actwright.db was opened by the process that this one was forked from. Open it anew."
+    assert ran.stdout.splitlines() == [
+        f"child: {[runtime, runtime, run, run, journal]}",
+        "child exited with 0",
+    ], ran.stderr

@@ -17,13 +17,14 @@ import anyio
 from actwright.authoring.registration import Registration, Unfindable
 from actwright.authoring.replay_guard import refuse_while_loading
 from actwright.authoring.waiting import event_of
+from actwright.engine.forked import fork_error, note_host
 from actwright.engine.hook_actor import Deliver, HookActor
 from actwright.engine.messages import Begin, Cancel, ChildEnded, ChildStarted
 from actwright.engine.run_actor import RunActor
 from actwright.engine.supervisor import CancelRequested, Escalation, RunSupervisor
 from actwright.engine.threads import WorkerThreads
 from actwright.exceptions import RunError, RunIsFinal, RuntimeClosed
-from actwright.nodes.journal import journal_of_this_process
+from actwright.nodes.journal import journal_of_this_process, watch_loop
 from actwright_actors import (
     ActorSystem,
     ChildSpec,
@@ -65,7 +66,7 @@ class Host:
     def __init__(self, options: RuntimeOptions) -> None:
         self.options = options
         self._journal = options.journal
-        self._stop_watching_fence: Callable[[], None] | None = None
+        self._watches: list[Callable[[], None]] = []
         self._broken_by: ActwrightError | None = None
         self.rng = random.Random()
         self.status: HostStatus = "new"
@@ -79,6 +80,8 @@ class Host:
         self._quiet: anyio.Event | None = None
         self._said_unfindable: set[Unfindable] = set()
         self.close_twins: Callable[[], None] | None = None
+        self.is_forked = False  # this process was forked from the one that it lives in
+        note_host(self)
 
     @property
     def journal(self) -> Journal:
@@ -116,8 +119,9 @@ class Host:
             await self._system.__aexit__(type(error), error, error.__traceback__)
             raise
         self.status = "open"
-        # It may call at once; what it calls needs the loop.
-        self._stop_watching_fence = self.journal.on_fenced(lambda error: self.post(partial(self._fenced, error)))
+        # The journal may call at once, and in whatever thread; what it calls needs the loop.
+        self._watches.append(self.journal.on_fenced(lambda error: self.post(partial(self._fenced, error))))
+        self._watches.append(watch_loop(self.journal, self.post, lambda: bool(self._runs or self._released)))
         return self
 
     async def _open_journal(self) -> None:
@@ -140,8 +144,8 @@ class Host:
         except BaseException as error:
             first = error
         self.status = "closed"
-        if self._stop_watching_fence is not None:
-            self._stop_watching_fence()
+        for unwatch in self._watches:
+            unwatch()
         try:
             await self._close_twins()
         except BaseException as error:
@@ -223,6 +227,8 @@ class Host:
 
         While draining, what runs may still start what it needs (`is_inner`), and so may hooks.
         """
+        if self.is_forked:
+            raise fork_error("This Runtime")
         if self._broken_by is not None:
             raise self._broken_by
         if self.status == "open" or (is_inner and self.status == "draining"):
@@ -333,6 +339,8 @@ class Host:
 
     def request_cancel(self, run_id: UUID, reason: str | None) -> Future[None]:
         """Ask for a run to be cancelled, by its id. In any thread."""
+        if self.is_forked:
+            raise fork_error("This Runtime")
         answer: Future[None] = Future()
         request = CancelRequested(run_id, reason, answer)
         supervisor = self._system.lookup("runs")

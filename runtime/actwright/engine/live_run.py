@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from actwright.authoring.logging import RunLogger, engine_logger_of
+from actwright.engine.forked import fork_error
 from actwright.engine.messages import Cancel, Committed
 from actwright.exceptions import CancelledRun, RunIsFinal, RuntimeClosed
 from actwright_actors import SystemClosed
@@ -158,6 +159,8 @@ class LiveRun:
 
     def cancel(self, reason: str | None = None, answer: Future[None] | None = None) -> Future[None]:
         """Ask it to stop. `answer`, or a new future, is done when Cancelling is committed, or with RunIsFinal."""
+        if self.host.is_forked:
+            raise fork_error(self.title)
         answer = answer or Future()
         message = Cancel(reason, answer, self)
         if self.is_final:

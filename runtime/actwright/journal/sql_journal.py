@@ -8,6 +8,7 @@ for does not.
 from __future__ import annotations
 
 import logging
+import os
 import threading
 import time
 from dataclasses import dataclass
@@ -27,6 +28,7 @@ from actwright.models.values_at_rest import parameters_at_rest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from contextlib import AbstractContextManager
     from uuid import UUID
 
     from sqlalchemy import Connection
@@ -95,6 +97,7 @@ class SqlJournal:
         self._failure: Exception | None = None
         self._said_at = 0.0
         self._given_up = threading.Event()
+        self._pid = os.getpid()
         self._thread = threading.Thread(target=self._write_all, name="actwright-journal", daemon=True)
         self._thread.start()
 
@@ -240,8 +243,9 @@ class SqlJournal:
 
     # Reading: what was appended before is there, unless it cannot be written now
 
-    def _reading(self) -> Any:
-        self.flush(None if self._failing_since is None else 0.0)
+    def _reading(self) -> AbstractContextManager[Connection]:
+        if os.getpid() == self._pid:  # else there is no writer here, and the database says so
+            self.flush(None if self._failing_since is None else 0.0)
         return self.database.reading()
 
     def run(self, run_id: UUID) -> FlowRun | TaskRun | None:

@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING
 from actwright.settings import get_current_settings
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from actwright.journal.protocol import Journal
 
-__all__ = ["close_journals", "journal_of_this_process"]
+__all__ = ["close_journals", "journal_of_this_process", "watch_loop"]
 
 
 def journal_of_this_process() -> Journal:
@@ -23,6 +25,19 @@ def journal_of_this_process() -> Journal:
     from actwright.nodes.node import process_node
 
     return process_node(get_current_settings()).journal
+
+
+def watch_loop(
+    journal: Journal, post: Callable[[Callable[[], object]], object], is_busy: Callable[[], bool]
+) -> Callable[[], None]:
+    """Have others see when an event loop that writes to this process's journal is stuck, until the function that is
+    returned is called. `nodes.pulse` says what the arguments are. Of another journal, nothing happens."""
+    node = sys.modules.get("actwright.nodes.node")
+    for each in node.open_nodes() if node else ():
+        if each.journal is journal:
+            unwatch: Callable[[], None] = each.pulse.watch(post, is_busy)
+            return unwatch
+    return lambda: None
 
 
 def close_journals() -> None:

@@ -17,6 +17,7 @@ from actwright.journal.sql_journal import JournalLimits, SqlJournal
 from actwright.nodes import locks, rows
 from actwright.nodes.companion import Companion, Recovery, recover_dead
 from actwright.nodes.program import Program
+from actwright.nodes.pulse import Pulse
 
 if TYPE_CHECKING:
     from actwright.settings import Settings
@@ -51,6 +52,7 @@ class Node:
     Attributes:
         id: of this node.
         journal: what the runs of this process are written to.
+        pulse: asks its event loops whether they answer.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -64,6 +66,7 @@ class Node:
             with self.database.writing() as connection:
                 rows.add(connection, self.id, os.getpid(), socket.gethostname(), program)
             self._companion = Companion(recovery)
+            self.pulse = Pulse(recovery.lock_path)
             self.journal = SqlJournal(
                 self.database,
                 self.id,
@@ -99,6 +102,7 @@ class Node:
         with ExitStack() as stack:
             stack.callback(self.database.close)
             stack.callback(self._companion.close)
+            stack.callback(self.pulse.close)
             stack.callback(self._release)
 
     def _release(self) -> None:
