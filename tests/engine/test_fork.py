@@ -105,7 +105,8 @@ async def main():
         def in_child():
             return [
                 told(lambda: runtime.submit(work, "child")), told(lambda: runtime.cancel(handle.id)),
-                told(handle.cancel), told(handle.result), told(runtime.journal.runs).replace(os.environ["ACTWRIGHT_HOME"], "HOME"),
+                told(handle.cancel), told(handle.result),
+                told(runtime.journal.runs).replace(os.environ["ACTWRIGHT_HOME"], "HOME"),
             ]
 
         await anyio.to_thread.run_sync(in_a_child, in_child)
