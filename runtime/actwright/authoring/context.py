@@ -43,6 +43,10 @@ class ActiveRun(Protocol):
         """Whether `print` in the body goes to the run's log."""
         ...
 
+    def keep_line(self, level: int, logger: str, message: str) -> None:
+        """Keep a line of its log with its history."""
+        ...
+
     def raise_if_stopped(self, context: RunContext) -> None:
         """Raise CancelledRun where the body that `context` stands in was told to stop. Hooks are not."""
         ...

@@ -8,18 +8,21 @@ import sys
 import threading
 import traceback
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, cast
 
 from actwright.authoring.context import current
 from actwright.exceptions import MissingContextError
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, MutableMapping
+    from collections.abc import Generator, Mapping, MutableMapping
+    from types import TracebackType
 
+    from actwright.authoring.context import ActiveRun
     from actwright.models.runs import FlowRun, TaskRun
 
 __all__ = [
     "EngineLogger",
+    "KeepLine",
     "RunLogger",
     "engine_logger_of",
     "get_run_logger",
@@ -33,8 +36,26 @@ _FLOW_RUNS = logging.getLogger("actwright.flow_runs")
 _TASK_RUNS = logging.getLogger("actwright.task_runs")
 
 
+class KeepLine(Protocol):
+    """Keeps a line of a run's log with its history."""
+
+    def __call__(self, level: int, logger: str, message: str) -> object: ...
+
+
 class RunLogger(logging.LoggerAdapter[logging.Logger]):
-    """A logger whose lines begin with the run's name, and whose records carry `run_id`, `run_name` and `run_kind`."""
+    """A logger whose lines begin with the run's name, and whose records carry `run_id`, `run_name` and `run_kind`.
+
+    Lines of INFO and above are kept with the run's history, whatever the program shows of them.
+    """
+
+    def __init__(self, logger: logging.Logger, extra: Mapping[str, object], keep: KeepLine | None = None) -> None:
+        super().__init__(logger, extra)
+        self._keep = keep
+
+    def log(self, level: int, msg: object, *args: object, **kwargs: Any) -> None:
+        if self._keep is not None and level >= logging.INFO:
+            self._keep(level, self.logger.name, _formatted(msg, args, kwargs.get("exc_info")))
+        super().log(level, msg, *args, **kwargs)
 
     def process(self, msg: Any, kwargs: MutableMapping[str, Any]) -> tuple[Any, MutableMapping[str, Any]]:
         own = self.extra or {}
@@ -58,14 +79,32 @@ class EngineLogger(RunLogger):
                 traceback.print_exc()
 
 
-def logger_of(run: FlowRun | TaskRun) -> RunLogger:
+def logger_of(run: ActiveRun) -> RunLogger:
     """The logger of a run: `actwright.flow_runs` or `actwright.task_runs`, with the run's name and id."""
-    return RunLogger(*_logger_and_extra(run))
+    return RunLogger(*_logger_and_extra(run.snapshot), run.keep_line)
 
 
-def engine_logger_of(run: FlowRun | TaskRun) -> EngineLogger:
+def engine_logger_of(run: ActiveRun) -> EngineLogger:
     """The same, for what the engine says."""
-    return EngineLogger(*_logger_and_extra(run))
+    return EngineLogger(*_logger_and_extra(run.snapshot), run.keep_line)
+
+
+_ExcInfo: TypeAlias = "tuple[type[BaseException] | None, BaseException | None, TracebackType | None]"
+
+
+def _formatted(msg: object, args: tuple[object, ...], exc_info: object) -> str:
+    """The line as `logging` would have it, with its traceback. One that cannot be formatted is kept as it was given:
+    `logging` tells its author what is wrong with it."""
+    try:
+        text = str(msg) % args if args else str(msg)
+    except Exception:
+        text = f"{msg!r} % {len(args)} arguments"
+    if not exc_info:
+        return text
+    if isinstance(exc_info, BaseException):
+        exc_info = type(exc_info), exc_info, exc_info.__traceback__
+    error = exc_info if isinstance(exc_info, tuple) else sys.exc_info()
+    return "\n".join([text, "".join(traceback.format_exception(*cast("_ExcInfo", error))).rstrip()])
 
 
 def _logger_and_extra(run: FlowRun | TaskRun) -> tuple[logging.Logger, dict[str, object]]:
@@ -85,7 +124,7 @@ def get_run_logger() -> RunLogger:
             "get_run_logger() was called where no run is. Call it in the body of a flow or a task, or in a hook; "
             "elsewhere use logging.getLogger."
         )
-    return logger_of(context.run.snapshot)
+    return logger_of(context.run)
 
 
 class _PrintToLog:
@@ -116,7 +155,7 @@ class _PrintToLog:
             self._original(*values, **options)
         else:
             sep = options.get("sep")
-            logger_of(context.run.snapshot).info("%s", (" " if sep is None else sep).join(map(str, values)))
+            logger_of(context.run).info("%s", (" " if sep is None else sep).join(map(str, values)))
 
 
 _print_to_log = _PrintToLog()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ from actwright.authoring.logging import RunLogger, engine_logger_of
 from actwright.engine.forked import fork_error
 from actwright.engine.messages import Cancel, Committed
 from actwright.exceptions import CancelledRun, RunIsFinal, RuntimeClosed
+from actwright.journal.protocol import LogLine
 from actwright_actors import SystemClosed
 
 if TYPE_CHECKING:
@@ -92,6 +94,7 @@ class LiveRun:
         self.registration: Registration | None = None
         self.uncommitted: set[UUID] = set()
         self.durable: set[UUID] = set()
+        self._lines = 0
         self.failures = 0
         self.crashes = 0
         self.snapshot = snapshot
@@ -137,7 +140,17 @@ class LiveRun:
     @property
     def log(self) -> RunLogger:
         """Its log, where its body's lines go too."""
-        return engine_logger_of(self.snapshot)
+        return engine_logger_of(self)
+
+    def keep_line(self, level: int, logger: str, message: str) -> None:
+        """Keep a line of its log with its history: of a run that says too much, the first ones. Any thread may."""
+        limit = self.host.options.logs_limit
+        self._lines += 1
+        if self._lines <= limit:
+            self.host.journal.append(LogLine(self.snapshot.id, self.host.now(), level, logger, message))
+        elif self._lines == limit + 1:
+            told = f"It has said {limit} lines; those that follow are not kept."
+            self.host.journal.append(LogLine(self.snapshot.id, self.host.now(), logging.WARNING, logger, told))
 
     def note_committed(self, state: State[Any]) -> None:
         """A state that it entered is committed. In any thread; also when its Runtime has closed in the meantime."""

@@ -36,6 +36,7 @@ class RuntimeKeywords(TypedDict, total=False):
     hook_threads: int
     journal: Journal | Literal["memory"]
     journal_wait_seconds: float
+    logs_limit: int
     clock: Clock
 
 
@@ -55,6 +56,7 @@ class RuntimeOptions:
         journal: where history goes; None is this process's own, on disk. "memory" ends with the Runtime: its hooks do
             not survive the process.
         journal_wait_seconds: how long a journal may be unable to write before callers are told.
+        logs_limit: how many lines of one run's log are kept with its history.
         clock: what drives all time; None is the event loop's.
     """
 
@@ -70,6 +72,7 @@ class RuntimeOptions:
     hook_threads: int
     journal: Journal | None
     journal_wait_seconds: float
+    logs_limit: int
     clock: Clock | None
 
     @classmethod
@@ -121,8 +124,8 @@ def _limits(given: RuntimeKeywords) -> dict[str, Any]:
     limits: dict[str, Any] = {}
     for name in _DURATIONS:
         limits[name] = seconds(name, given.get(name, getattr(settings, name)))
-    for name in ("worker_threads", "hook_threads"):
-        limits[name] = whole_number(name, given.get(name, getattr(settings, name)), least=1)
+    for name, least in (("worker_threads", 1), ("hook_threads", 1), ("logs_limit", 0)):
+        limits[name] = whole_number(name, given.get(name, getattr(settings, name)), least=least)
     return limits
 
 
