@@ -103,8 +103,8 @@ def _formatted(msg: object, args: tuple[object, ...], exc_info: object) -> str:
         return text
     if isinstance(exc_info, BaseException):
         exc_info = type(exc_info), exc_info, exc_info.__traceback__
-    error = exc_info if isinstance(exc_info, tuple) else sys.exc_info()
-    return "\n".join([text, "".join(traceback.format_exception(*cast("_ExcInfo", error))).rstrip()])
+    error = cast("_ExcInfo", exc_info) if isinstance(exc_info, tuple) else sys.exc_info()
+    return "\n".join([text, "".join(traceback.format_exception(*error)).rstrip()])
 
 
 def _logger_and_extra(run: FlowRun | TaskRun) -> tuple[logging.Logger, dict[str, object]]:

@@ -54,22 +54,22 @@ def run_row(
     """A run as it is now. `parameters` and `result` are JSON already."""
     state = run.state
     return [
-        run.id,
+        str(run.id),
         run.kind,
         run.flow_name if isinstance(run, FlowRun) else run.task_name,
         run.name,
         node_id,
-        state.id,
-        state.type,
+        str(state.id),
+        state.type.value,
         state.name,
         state.message,
         iso(state.timestamp),
         run.run_count,
         parameters,
-        to_json(run.tags).decode(),
-        run.parent_flow_run_id,
-        run.parent_task_run_id,
-        None if isinstance(run, FlowRun) else run.flow_run_id,
+        to_json(run.tags).decode() if run.tags else "[]",
+        _text(run.parent_flow_run_id),
+        _text(run.parent_task_run_id),
+        None if isinstance(run, FlowRun) else _text(run.flow_run_id),
         iso(run.expected_start_time),
         iso(run.start_time),
         iso(run.end_time),
@@ -81,21 +81,22 @@ def run_row(
 def transition_row(run: FlowRun | TaskRun, cause: str | None) -> list[Any]:
     """The state that a run entered. `cause` is JSON already."""
     state = run.state
-    return [state.id, run.id, state.type, state.name, state.message, iso(state.timestamp), run.run_count, cause]
+    at = iso(state.timestamp)
+    return [str(state.id), str(run.id), state.type.value, state.name, state.message, at, run.run_count, cause]
 
 
 def delivery_row(delivery: HookDelivery, node_id: str) -> list[Any]:
     """A delivery as it is now."""
     return [
-        delivery.id,
-        delivery.transition_id,
-        delivery.run_id,
+        str(delivery.id),
+        str(delivery.transition_id),
+        str(delivery.run_id),
         node_id,
         delivery.event,
         delivery.hook_name,
         delivery.position,
         iso(delivery.due_at),
-        delivery.status,
+        delivery.status.value,
         delivery.attempt,
         delivery.cuts,
         iso(delivery.started_at),
@@ -106,7 +107,7 @@ def delivery_row(delivery: HookDelivery, node_id: str) -> list[Any]:
 
 
 def log_row(line: LogLine) -> list[Any]:
-    return [line.run_id, iso(line.at), line.level, line.logger, line.message]
+    return [str(line.run_id), iso(line.at), line.level, line.logger, line.message]
 
 
 def run_of(row: Row) -> FlowRun | TaskRun:
@@ -187,6 +188,10 @@ def _state(id: str, type: str, name: str, message: str | None, at: str, row: Row
 
 def _time(at: str | None) -> datetime | None:
     return None if at is None else datetime.fromisoformat(at)
+
+
+def _text(id: UUID | None) -> str | None:
+    return None if id is None else str(id)
 
 
 def _uuid(id: str | None) -> UUID | None:
