@@ -202,6 +202,14 @@ def test_a_module_that_calls_a_flow_when_it_is_imported_does_not_run_it_again(tm
     assert (tmp_path / "ran.txt").read_text() == "ran\n"
 
 
+def test_a_module_that_only_imports_what_would_run_flows_is_loaded_whole(tmp_path: Path) -> None:
+    imports = "from keeper import keep\nfrom actwright import Runtime, run_flow\n"
+    (tmp_path / "jobs.py").write_text(imports + UNGUARDED.replace("CALL", ""))
+    told = store_in(tmp_path, "import jobs")
+    assert ways(told, "notify") == ["path"]
+    assert results(load_elsewhere(told))["notify"] == "notified True"
+
+
 def test_a_hook_sees_the_arguments_and_the_folder_of_the_program(tmp_path: Path) -> None:
     source = """
     import os, sys

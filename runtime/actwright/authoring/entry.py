@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from actwright.authoring.futures import Handle
     from actwright.authoring.runnable import Runnable
 
-__all__ = ["Call", "EngineEntry", "VariableStore", "engine", "waited_for"]
+__all__ = ["Call", "EngineEntry", "VariableStore", "engine", "load_engine", "waited_for"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,9 +98,18 @@ def engine() -> EngineEntry:
         ActwrightError: on Windows.
         ReplayImportError: while code is loaded to replay a hook.
     """
+    refuse_while_loading("A flow or task was called, or a Variable asked for,")
+    return load_engine()
+
+
+def load_engine() -> EngineEntry:
+    """The same, also while code is loaded to replay a hook: loading the engine runs nothing yet.
+
+    Raises:
+        ActwrightError: on Windows.
+    """
     if sys.platform == "win32":
         raise ActwrightError("Windows is not supported yet. Run this on Linux or macOS; WSL is a Linux.")
-    refuse_while_loading("A flow or task was called, or a Variable asked for,")
     return _engine()
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Coroutine
 from typing import Any, Literal, ParamSpec, TypeVar, overload
 
-from actwright.authoring.entry import engine
+from actwright.authoring.entry import engine, load_engine
 from actwright.authoring.flows import Flow
 from actwright.models.states import State
 
@@ -50,4 +50,4 @@ async def run_flow(flow: Any, /, *args: Any, **kwargs: Any) -> Any:
     return await engine().call_async(flow.prepare(args, kwargs))
 
 
-engine()  # with this module, at import: to load it at the first call would hold the event loop for as long
+load_engine()  # with this module, at import: to load it at the first call would hold the event loop for as long
