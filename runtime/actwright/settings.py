@@ -29,7 +29,7 @@ from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSett
 
 from actwright.exceptions import SettingsError
 
-__all__ = ["ACTWRIGHT_API_URL", "ACTWRIGHT_UI_URL", "Setting", "Settings", "get_current_settings"]
+__all__ = ["ACTWRIGHT_API_URL", "ACTWRIGHT_UI_URL", "Setting", "Settings", "get_current_settings", "source_of"]
 
 _LONGEST_RETENTION_DAYS = 36_500.0
 """A century. More (`inf` above all) keeps history for ever, and would lead to a date that no calendar has."""
@@ -169,14 +169,18 @@ ACTWRIGHT_API_URL = Setting("api_url")
 ACTWRIGHT_UI_URL = Setting("ui_url")
 
 
+def source_of(field: str) -> str:
+    """Where a setting is set: the name of a variable of the environment, the path of a file, or "default"."""
+    variable = Setting(field).name
+    if variable in map(str.upper, os.environ):  # pydantic-settings takes any case too
+        return variable
+    return next((str(path) for path, values in _files() if field in values), "default")
+
+
 def _as_set(field: str, value: object) -> str:
     """A setting as its user wrote it, and where: a variable of the environment, or a key of a file."""
-    variable = Setting(field).name
-    if variable not in map(str.upper, os.environ):  # pydantic-settings takes any case too
-        for path, values in _files():
-            if field in values:
-                return f"{path}: {field} = {value!r}"
-    return f"{variable}={value!r}"
+    source, variable = source_of(field), Setting(field).name
+    return f"{variable}={value!r}" if source in (variable, "default") else f"{source}: {field} = {value!r}"
 
 
 def _files() -> list[tuple[Path, dict[str, Any]]]:

@@ -2,21 +2,41 @@
 
 from __future__ import annotations
 
-import sys
 from enum import StrEnum
 from importlib.util import find_spec
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
+from typer.core import TyperGroup
 
 from actwright import __version__
+from actwright.control import db, hooks, runs
+from actwright.control.config import config
+from actwright.control.nodes import nodes
+from actwright.control.output import fail, never_fail_to_print
+from actwright.control.recover import recover
+from actwright.exceptions import ActwrightError, InternalError, SettingsError
 from actwright_actors.backends import BackendName
 
-__all__ = ["Backend", "app", "demo", "main"]
+__all__ = ["Backend", "Commands", "app", "demo", "main"]
+
+
+class Commands(TyperGroup):
+    """All commands. An error of ours is one line on stderr; any other is a bug, and shown as Python shows it."""
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except InternalError:
+            raise
+        except ActwrightError as error:
+            fail(" ".join(str(error).split()), code=2 if isinstance(error, SettingsError) else 1)
+
 
 app = typer.Typer(
     name="actwright",
+    cls=Commands,
     help="Flows and tasks as actors, whose state change hooks run.",
     no_args_is_help=True,
     add_completion=False,
@@ -51,7 +71,16 @@ def _options(  # pyright: ignore[reportUnusedFunction]  # typer calls it
     version: Annotated[
         bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Show the version, and exit.")
     ] = False,
-) -> None: ...
+) -> None:
+    never_fail_to_print()
+
+
+app.add_typer(runs.app, name="runs")
+app.add_typer(hooks.app, name="hooks")
+app.command()(nodes)
+app.command()(recover)
+app.add_typer(db.app, name="db")
+app.command()(config)
 
 
 @app.command()
@@ -69,7 +98,6 @@ def demo(
     if backend is None:
         backend = Backend.UVLOOP if find_spec("uvloop") else Backend.ASYNCIO
     _check_installed(backend)
-    _never_fail_to_print()
     if not run_demo(Console(highlight=False), _NAMES[backend]):
         raise typer.Exit(1)
 
@@ -80,13 +108,6 @@ def _check_installed(backend: Backend) -> None:
             f"{backend.value} is not installed. Install it with: pip install {_TO_INSTALL[backend]}",
             param_hint="--backend",
         )
-
-
-def _never_fail_to_print() -> None:
-    # Where the terminal's encoding has no dots and dashes, question marks will do.
-    reconfigure = getattr(sys.stdout, "reconfigure", None)  # whatever stands in for stdout may not have it
-    if reconfigure is not None:
-        reconfigure(errors="replace")
 
 
 def main() -> None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
-from sqlalchemy import exists, insert, or_, select, update
+from sqlalchemy import exists, insert, or_, select, true, update
 
 from actwright.journal.schema import hook_deliveries, nodes, runs
 from actwright.models.deliveries import DeliveryStatus
@@ -15,7 +15,7 @@ from actwright.nodes.program import Program
 if TYPE_CHECKING:
     from sqlalchemy import ColumnElement, Connection
 
-__all__ = ["FIRST_EPOCH", "NodeRow", "add", "has_work", "read", "settle", "take_over", "unsettled"]
+__all__ = ["FIRST_EPOCH", "NodeRow", "add", "every", "has_work", "read", "reopen", "settle", "take_over", "unsettled"]
 
 FIRST_EPOCH: Final = 1
 
@@ -58,6 +58,11 @@ def unsettled(connection: Connection) -> list[NodeRow]:
     return _rows(connection, nodes.c.settled_at.is_(None))
 
 
+def every(connection: Connection) -> list[NodeRow]:
+    """All nodes that are known, oldest first."""
+    return _rows(connection, true())
+
+
 def has_work(connection: Connection, node_id: str) -> bool:
     """Whether a run of it is open, or a hook due."""
     return bool(connection.execute(select(_has_work(node_id))).scalar())
@@ -74,6 +79,11 @@ def settle(connection: Connection, node_id: str) -> bool:
     """Note that nothing is left to do for a node that nobody writes for; whether that is so."""
     statement = update(nodes).where(nodes.c.id == node_id, ~_has_work(node_id)).values(settled_at=_now())
     return connection.execute(statement).rowcount > 0
+
+
+def reopen(connection: Connection, node_id: str) -> None:
+    """Note that there is something left to do for a settled node. Only for whoever holds its lock."""
+    connection.execute(update(nodes).where(nodes.c.id == node_id).values(settled_at=None))
 
 
 def _has_work(node_id: str) -> ColumnElement[bool]:

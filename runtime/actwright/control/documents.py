@@ -1,0 +1,150 @@
+"""What `-o json` prints of runs, deliveries and nodes. The keys are a contract: `docs/commands.md` lists them."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from actwright.control.output import iso_or_none
+from actwright.exceptions import RecordedError
+from actwright.models.runs import FlowRun
+from actwright.models.values_at_rest import parameters_at_rest
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+    from uuid import UUID
+
+    from actwright.control.liveness import KnownNode
+    from actwright.journal.protocol import Transition
+    from actwright.journal.queries import FoundDelivery, FoundRun, KeptLine
+    from actwright.models.states import State
+
+__all__ = [
+    "cause_document",
+    "delivery_document",
+    "is_dead",
+    "line_document",
+    "node_document",
+    "parameters_document",
+    "program_text",
+    "run_document",
+    "subject_of",
+    "transition_document",
+]
+
+_NO_LIMIT = 2**62
+
+
+def subject_of(run: Any) -> str:
+    """The name of its flow or task."""
+    return run.flow_name if isinstance(run, FlowRun) else str(run.task_name)
+
+
+def is_dead(found: FoundRun, dead: Collection[str]) -> bool:
+    """Whether the run is open and its process gone: recovery ends it."""
+    return not found.run.state.is_final() and found.node_id in dead
+
+
+def run_document(found: FoundRun, dead: Collection[str]) -> dict[str, Any]:
+    run = found.run
+    return {
+        "id": str(run.id),
+        "kind": run.kind,
+        "subject": subject_of(run),
+        "name": run.name,
+        "state_type": run.state.type.value,
+        "state_name": run.state.name,
+        "state_message": run.state.message,
+        "state_at": iso_or_none(run.state.timestamp),
+        "process_is_dead": is_dead(found, dead),
+        "tags": list(run.tags),
+        "run_count": run.run_count,
+        "parent_flow_run_id": _text(run.parent_flow_run_id),
+        "parent_task_run_id": _text(run.parent_task_run_id),
+        "expected_start_at": iso_or_none(run.expected_start_time),
+        "started_at": iso_or_none(run.start_time),
+        "ended_at": iso_or_none(run.end_time),
+        "node_id": found.node_id,
+    }
+
+
+def parameters_document(found: FoundRun) -> Any:
+    return json.loads(parameters_at_rest(found.run.parameters, _NO_LIMIT))
+
+
+def transition_document(step: Transition) -> dict[str, Any]:
+    state = step.run.state
+    return {
+        "id": str(state.id),
+        "type": state.type.value,
+        "name": state.name,
+        "message": state.message,
+        "at": iso_or_none(state.timestamp),
+        "run_count": step.run.run_count,
+        "cause": cause_document(state),
+    }
+
+
+def cause_document(state: State[Any]) -> dict[str, Any] | None:
+    cause = state.cause
+    if not isinstance(cause, RecordedError):  # of history nothing else comes
+        return None
+    return {"type": cause.type_name, "message": cause.message, "traceback": cause.traceback}
+
+
+def delivery_document(found: FoundDelivery) -> dict[str, Any]:
+    delivery = found.delivery
+    return {
+        "id": str(delivery.id),
+        "event": delivery.event,
+        "hook_name": delivery.hook_name,
+        "status": delivery.status.value,
+        "attempt": delivery.attempt,
+        "cuts": delivery.cuts,
+        "replayed": delivery.replayed,
+        "error": delivery.error,
+        "due_at": iso_or_none(delivery.due_at),
+        "started_at": iso_or_none(delivery.started_at),
+        "ended_at": iso_or_none(delivery.ended_at),
+        "run_id": str(delivery.run_id),
+        "run_kind": found.run_kind,
+        "run_name": found.run_name,
+        "subject": found.subject_name,
+        "transition_id": str(delivery.transition_id),
+        "node_id": found.node_id,
+    }
+
+
+def line_document(line: KeptLine) -> dict[str, Any]:
+    return {"at": iso_or_none(line.at), "level": line.level, "logger": line.logger, "message": line.message}
+
+
+def node_document(node: KnownNode) -> dict[str, Any]:
+    row = node.row
+    silent = node.unresponsive_seconds
+    return {
+        "id": row.id,
+        "status": node.status.value,
+        "unresponsive_seconds": None if silent is None else round(silent, 1),
+        "pid": row.pid,
+        "host": row.host,
+        "holder_pid": node.holder or None,
+        "program": program_text(node),
+        "started_at": iso_or_none(row.started_at),
+        "settled_at": iso_or_none(row.settled_at),
+        "epoch": row.epoch,
+        "open_runs": node.work.open_runs,
+        "due_hooks": node.work.due_hooks,
+    }
+
+
+def program_text(node: KnownNode) -> str:
+    """What was started, as far as it fits a line."""
+    program = node.row.program
+    if program.main_module is not None:
+        return " ".join(["-m", program.main_module.removesuffix(".__main__"), *program.argv[1:]])
+    return " ".join(program.argv) or program.interpreter
+
+
+def _text(id: UUID | None) -> str | None:
+    return None if id is None else str(id)

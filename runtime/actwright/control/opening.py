@@ -1,0 +1,62 @@
+"""The journal that commands look into: the one that the settings name, if it is there."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from actwright.control.output import fail, say
+from actwright.settings import get_current_settings
+
+if TYPE_CHECKING:
+    from actwright.journal.database import Database
+
+__all__ = ["is_there", "journal_if_any", "journal_to_change", "no_journal"]
+
+
+@contextmanager
+def journal_if_any() -> Generator[Database | None]:
+    """The journal, or None (said on stderr) when there is none yet. Nothing is made.
+
+    Raises:
+        JournalError: it cannot be opened; SettingsError: the settings cannot be.
+    """
+    from actwright.journal.database import Database  # SQLAlchemy: not for `--help`
+
+    settings = get_current_settings()
+    if not is_there():
+        say(no_journal())
+        yield None
+        return
+    database = Database.open(settings.database, synchronous=settings.synchronous, create=False)
+    try:
+        yield database
+    finally:
+        database.close()
+
+
+@contextmanager
+def journal_to_change() -> Generator[Database]:
+    """The journal, for a command that needs one: without one it ends the command."""
+    if not is_there():
+        fail(no_journal())
+    with journal_if_any() as database:
+        assert database is not None
+        yield database
+
+
+def no_journal() -> str:
+    """What is to be said when there is none."""
+    return f"There is no journal at {get_current_settings().database}: no flow has run with this ACTWRIGHT_HOME."
+
+
+def is_there() -> bool:
+    """Whether there is a journal, or something in its place."""
+    path = get_current_settings().database
+    try:
+        return path.stat().st_size > 0  # an empty file is one that a program is about to fill
+    except FileNotFoundError:
+        return False
+    except OSError:  # opening it says what is wrong
+        return True

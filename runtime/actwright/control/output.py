@@ -1,0 +1,209 @@
+"""How commands speak: what was asked for on stdout, as a table or as JSON; everything else on stderr."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated, Any, Final, NoReturn, TypeAlias
+
+import typer
+from rich.console import Console, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+if TYPE_CHECKING:
+    from actwright.models.states import State
+
+__all__ = [
+    "STYLES",
+    "Format",
+    "Output",
+    "age_option",
+    "clean",
+    "fail",
+    "iso_or_none",
+    "local_time",
+    "never_fail_to_print",
+    "parse_since",
+    "parse_span",
+    "say",
+    "short",
+    "state_text",
+    "status_text",
+    "table_of",
+    "took",
+    "write",
+    "write_json",
+]
+
+
+class Format(StrEnum):
+    """What stdout gets."""
+
+    TABLE = "table"
+    JSON = "json"
+
+
+Output: TypeAlias = Annotated[
+    Format, typer.Option("--output", "-o", help="A table for people, or JSON with stable keys for programs.")
+]
+
+STYLES: Final = {
+    "COMPLETED": "green", "SUCCEEDED": "green", "alive": "green",
+    "FAILED": "red", "CRASHED": "bold red", "dead": "bold red",
+    "CANCELLING": "yellow", "CANCELLED": "yellow", "SKIPPED": "yellow", "stopped": "yellow", "unresponsive": "yellow",
+    "SCHEDULED": "magenta", "DUE": "magenta", "being recovered": "magenta",
+    "RUNNING": "blue",
+}  # fmt: skip
+"""How states, statuses of deliveries and of nodes are drawn."""
+
+_WIDE: Final = 1_000_000  # what reads a pipe wants whole lines
+_CONTROL: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+_SPAN: Final = re.compile(r"(\d+(?:\.\d+)?)\s*(s|m|h|d|w)")
+_UNITS: Final = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+
+
+# Saying
+
+
+def say(message: str) -> None:
+    """A word to whoever sits there; never mixed with what a program reads."""
+    print(clean(message), file=sys.stderr)
+
+
+def fail(message: str, code: int = 2) -> NoReturn:
+    """End the command with one line: 2 for what was asked wrongly, 1 for what went wrong."""
+    say(f"actwright: {message}")
+    raise typer.Exit(code)
+
+
+def write_json(document: Any) -> None:
+    """On stdout, in ASCII: whatever reads it gets the same."""
+    print(json.dumps(document, indent=2))
+
+
+def table_of(columns: Sequence[str], rows: Iterable[Sequence[RenderableType]]) -> Table:
+    """A table without lines, and without a head if there are no columns' names. Cells that are strings are cleaned."""
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim", show_header=bool(columns))
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    for row in rows:
+        table.add_row(*(Text(clean(cell)) if isinstance(cell, str) else cell for cell in row))
+    return table
+
+
+def write(drawing: RenderableType) -> None:
+    """Draw on stdout; without blanks at the ends of lines where no terminal shows it."""
+    console = _console()
+    if console.is_terminal:
+        console.print(drawing)
+        return
+    with console.capture() as captured:
+        console.print(drawing)
+    print("\n".join(line.rstrip() for line in captured.get().splitlines()))
+
+
+def _console() -> Console:
+    """It takes text as it is: a run may be named `[red]`."""
+    width = None if sys.stdout.isatty() else _WIDE
+    return Console(width=width, highlight=False, markup=False, emoji=False)
+
+
+def never_fail_to_print() -> None:
+    """Where the terminal's encoding has no dots and dashes, question marks will do."""
+    for stream in (sys.stdout, sys.stderr):
+        reconfigure = getattr(stream, "reconfigure", None)  # whatever stands in for it may not have it
+        if reconfigure is not None:
+            reconfigure(errors="replace")
+
+
+# Words
+
+
+def clean(text: str) -> str:
+    """Text of users' own without what a terminal obeys: an escape sequence in a run's name must not clear a screen."""
+    return _CONTROL.sub(lambda found: f"\\x{ord(found[0]):02x}", text)
+
+
+def short(id: object) -> str:
+    """Enough of an id for people. Commands take it, too."""
+    return str(id)[:8]
+
+
+def local_time(at: datetime | None, *, exact: bool = False) -> str:
+    """A time as the clock on the wall has it; with `exact` to the millisecond."""
+    if at is None:
+        return ""
+    local = at.astimezone()
+    return local.isoformat(" ", "milliseconds" if exact else "seconds")[: 23 if exact else 19]
+
+
+def iso_or_none(at: datetime | None) -> str | None:
+    """A time for programs: ISO 8601 in UTC."""
+    return None if at is None else at.astimezone(UTC).isoformat(timespec="microseconds")
+
+
+def took(began: datetime | None, ended: datetime | None) -> str:
+    """How long something took, in words that fit what it is."""
+    if began is None or ended is None:
+        return ""
+    seconds = (ended - began).total_seconds()
+    if seconds < 1:
+        return f"{seconds * 1000:.0f} ms"
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
+
+
+def state_text(state: State[Any], *, dead: bool = False) -> Text:
+    """A state's name; of a run that its process left open, that too."""
+    if dead:
+        return Text(f"{clean(state.name)}, its process is dead", STYLES["dead"])
+    return Text(clean(state.name), STYLES.get(state.type, ""))
+
+
+def status_text(status: str) -> Text:
+    return Text(status, STYLES.get(status, ""))
+
+
+# What people give
+
+
+def parse_span(given: str) -> timedelta:
+    """A span of time: "90s", "30m", "2h", "30d", "2w".
+
+    Raises:
+        typer.BadParameter: it is none.
+    """
+    found = _SPAN.fullmatch(given.strip().lower())
+    if found is None:
+        raise typer.BadParameter(f"{given!r} is no span of time. Write 90s, 30m, 2h, 30d or 2w.")
+    try:
+        return timedelta(**{_UNITS[found[2]]: float(found[1])})
+    except OverflowError as error:
+        raise typer.BadParameter(f"{given!r} is longer than any calendar.") from error
+
+
+def parse_since(given: str) -> datetime:
+    """A point of time: a span before now ("2h"), or ISO 8601 (without an offset: local time).
+
+    Raises:
+        typer.BadParameter: it is neither, or no such time exists.
+    """
+    try:
+        if _SPAN.fullmatch(given.strip().lower()):
+            return datetime.now(UTC) - parse_span(given)
+        return datetime.fromisoformat(given.strip()).astimezone(UTC)
+    except (ValueError, OverflowError) as error:
+        message = f"{given!r} is no time. Write a span before now (2h, 30m, 7d), or ISO 8601 (2025-01-31T08:00)."
+        raise typer.BadParameter(message) from error
+
+
+def age_option(help: str) -> Any:
+    """`--since`, which each list has."""
+    return typer.Option("--since", metavar="SPAN|ISO", parser=parse_since, help=help)

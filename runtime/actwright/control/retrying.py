@@ -1,0 +1,128 @@
+"""Deliveries that ended badly become due again, and are run."""
+
+from __future__ import annotations
+
+import time
+from datetime import UTC, datetime
+from itertools import groupby
+from typing import TYPE_CHECKING, Final
+
+from sqlalchemy import update
+
+from actwright.control.output import fail, say
+from actwright.control.recovering import Outcome, recover_node
+from actwright.exceptions import InternalError
+from actwright.journal.queries import matching_deliveries
+from actwright.journal.rows import iso
+from actwright.journal.schema import hook_deliveries as d
+from actwright.models.deliveries import DeliveryStatus
+from actwright.nodes import locks, rows
+from actwright.nodes.node import lock_path
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from sqlalchemy import Connection
+
+    from actwright.journal.database import Database
+    from actwright.journal.queries import FoundDelivery
+
+__all__ = ["refusal", "retry_deliveries"]
+
+_PAUSE_SECONDS: Final = 0.1
+
+
+def retry_deliveries(database: Database, chosen: Sequence[FoundDelivery]) -> list[FoundDelivery]:
+    """Have each run once more, and wait for that; as they are then. Ends the command if one of them may not. Blocks.
+
+    All are made due before the first runs: a command that is refused has done nothing, unless one refusal came of a
+    process that began to recover a node in the meantime.
+    """
+    for found in chosen:
+        if why := refusal(found):
+            fail(why)
+    by_node = {node: list(group) for node, group in groupby(sorted(chosen, key=_node_of), key=_node_of)}
+    for node_id in by_node:
+        _see_that_it_ended(database, node_id)
+    for node_id, group in by_node.items():
+        _make_due(database, node_id, group)
+    for node_id, group in by_node.items():
+        _run(database, node_id, group)
+    return _again(database, chosen)
+
+
+def refusal(found: FoundDelivery) -> str | None:
+    """Why a delivery cannot be tried again; None if it can."""
+    delivery = found.delivery
+    if delivery.status is DeliveryStatus.SUCCEEDED:
+        return f"Delivery {delivery.id} succeeded: there is nothing to retry."
+    if delivery.is_open:
+        return (
+            f"Delivery {delivery.id} is {delivery.status}: it has not failed. If its process died (see `actwright "
+            "nodes`), `actwright recover` runs it."
+        )
+    if delivery.event == "on_running" and delivery.attempt == 0:
+        return f"Delivery {delivery.id} was skipped for good: {delivery.error}."
+    return None
+
+
+def _see_that_it_ended(database: Database, node_id: str) -> None:
+    if locks.is_held(lock_path(node_id, database)):
+        _refuse_for_the_living(database, node_id)
+
+
+def _refuse_for_the_living(database: Database, node_id: str) -> None:
+    holder = locks.holder(lock_path(node_id, database))
+    fail(
+        f"Node {node_id} is alive, or another process recovers it just now (process {holder or 'unknown'}). A hook of "
+        "a living process is run by that one alone: retry it once the process has ended."
+    )
+
+
+def _make_due(database: Database, node_id: str, group: Sequence[FoundDelivery]) -> None:
+    """Under the node's lock: nobody recovers it, and no process writes for it, while that changes."""
+    path = lock_path(node_id, database)
+    path.parent.mkdir(mode=0o700, exist_ok=True)
+    lock = locks.hold(path)
+    if lock is None:
+        return _refuse_for_the_living(database, node_id)
+    try:
+        with database.writing() as connection:
+            for found in group:
+                _change(connection, found)
+            rows.reopen(connection, node_id)
+    finally:
+        lock.release(unlink=False)  # it stays for those who look for what is left to do
+    return None
+
+
+def _change(connection: Connection, found: FoundDelivery) -> None:
+    """Due from now on, also for what expires; attempts count on, cuts anew."""
+    again = {"status": DeliveryStatus.DUE.value, "cuts": 0, "due_at": iso(datetime.now(UTC)), "ended_at": None}
+    is_as_it_was = d.c.status == found.delivery.status.value
+    statement = update(d).where(d.c.id == str(found.delivery.id), is_as_it_was).values(again)
+    if not connection.execute(statement).rowcount:
+        fail(f"Delivery {found.delivery.id} changed just now: another process retries it.", code=1)
+
+
+def _run(database: Database, node_id: str, group: Sequence[FoundDelivery]) -> None:
+    with database.reading() as connection:
+        node = rows.read(connection, node_id)
+    if node is None:
+        raise InternalError(f"Node {node_id} has deliveries, and no row in {database.path}.")
+    while any(each.delivery.is_open for each in _again(database, group)):
+        recovered = recover_node(database, node)
+        if recovered.outcome is Outcome.GAVE_UP:
+            say(f"Node {node_id} was given up for now: {recovered.log} tells why.")
+            return
+        if recovered.outcome is Outcome.HELD:  # who has it runs them
+            time.sleep(_PAUSE_SECONDS)
+
+
+def _again(database: Database, group: Sequence[FoundDelivery]) -> list[FoundDelivery]:
+    with database.reading() as connection:
+        return [found for each in group for found in matching_deliveries(connection, str(each.delivery.id))]
+
+
+def _node_of(found: FoundDelivery) -> str:
+    return found.node_id

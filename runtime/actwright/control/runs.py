@@ -1,0 +1,292 @@
+"""`actwright runs`: which runs there were, and what one of them went through."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections import defaultdict
+from datetime import datetime
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.text import Text
+from rich.tree import Tree
+
+from actwright.control.opening import journal_if_any, journal_to_change
+from actwright.control.output import (
+    Format,
+    Output,
+    age_option,
+    clean,
+    fail,
+    local_time,
+    say,
+    short,
+    state_text,
+    status_text,
+    table_of,
+    took,
+    write,
+    write_json,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Sequence
+    from uuid import UUID
+
+    from rich.console import RenderableType
+    from sqlalchemy import Connection
+
+    from actwright.journal.database import Database
+    from actwright.journal.protocol import Transition
+    from actwright.journal.queries import FoundDelivery, FoundRun
+
+__all__ = ["app", "inspect", "logs", "ls", "one_run"]
+
+app = typer.Typer(no_args_is_help=True, help="What ran, and what became of it.")
+
+_Run = Annotated[str, typer.Argument(metavar="RUN", help="The run's id, the beginning of it, or its name.")]
+
+
+@app.command()
+def ls(
+    state: Annotated[
+        list[str] | None, typer.Option(metavar="NAME", help="A state's type or name, in any case. Again: or this one.")
+    ] = None,
+    flow: Annotated[str | None, typer.Option(metavar="NAME", help="Runs of this flow; with --all, within it.")] = None,
+    tag: Annotated[list[str] | None, typer.Option(metavar="TAG", help="Runs with this tag. Again: and this.")] = None,
+    since: Annotated[datetime | None, age_option("Runs that were to start since then.")] = None,
+    limit: Annotated[int, typer.Option(min=1, help="The most to show.")] = 20,
+    all: Annotated[bool, typer.Option("--all", help="Also runs that others called: subflows and tasks.")] = False,
+    output: Output = Format.TABLE,
+) -> None:
+    """List runs, newest first: those that nobody else called, unless --all is given."""
+    with journal_if_any() as database:
+        if database is None:
+            return write_json([]) if output is Format.JSON else None
+        from actwright.control.liveness import dead_nodes
+        from actwright.journal.queries import find_runs
+
+        dead = dead_nodes(database)
+        with database.reading() as connection:
+            found = find_runs(
+                connection, states=_states(connection, state or ()), flow=flow, tags=tag or (), since=since,
+                called=all, limit=limit + 1,
+            )  # fmt: skip
+    _write_runs(found[:limit], dead, output)
+    if not found:
+        say("No run is like that." if state or flow or tag or since else "No flow has run yet.")
+    elif len(found) > limit:
+        say(f"There are more than {limit}; --limit shows more of them.")
+
+
+def _states(connection: Connection, given: Collection[str]) -> Collection[str]:
+    """What was given, if there are such states."""
+    from actwright.journal.queries import state_names
+    from actwright.models.states import StateType
+
+    known = {*(each.value.capitalize() for each in StateType), "AwaitingRetry", "Retrying", "TimedOut", "Cached"}
+    for name in given:
+        if name.upper() not in {each.upper() for each in known | state_names(connection)}:
+            raise typer.BadParameter(
+                f"{name!r} is no state. There are {', '.join(sorted(known))}.", param_hint="--state"
+            )
+    return given
+
+
+def _write_runs(found: Sequence[FoundRun], dead: Collection[str], output: Format) -> None:
+    from actwright.control.documents import is_dead, run_document, subject_of
+
+    if output is Format.JSON:
+        return write_json([run_document(each, dead) for each in found])
+    rows: list[Sequence[RenderableType]] = [
+        (
+            short(each.run.id),
+            f"{each.run.kind} {subject_of(each.run)}",
+            each.run.name,
+            state_text(each.run.state, dead=is_dead(each, dead)),
+            local_time(each.run.start_time or each.run.expected_start_time),
+            took(each.run.start_time, each.run.end_time),
+            ", ".join(each.run.tags),
+        )
+        for each in found
+    ]
+    if rows:
+        write(table_of(["id", "of", "name", "state", "started", "took", "tags"], rows))
+    return None
+
+
+@app.command()
+def inspect(run: _Run, output: Output = Format.TABLE) -> None:
+    """Show all that history has of one run: its states, what it called, its hooks, and why it failed."""
+    with journal_to_change() as database:
+        inspected = _Inspected(database, run)
+    if output is Format.JSON:
+        write_json(inspected.document())
+    else:
+        inspected.draw()
+
+
+@app.command()
+def logs(
+    run: _Run,
+    lines: Annotated[int | None, typer.Option("-n", "--lines", min=1, help="Only the last so many.")] = None,
+    output: Output = Format.TABLE,
+) -> None:
+    """Print what a run logged, oldest first."""
+    with journal_to_change() as database, database.reading() as connection:
+        from actwright.control.documents import line_document
+        from actwright.journal.queries import kept_lines
+
+        found = one_run(connection, run)
+        kept = kept_lines(connection, str(found.run.id), lines)
+    if output is Format.JSON:
+        return write_json([line_document(line) for line in kept])
+    for line in kept:
+        level = logging.getLevelName(line.level)
+        print(clean(f"{local_time(line.at, exact=True)} | {level:<7} | {line.message}"))
+    if not kept:
+        say(f"History has no log lines of {found.run.title}.")
+    return None
+
+
+def one_run(connection: Connection, given: str) -> FoundRun:
+    """The run that is meant; ends the command if there is none, or more than one."""
+    from actwright.journal.queries import matching_runs
+
+    found = matching_runs(connection, given)
+    if not found:
+        fail(f"There is no run {given!r}: neither such an id, nor a beginning of one, nor a name. See `runs ls --all`.")
+    if len(found) > 1:
+        some = ", ".join(f"{each.run.id} ({local_time(each.run.expected_start_time)})" for each in found[:5])
+        fail(f"{given!r} may be any of {len(found)} runs. Give more of its id: {some}{', ...' if found[5:] else ''}")
+    return found[0]
+
+
+class _Inspected:
+    """All that history has of one run, read in one moment."""
+
+    def __init__(self, database: Database, given: str) -> None:
+        from actwright.control.liveness import dead_nodes
+        from actwright.journal import queries, reading
+
+        self.dead = dead_nodes(database)
+        with database.reading() as connection:
+            self.found = one_run(connection, given)
+            self.run = self.found.run
+            self.steps: list[Transition] = reading.transitions(connection, self.run.id)
+            self.called = queries.called_by(connection, str(self.run.id))
+            self.hooks = queries.find_deliveries(connection, run_id=str(self.run.id))[::-1]
+            self.result = queries.result_at_rest_of(connection, str(self.run.id))
+        self._by_parent: defaultdict[UUID | None, list[FoundRun]] = defaultdict(list)
+        for each in self.called:
+            self._by_parent[each.run.parent_id].append(each)
+
+    def document(self) -> dict[str, Any]:
+        from actwright.control import documents
+
+        return {
+            **documents.run_document(self.found, self.dead),
+            "parameters": documents.parameters_document(self.found),
+            "result": None if self.result is None else json.loads(self.result),
+            "cause": documents.cause_document(self.run.state),
+            "transitions": [documents.transition_document(step) for step in self.steps],
+            "deliveries": [documents.delivery_document(hook) for hook in self.hooks],
+            "children": self._children(self.run.id),
+        }
+
+    def _children(self, run_id: UUID) -> list[dict[str, Any]]:
+        from actwright.control.documents import run_document
+
+        return [
+            {**run_document(each, self.dead), "children": self._children(each.run.id)}
+            for each in self._by_parent[run_id]
+        ]
+
+    def draw(self) -> None:
+        from actwright.control.documents import is_dead
+
+        state = state_text(self.run.state, dead=is_dead(self.found, self.dead))
+        write(Text.assemble((clean(self.run.title), "bold"), "  ", state))
+        write(table_of([], self._facts()))
+        self._heading("States")
+        write(table_of(["at", "state", ""], self._states()))
+        if self.called:
+            self._heading("Called")
+            write(self._tree())
+        if self.hooks:
+            self._heading("Hooks")
+            write(_hooks_table(self.hooks))
+        self._draw_cause()
+
+    def _heading(self, title: str) -> None:
+        write(Text(f"\n{title}", "bold"))
+
+    def _facts(self) -> list[Sequence[RenderableType]]:
+        from actwright.control.documents import parameters_document, subject_of
+
+        run = self.run
+        parameters = parameters_document(self.found)
+        facts: list[tuple[str, str]] = [
+            ("id", str(run.id)),
+            (run.kind, subject_of(run)),
+            ("node", self.found.node_id + (" (dead: `actwright recover` sees to it)" if self._is_dead() else "")),
+            ("tags", ", ".join(run.tags)),
+            ("called by", str(run.parent_id or "")),
+            ("started", local_time(run.start_time, exact=True)),
+            ("took", took(run.start_time, run.end_time)),
+            ("parameters", ", ".join(f"{name}={json.dumps(value)}" for name, value in parameters.items())),
+            ("result", self.result or ""),
+        ]
+        return [fact for fact in facts if fact[1]]
+
+    def _is_dead(self) -> bool:
+        return self.found.node_id in self.dead
+
+    def _states(self) -> list[Sequence[RenderableType]]:
+        return [
+            (local_time(state.timestamp, exact=True), state_text(state), state.message or "")
+            for state in (step.run.state for step in self.steps)
+        ]
+
+    def _tree(self) -> Tree:
+        tree = Tree(Text(clean(self.run.name)), guide_style="dim")
+        branches = {self.run.id: tree}
+        for each in self.called:  # callers come first
+            above = branches.get(each.run.parent_id or self.run.id, tree)
+            branches[each.run.id] = above.add(self._branch(each))
+        return tree
+
+    def _branch(self, found: FoundRun) -> Text:
+        from actwright.control.documents import is_dead, subject_of
+
+        run = found.run
+        state = state_text(run.state, dead=is_dead(found, self.dead))
+        about = f"  {run.kind} {subject_of(run)}, {short(run.id)}"
+        return Text.assemble(clean(run.name), "  ", state, f"  {took(run.start_time, run.end_time)}", (about, "dim"))
+
+    def _draw_cause(self) -> None:
+        from actwright.control.documents import cause_document
+
+        cause = cause_document(self.run.state)
+        if cause is None:
+            return
+        self._heading("Cause")
+        said = cause["traceback"].rstrip() or f"{cause['type']}: {cause['message']}"
+        print(clean(said))
+
+
+def _hooks_table(hooks: Sequence[FoundDelivery]) -> RenderableType:
+    rows: list[Sequence[RenderableType]] = [
+        (
+            short(hook.delivery.id),
+            hook.delivery.event,
+            hook.delivery.hook_name,
+            status_text(hook.delivery.status.value),
+            str(hook.delivery.attempt),
+            took(hook.delivery.started_at, hook.delivery.ended_at),
+            hook.delivery.error or "",
+        )
+        for hook in hooks
+    ]
+    return table_of(["id", "event", "hook", "status", "attempt", "took", "error"], rows)

@@ -1,0 +1,265 @@
+"""What people ask of history: which runs, which hooks, which nodes. Each function reads on a connection it is given."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from sqlalchemy import and_, exists, false, func, or_, select
+
+from actwright.journal.reading import runs_with_cause
+from actwright.journal.rows import delivery_of, iso, run_of
+from actwright.journal.schema import hook_deliveries as d
+from actwright.journal.schema import logs as lines
+from actwright.journal.schema import runs as r
+from actwright.journal.schema import transitions as t
+from actwright.models.deliveries import DeliveryStatus
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Sequence
+
+    from sqlalchemy import ColumnElement, Connection, Select
+
+    from actwright.models.deliveries import HookDelivery
+    from actwright.models.runs import FlowRun, TaskRun
+
+__all__ = [
+    "FoundDelivery",
+    "FoundRun",
+    "KeptLine",
+    "Work",
+    "called_by",
+    "find_deliveries",
+    "find_runs",
+    "kept_lines",
+    "last_seq",
+    "matching_deliveries",
+    "matching_runs",
+    "node_deliveries",
+    "node_runs",
+    "result_at_rest_of",
+    "state_names",
+    "work_of_nodes",
+]
+
+_OPEN = (DeliveryStatus.DUE.value, DeliveryStatus.RUNNING.value)
+
+
+@dataclass(frozen=True, slots=True)
+class FoundRun:
+    """A run, and the node whose process it runs (or ran) in."""
+
+    run: FlowRun | TaskRun
+    node_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class FoundDelivery:
+    """A delivery, with whose run it is for: its kind ("flow"), the name of the flow or task, its own name."""
+
+    delivery: HookDelivery
+    node_id: str
+    run_kind: str
+    subject_name: str
+    run_name: str
+
+
+@dataclass(frozen=True, slots=True)
+class KeptLine:
+    """A line that a run logged."""
+
+    at: datetime
+    level: int
+    logger: str
+    message: str
+
+
+class Work(NamedTuple):
+    """What is left to do for a node."""
+
+    open_runs: int = 0
+    due_hooks: int = 0
+
+
+# Runs
+
+
+def find_runs(
+    connection: Connection,
+    *,
+    states: Collection[str] = (),
+    flow: str | None = None,
+    tags: Collection[str] = (),
+    since: datetime | None = None,
+    called: bool = False,
+    limit: int | None = None,
+) -> list[FoundRun]:
+    """Runs, newest first.
+
+    Args:
+        states: types or names of states, in any case: one that is in any of them.
+        flow: those of this flow; with `called` also what was called within them.
+        tags: those that have all of these.
+        since: those that were to start then or later.
+        called: also those that another run called; else top-level ones alone.
+        limit: the most that are wanted.
+    """
+    conditions: list[ColumnElement[bool]] = []
+    if states:
+        wanted = [state.upper() for state in states]
+        conditions.append(or_(r.c.state_type.in_(wanted), func.upper(r.c.state_name).in_(wanted)))
+    if flow is not None:
+        conditions.append(_of_flow(flow))
+    for tag in tags:
+        each = func.json_each(r.c.tags).table_valued("value")
+        conditions.append(exists(select(each.c.value).where(each.c.value == tag)))
+    if since is not None:
+        conditions.append(r.c.expected_start_at >= iso(since))
+    if not called:
+        conditions += [r.c.parent_flow_run_id.is_(None), r.c.parent_task_run_id.is_(None)]
+    query = runs_with_cause().where(*conditions).order_by(r.c.expected_start_at.desc(), t.c.seq.desc())
+    return _runs(connection, query.limit(limit))
+
+
+def state_names(connection: Connection) -> set[str]:
+    """The names of the states that runs are in; a flow may return such as no other has."""
+    return set(connection.scalars(select(r.c.state_name).distinct()))
+
+
+def matching_runs(connection: Connection, given: str) -> list[FoundRun]:
+    """The runs that somebody may mean: of that id; else of that name; else whose id begins so. Newest first."""
+    newest_first = runs_with_cause().order_by(r.c.expected_start_at.desc())
+    for condition in (r.c.id == given.lower(), r.c.name == given, _begins(r.c.id, given)):
+        if found := _runs(connection, newest_first.where(condition)):
+            return found
+    return []
+
+
+def called_by(connection: Connection, run_id: str) -> list[FoundRun]:
+    """All that a run called, directly or through others; callers before what they called."""
+    tree = select(r.c.id).where(r.c.id == run_id).cte("tree", recursive=True)
+    called = r.alias()
+    by_it = or_(
+        called.c.parent_task_run_id == tree.c.id,
+        and_(called.c.parent_task_run_id.is_(None), called.c.parent_flow_run_id == tree.c.id),
+    )
+    tree = tree.union_all(select(called.c.id).join_from(tree, called, by_it))
+    within = runs_with_cause().where(r.c.id.in_(select(tree.c.id)), r.c.id != run_id)
+    return _runs(connection, within.order_by(r.c.expected_start_at))
+
+
+def result_at_rest_of(connection: Connection, run_id: str) -> str | None:
+    """What a run returned, as JSON; None when history was not asked to keep it."""
+    return connection.scalar(select(r.c.result).where(r.c.id == run_id))
+
+
+def kept_lines(connection: Connection, run_id: str, limit: int | None = None) -> list[KeptLine]:
+    """What a run logged, oldest first; with `limit` the last so many lines."""
+    query = select(lines).where(lines.c.run_id == run_id).order_by(lines.c.seq.desc()).limit(limit)
+    found = [
+        KeptLine(datetime.fromisoformat(row["at"]), row["level"], row["logger"], row["message"])
+        for row in connection.execute(query).mappings()
+    ]
+    return found[::-1]
+
+
+# Deliveries
+
+
+def find_deliveries(
+    connection: Connection,
+    *,
+    statuses: Collection[DeliveryStatus] = (),
+    run_id: str | None = None,
+    since: datetime | None = None,
+    limit: int | None = None,
+) -> list[FoundDelivery]:
+    """Deliveries, newest first.
+
+    Args:
+        statuses: those in any of these.
+        run_id: those of this run.
+        since: those that became due then or later.
+        limit: the most that are wanted.
+    """
+    conditions: list[ColumnElement[bool]] = []
+    if statuses:
+        conditions.append(d.c.status.in_([status.value for status in statuses]))
+    if run_id is not None:
+        conditions.append(d.c.run_id == run_id)
+    if since is not None:
+        conditions.append(d.c.due_at >= iso(since))
+    query = _deliveries_with_run().where(*conditions)
+    newest_first = query.order_by(d.c.due_at.desc(), t.c.seq.desc(), d.c.position.desc())
+    return _deliveries(connection, newest_first.limit(limit))
+
+
+def matching_deliveries(connection: Connection, given: str) -> list[FoundDelivery]:
+    """The deliveries that somebody may mean: of that id; else whose id begins so."""
+    for condition in (d.c.id == given.lower(), _begins(d.c.id, given)):
+        if found := _deliveries(connection, _deliveries_with_run().where(condition).order_by(t.c.seq, d.c.position)):
+            return found
+    return []
+
+
+# Nodes
+
+
+def work_of_nodes(connection: Connection) -> dict[str, Work]:
+    """What is left to do for each node that has something left."""
+    runs = select(r.c.node_id, func.count()).where(r.c.ended_at.is_(None)).group_by(r.c.node_id)
+    hooks = select(d.c.node_id, func.count()).where(d.c.status.in_(_OPEN)).group_by(d.c.node_id)
+    found: dict[str, Work] = {node: Work(open_runs=count) for node, count in connection.execute(runs)}
+    for node, count in connection.execute(hooks):
+        found[node] = found.get(node, Work())._replace(due_hooks=count)
+    return found
+
+
+def last_seq(connection: Connection) -> int:
+    """The newest transition's place in history."""
+    return connection.scalar(select(func.max(t.c.seq))) or 0
+
+
+def node_runs(connection: Connection, node_id: str, after_seq: int) -> list[FoundRun]:
+    """The runs of a node that entered a state after that place in history; what was called before its caller."""
+    query = runs_with_cause().where(r.c.node_id == node_id, t.c.seq > after_seq).order_by(t.c.seq)
+    return _runs(connection, query)
+
+
+def node_deliveries(
+    connection: Connection, node_id: str, after_seq: int, among: Collection[str] = ()
+) -> list[FoundDelivery]:
+    """The deliveries of a node that became due after that place in history, and those of these ids."""
+    of_node = d.c.node_id == node_id
+    query = _deliveries_with_run().where(of_node, or_(t.c.seq > after_seq, d.c.id.in_(among)))
+    return _deliveries(connection, query.order_by(t.c.seq, d.c.position))
+
+
+def _of_flow(name: str) -> ColumnElement[bool]:
+    its_runs = and_(r.c.kind == "flow", r.c.subject_name == name)
+    within = r.alias()
+    ids = select(within.c.id).where(within.c.kind == "flow", within.c.subject_name == name)
+    return or_(its_runs, r.c.flow_run_id.in_(ids), r.c.parent_flow_run_id.in_(ids))
+
+
+def _begins(column: Any, given: str) -> ColumnElement[bool]:
+    begins: ColumnElement[bool] = column.startswith(given.lower(), autoescape=True)
+    return begins if given else false()
+
+
+def _runs(connection: Connection, query: Select[Any]) -> list[FoundRun]:
+    return [FoundRun(run_of(row), row["node_id"]) for row in connection.execute(query).mappings()]
+
+
+def _deliveries_with_run() -> Select[Any]:
+    run = (r.c.kind.label("run_kind"), r.c.subject_name, r.c.name.label("run_name"))
+    return select(d, *run).join(t, t.c.id == d.c.transition_id).join(r, r.c.id == d.c.run_id)
+
+
+def _deliveries(connection: Connection, query: Select[Any]) -> list[FoundDelivery]:
+    found: Sequence[Any] = connection.execute(query).mappings().all()
+    return [
+        FoundDelivery(delivery_of(row), row["node_id"], row["run_kind"], row["subject_name"], row["run_name"])
+        for row in found
+    ]

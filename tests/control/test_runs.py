@@ -1,0 +1,215 @@
+"""`actwright runs`: journals that programs wrote, also such as died."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import anyio
+import pytest
+from tests.control.shell import a_killed_program, a_living_program, act, printed, short
+
+from actwright import flow, run_flow, task
+from actwright.nodes.journal import close_journals
+
+pytestmark = pytest.mark.slow
+
+RUN_KEYS = {
+    "id", "kind", "subject", "name", "state_type", "state_name", "state_message", "state_at", "process_is_dead", "tags",
+    "run_count", "parent_flow_run_id", "parent_task_run_id", "expected_start_at", "started_at", "ended_at", "node_id",
+}  # fmt: skip
+
+
+def names(*arguments: object) -> list[str]:
+    return [run["name"] for run in printed("runs", "ls", *arguments)]
+
+
+@flow(flow_run_name="one")
+async def one() -> None: ...
+
+
+def test_without_a_journal_there_is_nothing_to_list_and_none_is_made(actwright_home: Path) -> None:
+    ran = act("runs", "ls")
+    assert (ran.exit_code, ran.stdout) == (0, "")
+    assert (
+        ran.stderr
+        == f"There is no journal at {actwright_home}/actwright.db: no flow has run with this ACTWRIGHT_HOME.\n"
+    )
+    assert printed("runs", "ls") == []
+    assert not actwright_home.exists()
+
+
+@pytest.mark.parametrize("command", [["inspect", "x"], ["logs", "x"]])
+def test_without_a_journal_there_is_no_run_to_show(command: list[str], actwright_home: Path) -> None:
+    ran = act("runs", *command)
+    assert ran.exit_code == 2
+    assert "There is no journal" in ran.stderr
+    assert not actwright_home.exists()
+
+
+def test_the_list_has_top_level_runs_newest_first_and_with_all_those_that_they_called(tmp_path: Path) -> None:
+    a_killed_program(tmp_path)
+    assert names() == ["nightly-Paris", "nightly-Rome", "nightly-Oslo"]
+    everything = names("--all")
+    assert [name for name in everything if not name.startswith("fetch")] == [
+        "inner-2", "nightly-Paris", "inner-7", "nightly-Rome", "inner-1", "nightly-Oslo"
+    ]  # fmt: skip
+    assert len([name for name in everything if name.startswith("fetch")]) == 3
+
+
+def test_an_open_run_of_a_dead_process_is_shown_as_dead_before_anybody_settles_it(tmp_path: Path) -> None:
+    a_killed_program(tmp_path)
+    ran = act("runs", "ls")
+    assert ran.exit_code == 0
+    assert ran.stderr == ""
+    line = next(line for line in ran.stdout.splitlines() if "Paris" in line)
+    assert "Running, its process is dead" in line
+    assert {run["name"]: run["process_is_dead"] for run in printed("runs", "ls")} == {
+        "nightly-Oslo": False, "nightly-Rome": False, "nightly-Paris": True
+    }  # fmt: skip
+
+
+def test_an_open_run_of_a_living_process_is_not_dead(tmp_path: Path) -> None:
+    with a_living_program(tmp_path):
+        assert "Running, its process is dead" not in act("runs", "ls").stdout
+        assert not any(run["process_is_dead"] for run in printed("runs", "ls", "--all"))
+
+
+@pytest.mark.anyio
+async def test_looking_does_not_free_the_lock_of_this_very_process() -> None:
+    await run_flow(one)
+    act("runs", "ls")
+    act("nodes")
+    assert [node["status"] for node in printed("nodes")] == ["alive"]
+    close_journals()
+    assert printed("nodes") == []
+
+
+def test_each_filter_leaves_what_it_says(tmp_path: Path) -> None:
+    a_killed_program(tmp_path)
+    assert names("--state", "failed") == ["nightly-Rome"]
+    assert names("--state", "COMPLETED", "--state", "Running") == ["nightly-Paris", "nightly-Oslo"]
+    assert names("--flow", "inner") == []
+    assert [name for name in names("--flow", "inner", "--all") if name.startswith("inner")] == [
+        "inner-2", "inner-7", "inner-1"
+    ]  # fmt: skip
+    assert len(names("--flow", "inner", "--all")) == 6
+    assert len(names("--all", "--tag", "web")) == 3
+    assert names("--all", "--tag", "web", "--tag", "other") == []
+    assert names("--limit", "1") == ["nightly-Paris"]
+    assert len(names("--since", "1h")) == 3
+    assert names("--since", (datetime.now(UTC) + timedelta(hours=1)).isoformat()) == []
+
+
+def test_more_runs_than_the_limit_are_told_of_on_stderr(tmp_path: Path) -> None:
+    a_killed_program(tmp_path)
+    ran = act("runs", "ls", "--limit", "2")
+    assert len(ran.stdout.splitlines()) == 3
+    assert ran.stderr == "There are more than 2; --limit shows more of them.\n"
+    assert act("runs", "ls", "--limit", "3").stderr == ""
+
+
+def test_nothing_that_fits_is_said_so_and_is_no_error(tmp_path: Path) -> None:
+    a_killed_program(tmp_path)
+    ran = act("runs", "ls", "--flow", "other")
+    assert (ran.exit_code, ran.stdout, ran.stderr) == (0, "", "No run is like that.\n")
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "said"),
+    [
+        ("--state", "foo", "is no state"),
+        ("--since", "foo", "is no time"),
+        ("--since", "99999999999w", "is longer than any calendar"),
+        ("--since", "", "is no time"),
+        ("--limit", "0", "Invalid value for '--limit'"),
+        ("--limit", "many", "Invalid value for '--limit'"),
+        ("--output", "xml", "'xml' is not one of"),
+    ],
+)
+def test_a_value_that_cannot_be_is_refused_with_what_can(option: str, value: str, said: str) -> None:
+    anyio.run(run_flow, one)
+    ran = act("runs", "ls", option, value)
+    assert ran.exit_code == 2
+    assert said in " ".join(ran.stderr.split())
+
+
+def test_the_keys_of_a_run_as_json_are_these(tmp_path: Path) -> None:
+    a_killed_program(tmp_path)
+    for run in printed("runs", "ls", "--all"):
+        assert set(run) == RUN_KEYS
+    inspected = printed("runs", "inspect", "nightly-Rome")
+    assert set(inspected) == RUN_KEYS | {"parameters", "result", "cause", "transitions", "deliveries", "children"}
+
+
+def test_a_run_is_inspected_with_its_states_children_hooks_and_the_cause(tmp_path: Path) -> None:
+    a_killed_program(tmp_path)
+    run = printed("runs", "inspect", "nightly-Rome")
+    assert run["parameters"] == {"city": "Rome", "row": 7}
+    assert [step["name"] for step in run["transitions"]] == ["Pending", "Running", "Failed"]
+    assert [(hook["hook_name"], hook["status"]) for hook in run["deliveries"]] == [
+        ("works_later", "FAILED"), ("tell", "SUCCEEDED")
+    ]  # fmt: skip
+    assert run["deliveries"][0]["error"] == "ValueError: the channel is gone"
+    (inner,) = run["children"]
+    assert (inner["name"], [child["subject"] for child in inner["children"]]) == ("inner-7", ["fetch"])
+    assert run["cause"]["type"] == "ConnectionError"
+    assert "raise ConnectionError" in run["cause"]["traceback"]
+
+
+def test_what_is_inspected_is_drawn_for_people_with_the_same_in_it(tmp_path: Path) -> None:
+    a_killed_program(tmp_path)
+    drawn = act("runs", "inspect", "nightly-Rome").stdout
+    for part in ("Flow run 'nightly-Rome'  Failed", 'city="Rome", row=7', "└── inner-7  Failed", "    └── fetch-",
+                 "The body raised ConnectionError: no answer", "ValueError: the channel is gone",
+                 "ConnectionError: no answer\n"):  # fmt: skip
+        assert part in drawn
+    assert "`actwright recover` sees to it" in act("runs", "inspect", "nightly-Paris").stdout
+
+
+def test_a_run_is_found_by_its_id_the_beginning_of_it_or_its_name(tmp_path: Path) -> None:
+    a_killed_program(tmp_path)
+    id = printed("runs", "inspect", "nightly-Oslo")["id"]
+    for given in (id, id.upper(), short(id)):
+        assert printed("runs", "inspect", given)["id"] == id
+
+
+def test_a_run_that_is_not_there_and_one_that_may_be_several_are_refused(tmp_path: Path) -> None:
+    a_killed_program(tmp_path)
+    a_killed_program(tmp_path)
+    for given in ("nobody", "", "%"):
+        ran = act("runs", "inspect", given)
+        assert ran.exit_code == 2
+        assert f"There is no run {given!r}" in ran.stderr
+    ran = act("runs", "inspect", "nightly-Oslo")
+    assert ran.exit_code == 2
+    assert ran.stdout == ""
+    assert "'nightly-Oslo' may be any of 2 runs. Give more of its id: " in ran.stderr
+
+
+def test_a_run_without_log_lines_is_said_to_have_none(tmp_path: Path) -> None:
+    a_killed_program(tmp_path)
+    lines = printed("runs", "logs", "nightly-Paris")
+    assert isinstance(lines, list)
+    ran = act("runs", "logs", "nobody")
+    assert ran.exit_code == 2
+
+
+@task(task_run_name="\x1b[31mred\x1b[0m [bold]x[/bold]")
+async def coloured() -> None: ...
+
+
+@flow(flow_run_name="\x1b]0;title\x07 [red]")
+async def loud() -> None:
+    await coloured()
+
+
+@pytest.mark.anyio
+async def test_names_that_a_terminal_would_obey_are_shown_and_not_obeyed() -> None:
+    await run_flow(loud)
+    (run,) = printed("runs", "ls")
+    for command in (["runs", "ls", "--all"], ["runs", "inspect", run["id"]], ["hooks", "ls"], ["nodes"]):
+        drawn = act(*command)
+        assert "\x1b" not in drawn.output
+        assert "\x07" not in drawn.output
+    assert "\\x1b[31mred\\x1b[0m [bold]x[/bold]" in act("runs", "ls", "--all").stdout
