@@ -77,6 +77,12 @@ def test_a_program_in_the_actors_guide_prints_the_same_on_every_back_end(
     check(example, example.source.replace("anyio.run(main)", OTHER_BACKENDS[backend]), tmp_path)
 
 
+@pytest.fixture(autouse=True)
+def understudies_stand_by(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As they do for a reader."""
+    monkeypatch.setenv("ACTWRIGHT_UNDERSTUDY", "true")
+
+
 def check(example: Example, source: str, folder: Path) -> None:
     program = folder / "example.py"
     program.write_text(source, encoding="utf-8")

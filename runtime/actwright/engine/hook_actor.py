@@ -65,15 +65,17 @@ class HookActor(Actor[Deliver]):
         waited_for = batch.waited_for
         for place, due in enumerate(batch.dues):
             if place >= waited_for:
-                self._tell(batch)
+                await self._tell(batch)
             await self._deliver_one(batch, due)
-        self._tell(batch)
+        await self._tell(batch)
         self._begun.discard(batch)
         self._host.batch_done(batch)
 
-    def _tell(self, batch: Batch) -> None:
-        """Let the run go on: what it waits for is done."""
+    async def _tell(self, batch: Batch) -> None:
+        """Let the run go on: what it waits for is done, and that is committed, so that nothing which happens to this
+        process from now on makes it run again."""
         if not batch.told:
+            await self._host.commit()
             batch.told = True
             batch.run.signal(HooksDone(batch.state))
 
