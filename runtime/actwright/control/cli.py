@@ -89,9 +89,10 @@ def demo(
         Backend | None, typer.Option(help="What runs the actors. Default: uvloop where it is installed, else asyncio.")
     ] = None,
 ) -> None:
-    """Run four flows, in a few seconds, and show every state change hook that fires.
+    """Run five flows, in a few seconds, and show every state change hook that fires.
 
-    One retries, one fails, one is cancelled, one crashes. The exit code is 0 if each hook that was due ran.
+    One retries, one fails, one is cancelled, one crashes, and one is killed with its program: its hook runs all the
+    same. History is kept in a temporary folder. The exit code is 0 if each hook that was due ran.
     """
     from actwright.control.demo import run_demo  # `actwright --help` needs no engine
 

@@ -12,6 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from actwright.authoring.hooks import HOOK_EVENTS
+from actwright.control.output import STYLES
 from actwright.models.deliveries import DeliveryStatus
 from actwright.models.runs import FlowRun
 
@@ -28,27 +29,23 @@ if TYPE_CHECKING:
 
 __all__ = ["draw_act", "draw_end", "draw_title"]
 
-_STYLES = {
-    "COMPLETED": "green",
-    "FAILED": "red",
-    "CRASHED": "bold red",
-    "CANCELLING": "yellow",
-    "CANCELLED": "yellow",
-    "SCHEDULED": "magenta",
-    "RUNNING": "blue",
-}
 _RAN, _NOT_RUN = Text("● ", "green"), Text("NOT RUN: ", "bold red")
 
 
 def draw_title(console: Console, backend: BackendName) -> None:
     """Say what follows, and on what it runs."""
     where = f"{backend}, Python {platform.python_version()}"
-    says = f"Four flows on {where}. Each line is a state that a run entered, and the hooks that ran for it: "
+    says = f"Five flows on {where}. Each line is a state that a run entered, and the hooks that ran for it: "
     console.print(Text.assemble(says, _RAN, "stands before each."))
 
 
 def draw_act(
-    console: Console, title: str, runs: Sequence[FlowRun | TaskRun], journal: Journal, noted: Collection[UUID]
+    console: Console,
+    title: str,
+    runs: Sequence[FlowRun | TaskRun],
+    journal: Journal,
+    noted: Collection[UUID],
+    remark: str | None = None,
 ) -> None:
     """Draw what some runs went through, in the order of time.
 
@@ -56,6 +53,7 @@ def draw_act(
         title: what it was about.
         runs: of one flow run and what it called; times count from the first one.
         noted: the ids of the deliveries that the hooks themselves say they were called for.
+        remark: what is to be said at its end.
     """
     console.print()
     console.print(Rule(Text(title, "bold"), align="left", style="dim"))
@@ -70,6 +68,8 @@ def draw_act(
             table.add_row("", Padding(Text(str(state.message), "dim italic"), (0, 0, 0, 2)))
             said.add(state.message)
     console.print(table)
+    if remark is not None:
+        console.print(remark)
 
 
 def draw_end(console: Console, journal: Journal, noted: Collection[UUID], seconds: float) -> bool:
@@ -103,7 +103,7 @@ def _entered(run: FlowRun | TaskRun, journal: Journal, noted: Collection[UUID]) 
     """One line: which run, which state it entered, and a mark for each hook that was due for that."""
     name = run.flow_name if isinstance(run, FlowRun) else run.task_name
     title = f"{'' if run.parent_id is None else '  '}{run.kind} {name}"
-    line = Text.assemble(f"{title:<15}", (f"{run.state.name:<15}", _STYLES[run.state.type]))
+    line = Text.assemble(f"{title:<15}", (f"{run.state.name:<15}", STYLES[run.state.type]))
     for delivery in journal.deliveries(run.id):
         if delivery.transition_id == run.state.id:
             line.append(_RAN if _ran(delivery, noted) else _NOT_RUN).append(f"{delivery.event}  ")
