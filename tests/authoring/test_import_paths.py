@@ -133,3 +133,8 @@ def test_a_rude_object_is_not_found_and_breaks_nothing() -> None:
             raise RuntimeError(name)
 
     assert names(Rude()) == []
+
+
+@pytest.mark.parametrize("name", ["os", "io", "abc", "sys", "json"])
+def test_what_comes_with_python_is_importable_frozen_or_not(name: str) -> None:
+    assert is_importable(importlib.import_module(name))

@@ -76,7 +76,10 @@ def _would_import(module: ModuleType) -> bool:
         return False
     if found is None:
         return False
-    origin = getattr(module, "__file__", None) or getattr(module.__spec__, "origin", None)
+    spec_origin = getattr(module.__spec__, "origin", None)
+    if found.origin == "frozen":  # `os` and its like have a file as well, which is not where they come from
+        return spec_origin == "frozen"
+    origin = getattr(module, "__file__", None) or spec_origin
     return found.origin == origin or _same_file(found.origin, origin)
 
 
