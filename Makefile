@@ -1,6 +1,6 @@
 # The five verbs. People, README and .ci/run use the same ones.
 
-.PHONY: install format lint test bench ruff mypy pyright model
+.PHONY: install format lint test bench ruff mypy pyright model sweep
 
 VENV ?= .venv
 BIN := $(VENV)/bin
@@ -40,3 +40,7 @@ model:  ## 1,000 random histories of actors on each back end, against a model of
 
 bench:  ## every benchmark, one after another: they disturb each other
 	set -e; for program in benchmarks/*.py; do $(BIN)/python "$$program"; done
+
+# What the project is for, at length; `test` does a part of it.
+sweep:  ## a program killed at every point on each back end, at 1,000 random instants, and with its understudy killed first
+	$(BIN)/python -m tests.recovery.sweep
