@@ -31,7 +31,7 @@ async def main() -> None:
     async with Runtime() as runtime:
         background = runtime.submit(watch, "rain", 0.1)
         print(await run_flow(watch, "wind"))
-        with trio.move_on_after(0.05) as scope:
+        with trio.move_on_after(0.5) as scope:
             await run_flow(watch, "frost", 60)
         print(f"frost was cancelled: {scope.cancelled_caught}")
         print(await background)
