@@ -8,6 +8,7 @@ from uuid import UUID, uuid4
 
 from actwright.authoring.context import RunContext, within_reach
 from actwright.authoring.names import default_run_name
+from actwright.authoring.replay_guard import refuse_while_loading
 from actwright.authoring.tags import current_tags
 from actwright.engine.bodies import OnLoop, Place, WorkerThread
 from actwright.engine.live_run import LiveRun, Origin
@@ -33,6 +34,7 @@ def launch(host: Host, call: Call, place: Place) -> LiveRun:
         CancelledRun: it was called by a body that was told to stop.
         RuntimeClosed: the host takes no new runs.
     """
+    refuse_while_loading("A flow or task was called")
     context = within_reach()
     host.admit(is_inner=context is not None)
     caller = _caller(context)

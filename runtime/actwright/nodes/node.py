@@ -18,6 +18,7 @@ from actwright.nodes import locks, rows
 from actwright.nodes.companion import Companion, Recovery, recover_dead
 from actwright.nodes.program import Program
 from actwright.nodes.pulse import Pulse
+from actwright.nodes.upkeep import Pruning, remove_lock_files, where_the_understudy_dies_too
 
 if TYPE_CHECKING:
     from actwright.settings import Settings
@@ -74,7 +75,21 @@ class Node:
                 limits=limits_of(settings),
                 before_hooks=self._companion.start if settings.understudy else lambda: None,
             )
+            self._pruning = Pruning(self.database, settings.retention, recovery.lock_path.parent)
             stack.pop_all()
+        self._say_what_to_know(settings)
+
+    def _say_what_to_know(self, settings: Settings) -> None:
+        for found in (self.database.vanishes, self.database.exposed):
+            if found:
+                logger.warning("%s", found)
+        why = where_the_understudy_dies_too()
+        if settings.understudy and why:
+            logger.info(
+                "Should this process be killed, its understudy is as well (%s): its hooks then run when a program next "
+                "opens %s, or by `actwright recover`.",
+                why, self.database.path,
+            )  # fmt: skip
 
     def _hold(self, path: Path, stack: ExitStack) -> locks.NodeLock:
         path.parent.mkdir(mode=0o700, exist_ok=True)
@@ -84,11 +99,14 @@ class Node:
         stack.callback(lock.release, unlink=True)
         return lock
 
-    def recover_the_dead(self, by_understudies: bool) -> None:
-        """See to nodes whose process and understudy both died: one understudy each, or a word about what to do."""
+    def see_to_others(self, by_understudies: bool) -> None:
+        """See to nodes whose process and understudy both died: one understudy each, or a word about what to do. And to
+        what is over."""
         with self.database.writing() as connection:
             dead = [node for node in rows.unsettled(connection) if not locks.is_held(lock_path(node.id, self.database))]
             waiting = [node for node in dead if not rows.settle(connection, node.id)]
+        remove_lock_files(lock_path(self.id, self.database).parent, {node.id for node in waiting})
+        self._pruning.start()
         for node in waiting:
             who = f"Node {node.id} (pid {node.pid} on {node.host}) died, and runs of it are open or hooks due"
             if not by_understudies:
@@ -100,6 +118,7 @@ class Node:
         """Write what is left, and let go of everything. Blocks."""
         self.journal.close()
         with ExitStack() as stack:
+            stack.callback(self._pruning.join)
             stack.callback(self.database.close)
             stack.callback(self._companion.close)
             stack.callback(self.pulse.close)
@@ -131,7 +150,7 @@ def process_node(settings: Settings) -> Node:
     with _lock:
         if path not in _nodes:
             _nodes[path] = Node(settings)
-            _nodes[path].recover_the_dead(by_understudies=settings.understudy)
+            _nodes[path].see_to_others(by_understudies=settings.understudy)
         return _nodes[path]
 
 

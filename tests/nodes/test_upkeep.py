@@ -1,0 +1,76 @@
+"""What a process does for a journal that it opens: it removes what is over, and tells its user what to know."""
+
+from __future__ import annotations
+
+import os
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from actwright.journal.database import Database
+from actwright.nodes.locks import hold
+from actwright.nodes.upkeep import Pruning, remove_lock_files, where_the_understudy_dies_too
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> Database:
+    return Database.open(tmp_path / "actwright.db")
+
+
+def test_lock_files_that_nobody_holds_go_and_those_held_or_waited_for_stay(tmp_path: Path) -> None:
+    for name in ("over", "dead"):
+        (tmp_path / f"{name}.lock").touch()
+    ours = hold(tmp_path / "ours.lock")
+    assert ours is not None
+    remove_lock_files(tmp_path, of_nodes_but={"dead"})
+    assert sorted(path.stem for path in tmp_path.iterdir()) == ["dead", "ours"]
+    ours.release(unlink=True)
+
+
+def test_old_runs_are_pruned_at_most_once_a_day(
+    database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[object] = []
+
+    class Counts:
+        runs = 0
+
+    def prune(_: Database, older_than: object) -> Counts:
+        asked.append(older_than)
+        return Counts()
+
+    monkeypatch.setattr("actwright.journal.upkeep.prune", prune)
+
+    def open_once() -> None:
+        pruning = Pruning(database, timedelta(days=30), tmp_path)
+        pruning.start()
+        pruning.join()
+
+    open_once()
+    assert asked == []  # a journal that is new
+    yesterday = (tmp_path / "pruned").stat().st_mtime - 90_000
+    os.utime(tmp_path / "pruned", (yesterday, yesterday))
+    open_once()
+    open_once()
+    assert len(asked) == 1
+    database.close()
+
+
+def test_history_that_is_kept_for_ever_is_not_pruned(database: Database, tmp_path: Path) -> None:
+    Pruning(database, None, tmp_path).start()
+    assert not (tmp_path / "pruned").exists()
+    database.close()
+
+
+def test_the_first_process_of_a_container_and_a_service_hear_that_their_understudy_dies_with_them(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delenv("INVOCATION_ID", raising=False)
+    assert where_the_understudy_dies_too() is None
+    monkeypatch.setattr(os, "getpid", lambda: 1)
+    assert "container" in str(where_the_understudy_dies_too())
+    monkeypatch.setattr(os, "getpid", lambda: 70)
+    monkeypatch.setattr(os, "getppid", lambda: 1)
+    monkeypatch.setenv("INVOCATION_ID", "of a unit")
+    assert "KillMode" in str(where_the_understudy_dies_too())
