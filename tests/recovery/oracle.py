@@ -161,8 +161,9 @@ def _bodies_run_in_their_own_process(history: History) -> Iterator[str]:
     own = {line["pid"] for line in bodies}
     if len(own) > 1:
         yield f"bodies ran in the processes {own}"
+    programs = {line["pid"] for line in history.lines("point") if line["role"] == "PROGRAM"}
     for line in history.lines("hook starts"):
-        if line["replayed"] == (line["pid"] in own):
+        if line["replayed"] == (line["pid"] in programs):
             yield f"{_title(line)} says that replayed is {line['replayed']}"
 
 
