@@ -6,11 +6,16 @@ import os
 import re
 import signal
 import subprocess
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 from tests.recovery.scene import DEADLINE, WORK, Scene
 from tests.recovery.trial import within
+
+from actwright.journal.database import Database
+from actwright.journal.upkeep import check
+from actwright.nodes.program import Program
 
 pytestmark = pytest.mark.slow
 
@@ -318,8 +323,39 @@ if __name__ == "__main__":
 
 def _forced_replay(scene: Scene) -> int:
     """As `actwright recover --force` starts it: the node's lock is held by its process, which does nothing."""
-    from actwright.nodes.program import Program
-
     ((node_id, program),) = scene.rows("SELECT id, program FROM nodes")
     command = Program.from_json(program).replay_command(scene.home / "actwright.db", node_id)
     return subprocess.run(command, env=scene.environment(), timeout=DEADLINE, check=False, cwd=Path("/")).returncode
+
+
+def test_a_clock_that_was_set_back_changes_no_order(scene: Scene) -> None:
+    scene.start(
+        """
+from datetime import UTC, datetime, timedelta
+from actwright.engine.host import Host
+
+Host.now = lambda self: datetime.now(UTC) + timedelta(hours=1)
+
+def slow(flow, flow_run, state):
+    tell(f"{flow.name} again: {state.name}")
+
+@flow(on_crashed=[hook, slow])
+async def inner():
+    os.kill(os.getpid(), signal.SIGKILL)
+
+@flow(on_crashed=[hook, slow])
+async def outer():
+    await inner()
+
+if __name__ == "__main__":
+    anyio.run(run_flow, outer)
+"""
+    ).wait(DEADLINE)
+    assert scene.settles()
+    assert scene.told() == ["inner: Crashed", "inner again: Crashed", "outer: Crashed", "outer again: Crashed"]
+    entered = scene.rows("SELECT name FROM transitions ORDER BY seq")
+    assert [name for (name,) in entered] == ["Pending", "Running", "Pending", "Running", "Crashed", "Crashed"]
+    (before,), (after,) = scene.rows("SELECT at FROM transitions ORDER BY seq")[3:5]
+    assert after < before
+    with closing(Database.open(scene.home / "actwright.db", create=False)) as database:
+        assert check(database) == []
