@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from actwright.exceptions import RecordedError
 from actwright.journal.protocol import DeliveryChanged, LogLine, Record, Transition
 from actwright.journal.rows import delivery_row, log_row, run_row, transition_row
 from actwright.models.errors_at_rest import error_at_rest
@@ -66,7 +67,7 @@ class Batch:
             run, node_id, parameters, record.result, registration.hash if registration else None
         )
         cause = run.state.cause
-        self.transitions.append(transition_row(run, None if cause is None else error_at_rest(cause)))
+        self.transitions.append(transition_row(run, None if cause is None else _at_rest(cause)))
         for delivery in record.deliveries:
             self._add_delivery(delivery, node_id)
         if registration is not None:
@@ -75,3 +76,11 @@ class Batch:
 
     def _add_delivery(self, delivery: HookDelivery, node_id: str) -> None:
         self.deliveries[delivery.id] = delivery_row(delivery, node_id)
+
+
+def _at_rest(cause: BaseException) -> str:
+    try:
+        return error_at_rest(cause)
+    except KeyboardInterrupt:  # nobody interrupts the writer's thread: an author's `__str__` raised it
+        kind = type(cause).__qualname__
+        return error_at_rest(RecordedError(kind, "<telling it raised KeyboardInterrupt>"))

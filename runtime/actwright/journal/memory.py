@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from actwright.journal.protocol import DeliveryChanged, LogLine, Record, Transition
+from actwright.models.values_at_rest import result_from_rest
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -63,7 +64,7 @@ class MemoryJournal:
         match record:
             case Transition(run=run, deliveries=deliveries):
                 history = self._histories.setdefault(run.id, _History())
-                history.transitions.append(Transition(_without_result(run), deliveries))
+                history.transitions.append(Transition(_as_kept(run, record.result), deliveries))
                 history.deliveries.update((delivery.id, delivery) for delivery in deliveries)
                 self._run_of.update((delivery.id, run.id) for delivery in deliveries)
                 if run.state.is_final():
@@ -85,7 +86,7 @@ class MemoryJournal:
     def is_durable(self) -> bool:
         return False
 
-    def check(self) -> None:
+    def check(self, wait_seconds: float | None = None) -> None:
         """Memory takes whatever comes."""
 
     def has_room(self, or_call: Callable[[], object]) -> bool:
@@ -127,7 +128,9 @@ class MemoryJournal:
             return self._variables.pop(name, self) is not self
 
 
-def _without_result(run: FlowRun | TaskRun) -> FlowRun | TaskRun:
-    """History must not keep alive what a run returned or raised."""
+def _as_kept(run: FlowRun | TaskRun, result: str | None) -> FlowRun | TaskRun:
+    """History must not keep alive what a run returned or raised; of a result, only the JSON that was asked for."""
     state = run.state.without_result()
+    if result is not None and run.state.data is not None:
+        state = state.model_copy(update={"data": result_from_rest(result)})
     return run if state is run.state else run.model_copy(update={"state": state})

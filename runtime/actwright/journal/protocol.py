@@ -67,11 +67,11 @@ class Journal(Protocol):
         """
         ...
 
-    def check(self) -> None:
+    def check(self, wait_seconds: float | None = None) -> None:
         """Whether a new run may begin.
 
         Raises:
-            JournalUnavailable: it has not been able to write for longer than `journal_wait_seconds`.
+            JournalUnavailable: it has not been able to write for `wait_seconds`; None is what its settings say.
             Fenced: another process has taken over what this one wrote.
         """
         ...

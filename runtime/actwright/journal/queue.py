@@ -84,19 +84,18 @@ class WriteQueue:
             self._awaited -= entry.committed is not None
         return taken
 
-    def written(self, entries: list[Entry]) -> None:
-        """What was taken is done: there is room for more."""
+    def written(self, entries: list[Entry]) -> list[Callable[[], object]]:
+        """What was taken is done: there is room for more. Returns whom to tell, which is for the caller to do."""
         with self._changed:
             self._size -= sum(len(entry.records) for entry in entries)
             ready: list[Callable[[], object]] = []
             while self._waiting_for_room and self._size + len(ready) < self._limit:
                 ready.append(self._waiting_for_room.popleft())
-        for fn in ready:
-            fn()
+            return ready
 
     def has_room(self, or_call: Callable[[], object]) -> bool:
-        """Whether there is room; if not, `written` calls `or_call` when there is. A closed queue never has too little:
-        nobody would be called."""
+        """Whether there is room; if not, `written` returns `or_call` when there is. A closed queue never has too
+        little: nobody would be called."""
         if self._size < self._limit and not self._waiting_for_room:
             return True
         with self._changed:
@@ -105,16 +104,14 @@ class WriteQueue:
             self._waiting_for_room.append(or_call)
             return False
 
-    def close(self) -> list[Entry]:
-        """Take nothing more. What stands in it can still be taken; it is also returned."""
+    def close(self) -> list[Callable[[], object]]:
+        """Add nothing more; what stands in it can still be taken. Returns who waited for room, to be told."""
         with self._changed:
             self._closed = True
             self._changed.notify()
-            waiting, self._waiting_for_room = list(self._waiting_for_room), deque()
-            left = list(self._entries)
-        for fn in waiting:
-            fn()
-        return left
+            waiting = list(self._waiting_for_room)
+            self._waiting_for_room.clear()
+            return waiting
 
     def clear(self) -> None:
         """Drop what stands in it."""

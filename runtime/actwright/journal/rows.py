@@ -48,6 +48,15 @@ def iso(at: datetime | None) -> str | None:
     return None if at is None else at.isoformat(timespec="microseconds")
 
 
+def _utf8(said: str) -> str:
+    """Text that can be written: half a surrogate pair, as in the name of a file that is no UTF-8, cannot."""
+    return said if said.isascii() else said.encode("utf-8", "backslashreplace").decode()
+
+
+def _utf8_or_none(said: str | None) -> str | None:
+    return None if said is None else _utf8(said)
+
+
 def run_row(
     run: FlowRun | TaskRun, node_id: str, parameters: str, result: str | None, registration: str | None
 ) -> list[Any]:
@@ -56,17 +65,17 @@ def run_row(
     return [
         str(run.id),
         run.kind,
-        run.flow_name if isinstance(run, FlowRun) else run.task_name,
-        run.name,
+        _utf8(run.flow_name if isinstance(run, FlowRun) else run.task_name),
+        _utf8(run.name),
         node_id,
         str(state.id),
         state.type.value,
-        state.name,
-        state.message,
+        _utf8(state.name),
+        _utf8_or_none(state.message),
         iso(state.timestamp),
         run.run_count,
         parameters,
-        to_json(run.tags).decode() if run.tags else "[]",
+        to_json(list(map(_utf8, run.tags))).decode() if run.tags else "[]",
         _text(run.parent_flow_run_id),
         _text(run.parent_task_run_id),
         None if isinstance(run, FlowRun) else _text(run.flow_run_id),
@@ -81,8 +90,8 @@ def run_row(
 def transition_row(run: FlowRun | TaskRun, cause: str | None) -> list[Any]:
     """The state that a run entered. `cause` is JSON already."""
     state = run.state
-    at = iso(state.timestamp)
-    return [str(state.id), str(run.id), state.type.value, state.name, state.message, at, run.run_count, cause]
+    at, name, message = iso(state.timestamp), _utf8(state.name), _utf8_or_none(state.message)
+    return [str(state.id), str(run.id), state.type.value, name, message, at, run.run_count, cause]
 
 
 def delivery_row(delivery: HookDelivery, node_id: str) -> list[Any]:
@@ -93,7 +102,7 @@ def delivery_row(delivery: HookDelivery, node_id: str) -> list[Any]:
         str(delivery.run_id),
         node_id,
         delivery.event,
-        delivery.hook_name,
+        _utf8(delivery.hook_name),
         delivery.position,
         iso(delivery.due_at),
         delivery.status.value,
@@ -101,13 +110,13 @@ def delivery_row(delivery: HookDelivery, node_id: str) -> list[Any]:
         delivery.cuts,
         iso(delivery.started_at),
         iso(delivery.ended_at),
-        delivery.error,
+        _utf8_or_none(delivery.error),
         delivery.replayed,
     ]
 
 
 def log_row(line: LogLine) -> list[Any]:
-    return [str(line.run_id), iso(line.at), line.level, line.logger, line.message]
+    return [str(line.run_id), iso(line.at), line.level, _utf8(line.logger), _utf8(line.message)]
 
 
 def run_of(row: Row) -> FlowRun | TaskRun:

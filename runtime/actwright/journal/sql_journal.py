@@ -13,6 +13,7 @@ import threading
 import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from pydantic_core import from_json, to_json
@@ -48,6 +49,9 @@ _REPEAT_SECONDS: Final = 10.0
 
 _FIRST_PAUSE_SECONDS: Final = 0.05
 _LONGEST_PAUSE_SECONDS: Final = 1.0
+
+_LOOK_SECONDS: Final = 0.05
+"""How often who waits for a commit looks whether there is still somebody who could make it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,17 +132,19 @@ class SqlJournal:
             self._write(entries)
             if self._fenced is not None or self._given_up.is_set():
                 return
-            self._queue.written(entries)
+            for tell in self._queue.written(entries):
+                _call(tell)
             for entry in entries:
                 if entry.committed is not None:
                     _call(entry.committed)
 
     def _write(self, entries: list[Entry]) -> None:
         """Commit one batch; tries again until it is written, or another process has taken over, or nobody waits."""
-        batch = Batch.of(entries, self.node_id)
+        began = time.monotonic()
         pause = _FIRST_PAUSE_SECONDS
         while not self._given_up.is_set():
             try:
+                batch = Batch.of(entries, self.node_id)
                 if batch.objects:
                     self._before_hooks()
                 self._commit(batch)
@@ -146,7 +152,7 @@ class SqlJournal:
                 self._stop_as_fenced(error)
                 return
             except Exception as error:  # a bug of ours among them: it must be heard, and lose nothing
-                self._say_unavailable(error)
+                self._say_unavailable(error, since=began)
                 self._given_up.wait(pause)
                 pause = min(2 * pause, _LONGEST_PAUSE_SECONDS)
             else:
@@ -174,16 +180,18 @@ class SqlJournal:
             self._fenced = error
             watchers = list(self._fence_watchers.values())
         logger.critical("%s", error)
-        self._queue.close()
+        held_back = self._queue.close()
         self._queue.clear()
         for watcher in watchers:
-            watcher(error)
+            _call(partial(watcher, error))
+        for tell in held_back:
+            _call(tell)
 
-    def _say_unavailable(self, error: Exception) -> None:
+    def _say_unavailable(self, error: Exception, since: float) -> None:
         now = time.monotonic()
         self._failure = error
         if self._failing_since is None:
-            self._failing_since = now
+            self._failing_since = since
         elif now - self._said_at < _REPEAT_SECONDS:
             return
         self._said_at = now
@@ -198,11 +206,12 @@ class SqlJournal:
             logger.warning("The journal writes again, after %.1f s.", time.monotonic() - self._failing_since)
             self._failing_since = self._failure = None
 
-    def check(self) -> None:
+    def check(self, wait_seconds: float | None = None) -> None:
         if self._fenced is not None:
             raise self._fenced
         since, failure = self._failing_since, self._failure
-        if since is not None and (seconds := time.monotonic() - since) >= self.limits.wait_seconds:
+        patience = self.limits.wait_seconds if wait_seconds is None else wait_seconds
+        if since is not None and (seconds := time.monotonic() - since) >= patience:
             why = f"The journal has been unable to write for {seconds:.0f} s: {failure}"
             raise JournalUnavailable(why) from failure
 
@@ -227,25 +236,34 @@ class SqlJournal:
         """How many records came in, in all."""
         return self._queue.added
 
-    def flush(self, timeout: float | None = None) -> bool:
-        """Wait until what was appended before is committed; whether it is. Blocks."""
+    def flush(self) -> bool:
+        """Wait until what was appended before is committed; whether it is. Blocks, but not while nothing can be
+        written."""
         done = threading.Event()
-        return self._queue.add(Entry((), (), done.set)) and done.wait(timeout)
+        if not self._queue.add(Entry((), (), done.set)):
+            return False
+        while not done.wait(_LOOK_SECONDS):
+            if self._failing_since is not None or not self._thread.is_alive():
+                break
+        return done.is_set()
 
     def close(self, timeout: float | None = None) -> None:
         """Write what is left, for at most `timeout` seconds (`limits.wait_seconds`), and stop. Blocks."""
-        self._queue.close()
+        for tell in self._queue.close():
+            _call(tell)
         self._thread.join(self.limits.wait_seconds if timeout is None else timeout)
         if self._thread.is_alive():
             self._given_up.set()
             self._thread.join()
-            logger.critical("The journal was closed before it could write %d records.", len(self._queue))
+            if left := len(self._queue):
+                why = self._failure or "it was too slow"
+                logger.critical("The journal was closed before it could write %d records: %s", left, why)
 
     # Reading: what was appended before is there, unless it cannot be written now
 
     def _reading(self) -> AbstractContextManager[Connection]:
         if os.getpid() == self._pid:  # else there is no writer here, and the database says so
-            self.flush(None if self._failing_since is None else 0.0)
+            self.flush()
         return self.database.reading()
 
     def run(self, run_id: UUID) -> FlowRun | TaskRun | None:
@@ -286,8 +304,8 @@ class SqlJournal:
             return connection.execute(statements.UNSET_VARIABLE, {"variable": name}).rowcount > 0
 
 
-def _call(committed: Callable[[], object]) -> None:
+def _call(tell: Callable[[], object]) -> None:
     try:
-        committed()
-    except Exception:  # the writer goes on: others wait for their commits
-        logger.exception("What was to be told of a commit raised.")
+        tell()
+    except Exception:  # the writer goes on: others wait to be told
+        logger.exception("What was to be told by the journal raised.")
