@@ -232,7 +232,7 @@ class Host:
         if self._broken_by is not None:
             raise self._broken_by
         if self.status == "open" or (is_inner and self.status == "draining"):
-            self.journal.check()
+            self.journal.check(self.options.journal_wait_seconds)
             return
         raise RuntimeClosed(
             f"This Runtime is {self.status}: it takes no new runs. Call flows and tasks inside `async with Runtime():`."

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from actwright.authoring.logging import RunLogger, engine_logger_of
 from actwright.engine.forked import fork_error
-from actwright.engine.messages import Cancel, Committed
+from actwright.engine.messages import Cancel, Committed, RoomInJournal
 from actwright.exceptions import CancelledRun, RunIsFinal, RuntimeClosed
 from actwright.journal.protocol import LogLine
 from actwright_actors import SystemClosed
@@ -155,8 +155,15 @@ class LiveRun:
     def note_committed(self, state: State[Any]) -> None:
         """A state that it entered is committed. In any thread; also when its Runtime has closed in the meantime."""
         self.durable.add(state.id)
+        self._signal_if_open(Committed(state))
+
+    def note_room(self) -> None:
+        """The journal has room for what it will add. In any thread; also when its Runtime has closed."""
+        self._signal_if_open(RoomInJournal())
+
+    def _signal_if_open(self, message: RunMessage) -> None:
         try:
-            self.signal(Committed(state))
+            self.signal(message)
         except (SystemClosed, RuntimeClosed):
             pass  # it closed past every grace, and has said so
 

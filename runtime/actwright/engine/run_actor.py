@@ -98,8 +98,10 @@ class RunActor(Actor[m.RunMessage]):
     # Pending
 
     def begin(self, _: m.Begin) -> None:
-        if self.host.journal.has_room(or_call=partial(self.run.signal, m.RoomInJournal())):
+        if self.host.journal.has_room(or_call=self.run.note_room):
             self._record()
+        else:
+            self._set_timer(self.host.options.journal_wait_seconds, m.CommitIsLate(self.run.first_state))
 
     def room_in_journal(self, _: m.RoomInJournal) -> None:
         if self.phase is Phase.PENDING:
@@ -464,13 +466,14 @@ class RunActor(Actor[m.RunMessage]):
 
     def commit_is_late(self, message: m.CommitIsLate) -> None:
         state = message.state
-        if state.id not in self.run.uncommitted:
+        is_held_back = self.phase is Phase.PENDING and not self.run.is_recorded
+        if state.id not in self.run.uncommitted and not is_held_back:
             return
         if self.phase is Phase.UNWINDING:
             self._stop_work(state.message or "it was cancelled.")
             return
         try:
-            self.host.journal.check()
+            self.host.journal.check(self.host.options.journal_wait_seconds)
         except JournalUnavailable as error:
             self._leave_behind(state, error)
         else:  # it is at work: the clock of this system may be ahead of the disk's
