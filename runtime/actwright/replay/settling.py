@@ -16,6 +16,7 @@ from actwright.models.states import Cancelled, Crashed, State
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from datetime import datetime
+    from uuid import UUID
 
     from actwright.authoring.registration import DueHook, RegisteredHook, Registration
     from actwright.models.runs import FlowRun, TaskRun
@@ -69,12 +70,16 @@ class OpenDelivery:
 def children_first(runs: Iterable[OpenRun]) -> list[OpenRun]:
     """In the order in which they are settled: no run before those that it called."""
     by_id = {open_run.run.id: open_run for open_run in runs}
-
-    def depth(open_run: OpenRun) -> int:
-        parent = open_run.run.parent_id
-        return 0 if parent is None or parent not in by_id else 1 + depth(by_id[parent])
-
-    return sorted(by_id.values(), key=depth, reverse=True)
+    depths: dict[UUID | None, int] = {}
+    for open_run in by_id.values():
+        line: list[UUID] = []  # from this run upwards, as far as nothing is known yet
+        above: UUID | None = open_run.run.id
+        while above is not None and above in by_id and above not in depths:
+            line.append(above)
+            above = by_id[above].run.parent_id
+        first = depths.get(above, -1) + 1
+        depths.update((run_id, depth) for depth, run_id in enumerate(reversed(line), first))
+    return sorted(by_id.values(), key=lambda open_run: depths[open_run.run.id], reverse=True)
 
 
 def settled_run(open_run: OpenRun, why: str, at: datetime) -> Transition:

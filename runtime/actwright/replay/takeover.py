@@ -83,10 +83,10 @@ def take_over(database: Database, node_id: str, max_deaths: int) -> Takeover:
         LookupError: there is no such node.
     """
     with database.writing() as connection:
-        rows.take_over(connection, node_id)
-        node = rows.read(connection, node_id)
-        if node is None:
+        found = rows.read(connection, node_id)
+        if found is None:
             raise LookupError(f"There is no node {node_id} in {database.path}.")
+        node = replace(found, epoch=rows.take_over(connection, node_id))
         at = datetime.now(UTC)
         registrations = Registrations(connection)
         settled = _settle_deliveries(connection, registrations, node_id, max_deaths, at)

@@ -1,0 +1,197 @@
+"""A replay process's work, in this process: it goes on as a node that died, and says what is left."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import anyio
+import anyio.lowlevel
+import pytest
+from sqlalchemy import update
+from tests.engine.scripts import EACH_BACKEND
+from tests.journal.records import NOW, new_run
+from tests.replay.dead import DeadNode, dead_node, entering
+
+from actwright import flow, runtime
+from actwright.journal.checking import check
+from actwright.journal.protocol import DeliveryChanged
+from actwright.journal.schema import nodes
+from actwright.models.deliveries import DeliveryStatus
+from actwright.models.states import Cancelling, Failed, Running
+from actwright.nodes import rows
+from actwright.replay import main
+from actwright.replay.main import FENCED, MORE, NOTHING_LEFT, replay
+from actwright_actors.backends import current_backend_name
+
+heard: list[tuple[str, str, str]] = []
+"""What hooks were called for: which, of which run, in which state."""
+
+facts: list[Any] = []
+
+
+@pytest.fixture
+def node(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[DeadNode]:
+    # What a process does before it loads code, this one has done long ago.
+    monkeypatch.setattr(main, "preparing", _already_prepared)
+    heard.clear()
+    facts.clear()
+    with dead_node(tmp_path) as dead:
+        yield dead
+
+
+def _already_prepared(*_: object) -> AbstractContextManager[None]:
+    return nullcontext()
+
+
+def _unwanted(*_: object) -> None:
+    raise AssertionError("nothing is due")
+
+
+def tell(subject: Any, run: Any, state: Any) -> None:
+    heard.append(("tell", run.name, state.name))
+
+
+async def atell(subject: Any, run: Any, state: Any) -> None:
+    await anyio.lowlevel.checkpoint()
+    heard.append(("atell", run.name, state.name))
+    facts.append(current_backend_name())
+
+
+def look(subject: Any, run: Any, state: Any) -> None:
+    hook = runtime.hook
+    facts.extend([hook.delivery_id, hook.attempt, hook.replayed, hook.due_at, subject, run.state is state])
+
+
+def fail(subject: Any, run: Any, state: Any) -> None:
+    raise ValueError("on purpose")
+
+
+def take_over_meanwhile(subject: Any, run: Any, state: Any) -> None:
+    """Another process thinks that this one is dead."""
+    (dead,) = taken_over_by_hook
+    with dead.database.writing() as connection:
+        connection.execute(update(nodes).values(epoch=nodes.c.epoch + 1))
+    heard.append(("take over", run.name, state.name))
+
+
+taken_over_by_hook: list[DeadNode] = []
+
+
+@flow(on_failure=[tell, atell], on_crashed=[tell, atell])
+def subject() -> None: ...
+
+
+@flow(on_failure=[look])
+def looking() -> None: ...
+
+
+@flow(on_failure=[fail, tell])
+def failing() -> None: ...
+
+
+@flow(on_failure=[take_over_meanwhile, tell])
+def stolen() -> None: ...
+
+
+@pytest.mark.parametrize("backend", EACH_BACKEND)
+def test_every_hook_that_is_due_runs_once_in_order_on_what_its_run_ran_on(node: DeadNode, backend: str) -> None:
+    parent, _, of_parent = entering(Running(), subject, backend=backend, run=new_run(name="parent"))
+    child = new_run(name="child", parent_flow_run_id=parent.id)
+    _, _, of_child = entering(Failed(), subject, backend=backend, run=child)
+    node.write(*of_parent, *of_child)
+    assert replay(node.database, node.id) == NOTHING_LEFT
+    assert heard == [
+        *[("tell", "child", "Failed"), ("atell", "child", "Failed")],
+        *[("tell", "parent", "Crashed"), ("atell", "parent", "Crashed")],
+    ]
+    assert facts == [backend, backend]
+    assert set(node.deliveries().values()) == {(DeliveryStatus.SUCCEEDED, 1, 0)}
+    assert node.is_settled
+    assert check(node.database) == []
+    assert replay(node.database, node.id) == NOTHING_LEFT
+    assert len(heard) == 4
+
+
+def test_a_node_without_hooks_is_settled_without_a_loop(node: DeadNode, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(main, "_deliver", _unwanted)
+
+    @flow
+    def without() -> None: ...
+
+    run, _, records = entering(Running(), without)
+    node.write(*records)
+    assert replay(node.database, node.id) == NOTHING_LEFT
+    assert node.states() == {run.id: "Crashed"}
+
+
+def test_a_hook_sees_its_delivery_the_next_attempt_and_its_own_flow(node: DeadNode) -> None:
+    _, (due,), records = entering(Failed(), looking, begun=1)
+    node.write(*records)
+    assert replay(node.database, node.id) == NOTHING_LEFT
+    assert facts == [due.id, 2, True, due.due_at, looking, True]
+    assert node.deliveries()[due.id] == (DeliveryStatus.SUCCEEDED, 2, 1)
+
+
+def test_a_hook_that_raises_is_recorded_and_the_next_one_runs(node: DeadNode) -> None:
+    _, (first, second), records = entering(Failed(), failing)
+    node.write(*records)
+    assert replay(node.database, node.id) == NOTHING_LEFT
+    assert node.deliveries()[first.id][0] == DeliveryStatus.FAILED
+    assert node.deliveries()[second.id][0] == DeliveryStatus.SUCCEEDED
+
+
+def test_one_that_may_be_to_blame_is_alone_and_the_rest_is_for_another_process(node: DeadNode) -> None:
+    run, (first, second), records = entering(Failed(), subject, begun=1)
+    suspect = first.to_be_retried(NOW, "cut").started(NOW)
+    node.write(*records, DeliveryChanged(_with_cuts(suspect, 1)))
+    assert replay(node.database, node.id) == MORE
+    assert heard == [("tell", run.name, "Failed")]
+    assert node.deliveries()[second.id] == (DeliveryStatus.DUE, 0, 0)
+    assert not node.is_settled
+    assert replay(node.database, node.id) == NOTHING_LEFT
+    assert [what for what, *_ in heard] == ["tell", "atell"]
+
+
+def _with_cuts(delivery: Any, cuts: int) -> Any:
+    return replace(delivery, cuts=cuts)
+
+
+def test_hooks_of_another_back_end_are_for_another_process(node: DeadNode) -> None:
+    for backend in ("asyncio", "trio"):
+        _, _, records = entering(Failed(), subject, backend=backend)
+        node.write(*records)
+    assert replay(node.database, node.id) == MORE
+    assert replay(node.database, node.id) == NOTHING_LEFT
+    assert facts == ["asyncio", "trio"]
+
+
+def test_one_that_another_process_took_over_starts_no_further_hook_and_says_so(node: DeadNode) -> None:
+    taken_over_by_hook[:] = [node]
+    run, (first, second), records = entering(Failed(), stolen)
+    node.write(*records)
+    assert replay(node.database, node.id) == FENCED
+    assert heard == [("take over", run.name, "Failed")]
+    assert node.deliveries() == {
+        first.id: (DeliveryStatus.RUNNING, 1, 0),
+        second.id: (DeliveryStatus.DUE, 0, 0),
+    }
+
+
+def test_the_hooks_of_a_cancelled_run_see_cancelling_and_then_cancelled(node: DeadNode) -> None:
+    cancelled: Any = flow(subject.fn, name="cancelled", on_cancellation=[tell], on_end=[tell])
+    _, _, records = entering(Cancelling(), cancelled, run=new_run(name="r"))
+    node.write(*records)
+    assert replay(node.database, node.id) == NOTHING_LEFT
+    assert heard == [("tell", "r", "Cancelling"), ("tell", "r", "Cancelled")]
+
+
+def test_a_node_that_still_has_work_is_not_settled_by_the_rows(node: DeadNode) -> None:
+    _, _, records = entering(Failed(), subject)
+    node.write(*records)
+    with node.database.writing() as connection:
+        assert rows.has_work(connection, node.id)
+        assert not rows.settle(connection, node.id)

@@ -1,0 +1,242 @@
+"""What becomes of the runs and hooks of a process that died, as pure decisions."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+from itertools import count, takewhile
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from tests.journal.records import NOW, any_delivery, delivery_for, new_run
+
+from actwright import Flow, flow
+from actwright.authoring.hooks import HOOK_EVENTS
+from actwright.authoring.registration import Registration
+from actwright.engine.outbox import due_hooks
+from actwright.exceptions import InternalError
+from actwright.models.deliveries import DeliveryStatus, HookDelivery
+from actwright.models.runs import FlowRun
+from actwright.models.states import AwaitingRetry, Cancelling, Pending, Retrying, Running, Scheduled, State
+from actwright.models.transitions import may_follow
+from actwright.replay.settling import (
+    ALONE_FROM_CUT,
+    OpenDelivery,
+    OpenRun,
+    children_first,
+    next_work,
+    settled_delivery,
+    settled_run,
+)
+
+LATER = NOW + timedelta(minutes=1)
+OPEN_STATES = [Pending, Scheduled, Running, Retrying, AwaitingRetry, Cancelling]
+WHY = "Its process (pid 7 on host) died."
+
+
+def tell(subject: object, run: object, state: object) -> None: ...
+def also(subject: object, run: object, state: object) -> None: ...
+
+
+def body() -> None: ...
+
+
+hooks: dict[str, Any] = {event: [tell, also] for event in HOOK_EVENTS}
+with_every_hook: Flow[..., Any] = flow(body, **hooks)
+REGISTERED = Registration.of(with_every_hook, {}, backend="asyncio")
+ON_TRIO = replace(REGISTERED, backend="trio")
+
+
+# Runs
+
+
+@pytest.mark.parametrize("make", OPEN_STATES)
+def test_an_open_run_becomes_crashed_or_where_a_cancel_was_committed_cancelled(make: Any) -> None:
+    state: State[Any] = make(message="as asked")
+    settled = settled_run(OpenRun(new_run(state), None), WHY, LATER).run
+    assert may_follow(state, settled.state)
+    assert settled.state.name == ("Cancelled" if state.is_cancelling() else "Crashed")
+    told = "as asked" if state.is_cancelling() else f"{WHY} It was {state.name}."
+    assert settled.state.message == told
+    assert settled.end_time == settled.state.timestamp == LATER
+
+
+@pytest.mark.parametrize(("make", "events"), [(Running, ["on_crashed", "on_end"]), (Cancelling, ["on_end"])])
+def test_its_end_makes_due_what_it_would_have_made_due_in_its_own_process(make: Any, events: list[str]) -> None:
+    step = settled_run(OpenRun(new_run(make()), REGISTERED), WHY, LATER)
+    assert [due.event for due in step.deliveries] == [event for event in events for _ in range(2)]
+    assert [due.hook_name for due in step.deliveries] == ["tell", "also"] * len(events)
+    assert [due.position for due in step.deliveries] == list(range(len(step.deliveries)))
+    expected = _as_the_engine_would(with_every_hook, step.run)
+    assert [(due.event, due.hook_name, due.position) for due in step.deliveries] == expected
+    for due in step.deliveries:
+        assert (due.transition_id, due.run_id, due.due_at) == (step.run.state.id, step.run.id, LATER)
+        assert (due.status, due.attempt, due.replayed) == (DeliveryStatus.DUE, 0, True)
+    assert step.registration is REGISTERED
+
+
+def _as_the_engine_would(subject: Flow[Any, Any], run: Any) -> list[tuple[str, str, int]]:
+    class Live:
+        options = subject.options
+
+    (batch,) = due_hooks(Live, run, {})  # type: ignore[arg-type]
+    return [(due.delivery.event, due.delivery.hook_name, due.delivery.position) for due in batch.dues]
+
+
+def test_a_run_without_hooks_ends_and_makes_nothing_due() -> None:
+    assert settled_run(OpenRun(new_run(Running()), None), WHY, LATER).deliveries == ()
+
+
+@st.composite
+def families(draw: st.DrawFn) -> list[OpenRun]:
+    """Runs in any order; some of their callers are not open any more."""
+    made: list[FlowRun] = []
+    for _ in range(draw(st.integers(0, 12))):
+        callers = [None, uuid4(), *(run.id for run in made)]
+        made.append(new_run(Running(), parent_flow_run_id=draw(st.sampled_from(callers))))
+    return [OpenRun(run, None) for run in draw(st.permutations(made))]
+
+
+@given(runs=families())
+def test_no_run_is_settled_before_those_that_it_called(runs: list[OpenRun]) -> None:
+    ordered = children_first(runs)
+    assert sorted(id(each) for each in ordered) == sorted(id(each) for each in runs)
+    places = {each.run.id: place for place, each in enumerate(ordered)}
+    for each in ordered:
+        caller = each.run.parent_id
+        assert caller is None or caller not in places or places[each.run.id] < places[caller]
+
+
+def test_a_long_line_of_calls_is_no_obstacle() -> None:
+    runs: list[OpenRun] = []
+    parent: UUID | None = None
+    for _ in range(3_000):
+        run = new_run(Running(), parent_flow_run_id=parent)
+        runs.append(OpenRun(run, None))
+        parent = run.id
+    assert children_first(runs) == runs[::-1]
+
+
+# Deliveries
+
+
+def open_deliveries() -> st.SearchStrategy[HookDelivery]:
+    def as_it_can_be(delivery: HookDelivery) -> HookDelivery:
+        begun = delivery.attempt > 0
+        status = delivery.status if delivery.status is DeliveryStatus.DUE or begun else DeliveryStatus.DUE
+        return replace(delivery, status=status, cuts=min(delivery.cuts, delivery.attempt))
+
+    return any_delivery().filter(lambda each: each.is_open).map(as_it_can_be)
+
+
+attempts = st.none() | st.integers(1, 5)
+
+
+@given(
+    delivery=open_deliveries(), max_attempts=attempts, max_deaths=st.integers(1, 4), event=st.sampled_from(HOOK_EVENTS)
+)
+def test_only_an_on_running_that_had_not_begun_is_skipped(
+    delivery: HookDelivery, max_attempts: int | None, max_deaths: int, event: str
+) -> None:
+    delivery = replace(delivery, event=event)
+    settled = settled_delivery(delivery, max_attempts, max_deaths, LATER)
+    not_begun = delivery.status is DeliveryStatus.DUE and delivery.attempt == 0
+    assert (settled.status is DeliveryStatus.SKIPPED) == (event == "on_running" and not_begun)
+
+
+@given(delivery=open_deliveries(), max_attempts=attempts, max_deaths=st.integers(1, 4))
+def test_what_is_left_is_due_again_counts_a_cut_where_it_was_under_way_and_is_no_attempt_of_its_own(
+    delivery: HookDelivery, max_attempts: int | None, max_deaths: int
+) -> None:
+    settled = settled_delivery(delivery, max_attempts, max_deaths, LATER)
+    was_cut = delivery.status is DeliveryStatus.RUNNING
+    assert settled.status is not DeliveryStatus.RUNNING
+    assert (settled.id, settled.position, settled.due_at) == (delivery.id, delivery.position, delivery.due_at)
+    assert (settled.attempt, settled.replayed) == (delivery.attempt, True)
+    assert settled.cuts == delivery.cuts + was_cut
+    if not was_cut and settled.status is DeliveryStatus.DUE:
+        assert settled == replace(delivery, replayed=True)
+
+
+@given(delivery=open_deliveries(), max_attempts=attempts, max_deaths=st.integers(1, 4))
+def test_it_is_given_up_only_for_a_cut_that_was_its_last_attempt_or_one_death_alone_too_many(
+    delivery: HookDelivery, max_attempts: int | None, max_deaths: int
+) -> None:
+    settled = settled_delivery(delivery, max_attempts, max_deaths, LATER)
+    was_cut = delivery.status is DeliveryStatus.RUNNING
+    out_of_attempts = max_attempts is not None and delivery.attempt >= max_attempts
+    too_deadly = settled.cuts - ALONE_FROM_CUT >= max_deaths
+    assert (settled.status is DeliveryStatus.FAILED) == (was_cut and (out_of_attempts or too_deadly))
+    if settled.status is DeliveryStatus.FAILED:
+        assert settled.ended_at == LATER
+        assert settled.error
+
+
+@pytest.mark.parametrize("max_deaths", [1, 3])
+def test_a_hook_that_always_ends_its_process_is_begun_twice_and_then_alone_as_often_as_is_allowed(
+    max_deaths: int,
+) -> None:
+    delivery = delivery_for(new_run(Running()))
+    begun = [0, 0]  # among others, alone
+    for _ in count():
+        begun[delivery.cuts >= ALONE_FROM_CUT] += 1
+        delivery = settled_delivery(delivery.started(NOW), None, max_deaths, LATER)
+        if not delivery.is_open:
+            break
+    assert begun == [2, max_deaths]
+    assert delivery.error == f"its process died each of the {max_deaths} times that it ran alone in one"
+
+
+def test_a_delivery_of_an_unregistered_run_is_a_bug_that_is_named() -> None:
+    run = new_run(Running())
+    lost = OpenDelivery(delivery_for(run), run, None)
+    with pytest.raises(InternalError, match=str(lost.delivery.id)):
+        _ = lost.known
+
+
+@pytest.mark.parametrize("position", [0, 1, 2, 3])
+def test_a_delivery_finds_its_hook_by_its_place_among_those_of_its_transition(position: int) -> None:
+    step = settled_run(OpenRun(new_run(Running()), REGISTERED), WHY, LATER)
+    open_delivery = OpenDelivery(step.deliveries[position], step.run, REGISTERED)
+    assert open_delivery.registered.event == step.deliveries[position].event
+    assert open_delivery.hook.name == step.deliveries[position].hook_name
+
+
+# What one replay process does
+
+
+@st.composite
+def due(draw: st.DrawFn) -> OpenDelivery:
+    run = new_run(Running())
+    delivery = delivery_for(run, cuts=draw(st.integers(0, 4)))
+    return OpenDelivery(delivery, run, draw(st.sampled_from([REGISTERED, ON_TRIO])))
+
+
+@given(left=st.lists(due(), max_size=8))
+def test_work_is_a_beginning_of_what_is_due_and_all_of_it_comes_in_order(left: list[OpenDelivery]) -> None:
+    done: list[OpenDelivery] = []
+    queue = list(left)
+    while work := next_work(queue):
+        assert work == queue[: len(work)]
+        done += work
+        queue = queue[len(work) :]
+    assert done == left
+
+
+@given(left=st.lists(due(), min_size=1, max_size=8))
+def test_who_may_be_to_blame_is_alone_and_the_others_share_a_process_on_one_back_end(left: list[OpenDelivery]) -> None:
+    work = next_work(left)
+    suspects = [each for each in work if each.delivery.cuts >= ALONE_FROM_CUT]
+    assert suspects == [] or len(work) == 1
+    backends = {each.registration.backend for each in work if each.registration}
+    assert len(backends) == 1
+    if not suspects:
+        harmless = takewhile(lambda each: each.delivery.cuts < ALONE_FROM_CUT, left)
+        assert len(work) == len(list(takewhile(lambda each: _backend(each) in backends, harmless)))
+
+
+def _backend(due: OpenDelivery) -> str | None:
+    return due.registration.backend if due.registration else None
