@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from datetime import timedelta
 from typing import Any
-from uuid import UUID
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -36,15 +35,15 @@ def test_every_transition_is_in_it_in_order_and_each_run_and_delivery_once_as_it
 ) -> None:
     records = [record for append in appends for record in append]
     entered = [record.run for record in records if isinstance(record, Transition)]
-    last_run = {run.id: run.state.id for run in entered}
-    last_delivery: dict[UUID, str] = {}
+    last_run = {str(run.id): str(run.state.id) for run in entered}
+    last_delivery: dict[str, str] = {}
     for record in records:
         if isinstance(record, Transition):
-            last_delivery.update((due.id, due.status) for due in record.deliveries)
+            last_delivery.update((str(due.id), due.status) for due in record.deliveries)
         elif isinstance(record, DeliveryChanged):
-            last_delivery[record.delivery.id] = record.delivery.status
+            last_delivery[str(record.delivery.id)] = record.delivery.status
     batch = batch_of(*records)
-    assert column(batch.transitions, transitions, "id") == [run.state.id for run in entered]
+    assert column(batch.transitions, transitions, "id") == [str(run.state.id) for run in entered]
     assert column(batch.runs.values(), runs, "id") == list(last_run)
     assert column(batch.runs.values(), runs, "state_id") == list(last_run.values())
     assert column(batch.deliveries.values(), hook_deliveries, "id") == list(last_delivery)
@@ -53,13 +52,13 @@ def test_every_transition_is_in_it_in_order_and_each_run_and_delivery_once_as_it
 
 @given(sizes=st.lists(st.integers(0, 3), max_size=5))
 def test_each_run_gets_the_parameters_that_came_with_its_own_entry(sizes: list[int]) -> None:
-    written: dict[UUID, str] = {}
+    written: dict[str, str] = {}
     entries: list[Entry] = []
     for number, size in enumerate(sizes):
         pending = [new_run() for _ in range(size)]
         texts = tuple(f'{{"n":{number}.{place}}}' for place in range(size))
         entries.append(Entry((*map(Transition, pending),), texts))
-        written |= {run.id: text for run, text in zip(pending, texts, strict=True)}
+        written |= {str(run.id): text for run, text in zip(pending, texts, strict=True)}
     rows = Batch.of(entries, "node-1").runs.values()
     assert dict(zip(column(rows, runs, "id"), column(rows, runs, "parameters"), strict=True)) == written
 

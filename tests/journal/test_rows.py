@@ -90,7 +90,7 @@ def test_a_line_of_a_log_is_kept_whatever_is_in_it(database: Database, message: 
 def test_a_row_has_a_value_for_each_column_in_the_order_of_the_table() -> None:
     run = new_run(name="brave-otter")
     assert dict(zip(columns_of(runs), run_row(run, "n", "{}", None, "h"), strict=True))["name"] == "brave-otter"
-    assert dict(zip(columns_of(transitions), transition_row(run, None), strict=True))["run_id"] == run.id
+    assert dict(zip(columns_of(transitions), transition_row(run, None), strict=True))["run_id"] == str(run.id)
     delivery = HookDelivery(run.id, run.id, run.id, "on_end", "tell", 3, NOW)
     row = dict(zip(columns_of(hook_deliveries), delivery_row(delivery, "n"), strict=True))
     assert (row["position"], row["node_id"]) == (3, "n")
