@@ -192,17 +192,22 @@ def commits(database: Database) -> Generator[list[Connection]]:
 
 
 def test_what_comes_while_a_commit_is_under_way_shares_the_next_one(database: Database) -> None:
-    gate = threading.Event()
+    under_way, gate = threading.Event(), threading.Event()
+
+    def before_hooks() -> None:
+        under_way.set()
+        gate.wait(WATCHDOG_SECONDS)
+
     registration = Registration.of(subject_with_hook(), {})
-    with opened(database, before_hooks=lambda: gate.wait(WATCHDOG_SECONDS)) as journal:
-        with commits(database) as made:
-            journal.append(Transition(new_run(), registration=registration), committed=int)
-            done = [Future[None]() for _ in range(50)]
-            for each in done:
-                journal.append(*steps(), committed=partial(each.set_result, None))
-            gate.set()
-            for each in done:
-                each.result(WATCHDOG_SECONDS)
+    with opened(database, before_hooks=before_hooks) as journal, commits(database) as made:
+        journal.append(Transition(new_run(), registration=registration), committed=int)
+        assert under_way.wait(WATCHDOG_SECONDS)
+        done = [Future[None]() for _ in range(50)]
+        for each in done:
+            journal.append(*steps(), committed=partial(each.set_result, None))
+        gate.set()
+        for each in done:
+            each.result(WATCHDOG_SECONDS)
         assert len(made) == 2
 
 
