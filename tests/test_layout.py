@@ -30,13 +30,13 @@ MAY_IMPORT = {
     "engine": {"authoring", "journal", "nodes", "models", "exceptions", "settings"},
     "replay": {"authoring", "engine", "journal", "nodes", "models", "exceptions", "settings"},
     "runtime": {"authoring", "models", "exceptions"},  # `actwright.runtime`: what a body asks about its run
-    "testing": {"actwright", "authoring", "engine", "journal", "nodes", "models", "exceptions", "settings"},
+    "testing": {"actwright", "authoring", "engine", "journal", "nodes", "replay", "models", "exceptions", "settings"},
     "control": {"actwright", "authoring", "engine", "journal", "nodes", "models", "exceptions", "settings", "runtime"},
     "actwright": {"authoring", "engine", "models", "exceptions"},  # the package itself: it re-exports
     "__main__": {"control"},
 }
 # Of the engine, what stands on top sees its messages and its Runtime, never what a run is made of.
-ENGINE_DOORS = {"actwright.engine.messages", "actwright.engine.runtime"}
+ENGINE_DOORS = {"actwright.engine.kit", "actwright.engine.messages", "actwright.engine.runtime"}
 
 PUBLIC = {
     "actwright": [

@@ -19,7 +19,9 @@ from actwright.authoring.replay_guard import refuse_while_loading
 from actwright.authoring.waiting import event_of
 from actwright.engine.forked import fork_error, note_host
 from actwright.engine.hook_actor import Deliver, HookActor
+from actwright.engine.kit import clock_for
 from actwright.engine.messages import Begin, Cancel, ChildEnded, ChildStarted
+from actwright.engine.rest import waits_for_time_alone
 from actwright.engine.run_actor import RunActor
 from actwright.engine.supervisor import CancelRequested, Escalation, RunSupervisor
 from actwright.engine.threads import WorkerThreads
@@ -68,11 +70,13 @@ class Host:
         self._journal = options.journal
         self._watches: list[Callable[[], None]] = []
         self._broken_by: ActwrightError | None = None
+        self._is_abandoned = False
         self.rng = random.Random()
         self.status: HostStatus = "new"
         self.worker_threads = WorkerThreads(options.worker_threads, "actwright-worker")
         self.hook_threads = WorkerThreads(options.hook_threads, "actwright-hook")
-        self._system = ActorSystem("actwright", clock=options.clock, on_dead_letter=self._answer_lost_cancel)
+        clock = clock_for(self)
+        self._system = ActorSystem("actwright", clock=options.clock or clock, on_dead_letter=self._answer_lost_cancel)
         self._runs: dict[UUID, LiveRun] = {}
         self._by_actor: dict[ActorRef[Any], LiveRun] = {}
         self._released: dict[Batch, None] = {}
@@ -135,6 +139,8 @@ class Host:
 
         With an exception, or with `on_exit="cancel"`, runs are cancelled at once, and otherwise when the drain is over.
         """
+        if self._is_abandoned:
+            self._end_abandoned()
         self.status = "draining"
         cancel_now = exc is not None or self.options.on_exit == "cancel"
         self.call_later(0 if cancel_now else self.options.drain_seconds, self.cancel_all)
@@ -170,22 +176,52 @@ class Host:
         """Another process has settled these runs, and runs their hooks: stop the bodies, and begin nothing more."""
         if self.status == "closed":
             return
+        if self._is_abandoned:
+            self._let_callers_go()
+            return
         self.status, self._broken_by = "broken", error
         for run in self._runs.values():
             if run.attempt is not None:
                 run.attempt.stop(str(error))
         self._fail_the_rest()
 
+    def abandon(self, error: ActwrightError) -> None:
+        """Behave as if this process were dead: begin nothing, and tell no body. In any thread; for tests.
+
+        Once its journal is fenced as well, which comes next, nothing that still goes on counts. Those who wait for a
+        run that no other run has called get `error` then, and bodies hear of it when the host is closed.
+        """
+        self._is_abandoned, self._broken_by, self.status = True, error, "broken"
+
+    def _let_callers_go(self) -> None:
+        for run in list(self._runs.values()):
+            if run.parent is None and self._broken_by is not None:
+                run.let_go(self._broken_by)
+
+    def _end_abandoned(self) -> None:
+        for run in self._runs.values():
+            if run.attempt is not None:
+                run.attempt.stop(str(self._broken_by))
+                run.attempt.abandon()
+        self._fail_the_rest()
+
+    def only_time_helps(self) -> bool:
+        """Whether its runs wait for nothing but the clock. In the host's thread."""
+        if self.worker_threads.is_busy or self.hook_threads.is_busy:
+            return False
+        return waits_for_time_alone(self._system.tree().actors, self._runs.values(), self._released)
+
     def _fail_the_rest(self) -> None:
         """Let nobody wait for a run that nothing serves any more."""
         for run in list(self._runs.values()):
             state = run.snapshot.state.name
-            run.log.critical("It is %s, and is left behind by its Runtime, which is %s.", state, self.status)
+            level = logging.DEBUG if self._is_abandoned else logging.CRITICAL
+            run.log.log(level, "It is %s, and is left behind by its Runtime, which is %s.", state, self.status)
             left = RuntimeClosed(f"{run.title} is {state}: its Runtime is {self.status}, and it had not ended.")
             run.let_go(self._broken_by or left)
         for batch in self._released:
             for due in batch.dues:
-                if not due.done:
+                if not due.done and not self._is_abandoned:
                     batch.run.log.critical("Hook '%s' is left undone by its Runtime.", due.hook.name)
                 if due.call is not None:
                     due.call.abandon()

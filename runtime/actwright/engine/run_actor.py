@@ -258,6 +258,8 @@ class RunActor(Actor[m.RunMessage]):
     # The body
 
     def _start_body(self) -> None:
+        if self.host.status == "broken":  # its run was settled elsewhere, or is about to be
+            return
         self.phase = Phase.BODY
         self._clear_timer()
         self._verdict = self._returned = None

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from actwright.journal.protocol import Journal
 
-__all__ = ["Runtime"]
+__all__ = ["Runtime", "RuntimeKeywords"]
 
 P = ParamSpec("P")
 T = TypeVar("T")

@@ -104,6 +104,12 @@ class WorkerThreads:
             self._see_to_the_queue()
         return job
 
+    @property
+    def is_busy(self) -> bool:
+        """Whether a job is at work, or about to be: those that wait, and those that were abandoned, are not."""
+        with self._wake:
+            return self._busy > 0 or bool(self._queue)
+
     async def run(self, fn: Callable[[], T]) -> T:
         """Call `fn` in a thread and wait for what it returns or raises. Cancelled meanwhile, its thread goes on."""
         job, future = self.start(fn)
