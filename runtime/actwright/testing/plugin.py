@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import sys
 import tempfile
 from typing import TYPE_CHECKING
 
@@ -32,13 +33,19 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
-    """Put the environment back. What was kept there goes, once the process has written it: at its end."""
+    """Close what tests without a fixture have opened, put the environment back, and take their history away."""
     home = config.stash.get(_home, None)
-    if home is not None:
-        del config.stash[_home]
-        if os.environ.get(_HOME) == home:
-            del os.environ[_HOME]
-        shutil.rmtree(home, ignore_errors=True)
+    if home is None:
+        return
+    if "actwright.nodes.journal" in sys.modules:
+        from actwright.engine.kit import close_background_loops
+        from actwright.nodes.journal import close_journals
+
+        close_background_loops()
+        close_journals()
+    if os.environ.get(_HOME) == home:
+        del os.environ[_HOME]
+    shutil.rmtree(home, ignore_errors=True)
 
 
 @pytest.fixture
