@@ -16,6 +16,7 @@ import pytest
 from tests.testing_kit.flows import HOUR, nightly, note, sync_nightly
 
 from actwright import flow, hook, run_flow, task
+from actwright.engine.host import Host
 from actwright.testing import HookRecorder, assert_hook_ran, harness, open_runtime
 from actwright.testing.harnesses import current_harness
 
@@ -92,44 +93,85 @@ async def test_a_run_that_a_hook_waits_for_is_retried_without_waiting() -> None:
             assert_hook_ran(handle, "on_completion", times=1)
 
 
-async def test_time_is_not_skipped_while_an_async_body_waits_for_something_else() -> None:
-    go_on = anyio.Event()
+class Looks:
+    """How often clocks have looked whether they may skip."""
+
+    def __init__(self) -> None:
+        self.count = 0
+
+    async def several(self) -> None:
+        """Wait until they have looked often enough to skip, if they may."""
+        enough = self.count + 20
+        with anyio.fail_after(SOON):
+            while self.count < enough:  # noqa: ASYNC110  # they look by the time of day
+                await anyio.sleep(0.001)
+
+
+@pytest.fixture
+def looks(monkeypatch: pytest.MonkeyPatch) -> Looks:
+    counted, ask = Looks(), Host.only_time_helps
+
+    def counting(host: Host) -> bool:
+        counted.count += 1
+        return ask(host)
+
+    monkeypatch.setattr(Host, "only_time_helps", counting)
+    return counted
+
+
+async def test_time_is_not_skipped_while_an_async_body_waits_for_something_else(looks: Looks) -> None:
+    began, go_on = anyio.Event(), anyio.Event()
 
     @flow(timeout_seconds=HOUR)
     async def body() -> str:
+        began.set()
         await go_on.wait()
         return "done"
 
     async with open_runtime() as runtime:
         handle = runtime.submit(body)
-        await anyio.sleep(0.05)  # in which the clock looks often, and must leave it
+        await began.wait()
+        await looks.several()
         go_on.set()
         assert await handle == "done"
 
 
-async def test_time_is_not_skipped_while_a_thread_is_at_work() -> None:
-    go_on = threading.Event()
+async def test_time_is_not_skipped_while_a_thread_is_at_work(looks: Looks) -> None:
+    """Though the only run that it has called waits to be tried again."""
+    failed, go_on = anyio.Event(), threading.Event()
+    tries: list[str] = []
 
-    @task
-    def at_work() -> str:
+    async def tell(*_: object) -> None:
+        failed.set()
+
+    @task(retries=1, retry_delay_seconds=HOUR, on_retry=[tell])
+    async def fails_once() -> None:
+        tries.append("try")
+        if len(tries) == 1:
+            raise ValueError("not yet")
+
+    @flow
+    def body() -> list[str]:
+        child = fails_once.submit()
         go_on.wait(SOON)
-        return "done"
-
-    @flow(timeout_seconds=HOUR)
-    async def body() -> str:
-        return await at_work.submit()
+        before = list(tries)
+        child.result()
+        return before
 
     async with open_runtime() as runtime:
         handle = runtime.submit(body)
-        await anyio.sleep(0.05)
+        await failed.wait()
+        await looks.several()
         go_on.set()
-        assert await handle == "done"
+        assert await handle == ["try"]
+    assert tries == ["try", "try"]
 
 
-async def test_time_is_not_skipped_while_a_hook_is_at_work() -> None:
-    go_on = anyio.Event()
+async def test_time_is_not_skipped_while_a_hook_is_at_work(looks: Looks) -> None:
+    began, go_on = anyio.Event(), anyio.Event()
 
     async def slow(*_: object) -> None:
+        began.set()
         await go_on.wait()
 
     @flow(on_completion=[hook(slow, timeout_seconds=HOUR)])
@@ -137,33 +179,39 @@ async def test_time_is_not_skipped_while_a_hook_is_at_work() -> None:
 
     async with open_runtime() as runtime:
         handle = runtime.submit(body)
-        await anyio.sleep(0.05)
+        await began.wait()
+        await looks.several()
         go_on.set()
         await handle
         assert_hook_ran(handle, "on_completion", times=1)
 
 
-async def test_time_is_not_skipped_while_the_journal_is_at_work() -> None:
-    """Past `journal_wait_seconds` the run's caller would get JournalUnavailable."""
-    began = anyio.Event()
+async def test_time_is_not_skipped_while_the_journal_is_at_work(looks: Looks) -> None:
+    """A retry that is not committed has no timer yet: to skip then would be to skip to the flow's timeout."""
+    began, go_on = anyio.Event(), anyio.Event()
+    tries: list[str] = []
 
-    @flow(on_completion=[note])
-    async def body() -> str:
+    @task(retries=1, retry_delay_seconds=HOUR, on_retry=[note])
+    async def fails_once() -> str:
+        tries.append("try")
+        if len(tries) > 1:
+            return "done"
         began.set()
         await go_on.wait()
-        return "done"
+        raise ValueError("not yet")
 
-    go_on = anyio.Event()
-    async with open_runtime(journal_wait_seconds=HOUR) as runtime:
-        handle = runtime.submit(body)
-        await began.wait()
-        made = current_harness()
-        assert made is not None
-        with writing_elsewhere(made.home / "actwright.db"):
-            go_on.set()
-            await anyio.sleep(0.05)
-            assert not handle.done()
-        assert await handle == "done"
+    @flow(timeout_seconds=2 * HOUR)
+    async def body() -> str:
+        return await fails_once()
+
+    with harness() as made:
+        async with open_runtime() as runtime:
+            handle = runtime.submit(body)
+            await began.wait()
+            with writing_elsewhere(made.home / "actwright.db"):
+                go_on.set()
+                await looks.several()
+            assert await handle == "done"
 
 
 @contextmanager
@@ -206,13 +254,12 @@ def test_time_moves_forward_only(seconds: float) -> None:
         made.advance(seconds)
 
 
-async def test_an_idle_runtime_does_not_run_ahead_of_time() -> None:
+async def test_an_idle_runtime_does_not_run_ahead_of_time(looks: Looks) -> None:
     async with open_runtime() as runtime:
         await nightly()
-        await anyio.sleep(0.05)
         before = runtime.submit(nothing)
         await before
-        await anyio.sleep(0.05)
+        await looks.several()
         after = runtime.submit(nothing)
         await after
         assert after.run.expected_start_time - before.run.expected_start_time < timedelta(seconds=SOON)
