@@ -74,7 +74,7 @@ KINDS: dict[str, Callable[[int], Awaitable[None]]] = {
 
 
 async def seconds_per_run(repeat: Callable[[int], Awaitable[None]]) -> float:
-    async with Runtime():
+    async with Runtime(journal="memory"):
         return await seconds_each(repeat, RUNS)
 
 
