@@ -192,14 +192,17 @@ def test_eight_processes_at_once_on_one_journal_lose_no_row_and_find_it_never_lo
 
 # Many runs
 
-MANY = 20_000
+MANY, AT_ONCE = 20_000, 1_000
+
+ADDED_LATER = 4
+"""What a run without hooks still adds once it was let in: two transitions, and two lines of its log."""
 
 
 @pytest.mark.slow
-def test_twenty_thousand_task_runs_leave_the_file_consistent_and_the_queue_within_its_bound(
-    caplog: pytest.LogCaptureFixture,
+def test_twenty_thousand_task_runs_leave_the_file_consistent_and_no_run_is_let_into_a_full_queue(
+    caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    faulthandler.dump_traceback_later(180, exit=True, file=sys.__stderr__)  # 20 s alone, a minute on a busy machine
+    """The limit is for letting runs in. What has begun adds to it: what has happened has happened."""
     caplog.set_level(logging.WARNING, "actwright")  # what is not shown costs nothing
     peak, queue = 0, this_node().journal._queue  # pyright: ignore[reportPrivateUsage]
 
@@ -209,19 +212,20 @@ def test_twenty_thousand_task_runs_leave_the_file_consistent_and_the_queue_withi
         peak = max(peak, len(queue))
 
     async def body() -> None:
-        for _ in range(MANY // 1_000):
-            for handle in [measured.submit() for _ in range(1_000)]:
+        for _ in range(MANY // AT_ONCE):
+            for handle in [measured.submit() for _ in range(AT_ONCE)]:
                 await handle
 
     async def main() -> None:
         async with Runtime():
             await run_flow(flow(body))
 
-    anyio.run(main)
+    with capfd.disabled():
+        faulthandler.dump_traceback_later(180, exit=True, file=2)  # 20 s alone, a minute on a busy machine
+        anyio.run(main)
+        print(f"at most {peak} records stood before the writer")
     node = this_node()
     assert node.journal.flush()
-    print(f"at most {peak} records stood before the writer")
-    limit = get_current_settings().journal_queue_limit
-    assert peak <= limit + 3 * 1_000  # what runs that have begun may still add
+    assert peak <= get_current_settings().journal_queue_limit + ADDED_LATER * AT_ONCE
     assert counted(node.database, select(func.count()).where(runs.c.kind == "task")) == [(MANY,)]
     assert check(node.database) == []
