@@ -32,7 +32,8 @@ test:  ## every test, on asyncio, uvloop and trio; those of the actor library al
 	$(BIN)/coverage run -m pytest tests/actors --ignore=$(MODEL)
 	$(BIN)/coverage report
 	$(BIN)/pytest $(MODEL)
-	$(BIN)/pytest -n 4 --dist worksteal --ignore=tests/actors
+	$(BIN)/pytest -n 4 --dist worksteal --ignore=tests/actors --ignore=tests/recovery
+	$(BIN)/pytest tests/recovery
 
 # A longer look than `test` takes, for who changes the actors. No time limit: what fails is shrunk, and that takes time.
 model:  ## 1,000 random histories of actors on each back end, against a model of what is promised

@@ -23,7 +23,7 @@ from tests.recovery.trial import Trial, Verdict
 pytestmark = pytest.mark.slow
 
 SHARDS = 48  # a test that takes a minute ends the session: with so many, none does on a busy machine either
-A_THIRD = range(0, SHARDS, 3)  # what an ordinary run has time for; `make sweep` kills at every point
+A_SIXTH = range(0, SHARDS, 6)  # what an ordinary run has time for; `make sweep` kills at every point
 Points = Callable[[str], list[str]]
 
 
@@ -53,13 +53,13 @@ def test_there_is_a_point_of_each_kind(points: Points) -> None:
         assert f" on_{event} hook" in text or f" on_{event} async_hook" in text
 
 
-@pytest.mark.parametrize("shard", A_THIRD)
+@pytest.mark.parametrize("shard", A_SIXTH)
 def test_killed_at_any_point_every_hook_that_is_due_runs(points: Points, tmp_path: Path, shard: int) -> None:
     chosen = points("asyncio")[shard::SHARDS]
     assert violations(tmp_path, *(partial(killed_at, passing, backend="asyncio") for passing in chosen)) == []
 
 
-@pytest.mark.parametrize("shard", A_THIRD[::4])
+@pytest.mark.parametrize("shard", A_SIXTH[::4])
 @pytest.mark.parametrize("backend", ["asyncio+uvloop", "trio"])
 def test_on_the_other_back_ends_too(points: Points, tmp_path: Path, backend: str, shard: int) -> None:
     chosen = points(backend)[shard + 1 :: SHARDS]
