@@ -27,7 +27,7 @@ from actwright.journal.sql_journal import SqlJournal
 from actwright.nodes.journal import close_journals
 from actwright.settings import get_current_settings
 
-ROUNDS = 5
+ROUNDS = 9
 RUNS = 300
 
 
