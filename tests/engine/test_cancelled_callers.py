@@ -85,8 +85,8 @@ async def by_wait_for(endless: Flow[[], Any], started: anyio.Event) -> None:
     loop = asyncio.get_running_loop()
     asked = loop.time()
     with pytest.raises(TimeoutError):
-        await asyncio.wait_for(run_flow(endless), 0.2)
-    assert loop.time() - asked >= 0.19
+        await asyncio.wait_for(run_flow(endless), 2.0)  # it has to begin within that, on a busy machine too
+    assert loop.time() - asked >= 1.9
     assert started.is_set()
 
 
