@@ -29,7 +29,7 @@ async def watch(sensor: str, seconds: float = 0.0) -> str:
 
 async def main() -> None:
     async with Runtime() as runtime:
-        background = runtime.submit(watch, "rain", 0.1)
+        background = runtime.submit(watch, "rain", 2)
         print(await run_flow(watch, "wind"))
         with trio.move_on_after(0.5) as scope:
             await run_flow(watch, "frost", 60)

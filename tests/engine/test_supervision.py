@@ -35,8 +35,8 @@ pytestmark = pytest.mark.anyio
 @asynccontextmanager
 async def open_runtime() -> AsyncGenerator[Runtime]:
     """A Runtime that a fault cannot keep open for longer than a test has."""
-    with anyio.fail_after(5):
-        async with Runtime(cancel_grace_seconds=2, hook_grace_seconds=1) as runtime:
+    with anyio.fail_after(40):
+        async with Runtime(cancel_grace_seconds=20, hook_grace_seconds=5) as runtime:
             yield runtime
 
 
