@@ -10,6 +10,7 @@ import gc
 import itertools
 import os
 import shutil
+import signal
 import sys
 import threading
 import time
@@ -26,6 +27,10 @@ from actwright.settings import get_current_settings
 # On a busy machine a deadline measures the machine; the session's watchdog is what ends a test that hangs.
 hypothesis.settings.register_profile("actwright", deadline=None, print_blob=True)
 hypothesis.settings.load_profile("actwright")
+
+# A shell without job control has what it starts in the background ignore Ctrl-C, and so would each program of a test.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 Backend = tuple[str, dict[str, Any]]
 
