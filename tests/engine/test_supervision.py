@@ -113,7 +113,9 @@ async def test_a_final_state_outlives_its_actor_and_its_hooks_run_once(event: st
 
 
 @pytest.mark.parametrize("where", ["while the body unwinds", "while the hooks run"])
-async def test_a_run_that_is_being_cancelled_when_its_actor_dies_is_cancelled(where: str, recorder: Recorder) -> None:
+async def test_a_run_that_is_being_cancelled_when_its_actor_dies_is_cancelled(
+    where: str, recorder: Recorder, caplog: pytest.LogCaptureFixture
+) -> None:
     gate, started = Gate(), anyio.Event()
 
     async def slow(*_: object) -> None:
@@ -143,6 +145,7 @@ async def test_a_run_that_is_being_cancelled_when_its_actor_dies_is_cancelled(wh
         assert names(runtime, handle)[-2:] == ["Cancelling", "Cancelled"]
         assert handle.state.message == "enough"
     assert recorder.order == ["on_running", "on_cancellation", "on_end"]
+    assert "It is abandoned" not in caplog.text, "the end of its body was not heard"
 
 
 async def test_a_cancel_that_is_lost_with_an_actor_is_answered_with_the_state_that_the_run_comes_to() -> None:

@@ -96,9 +96,11 @@ class Attempt:
         """Run an async body to its end, and say how it ended."""
         CURRENT.set(RunContext(self.run, self.number))
         outcome: Outcome | None = None
-        with scope:
-            outcome = await self._outcome(scope)
-        self.ended(outcome or Crash(CancelledRun(f"{self.run.title}: the body was cancelled.")))
+        try:
+            with scope:
+                outcome = await self._outcome(scope)
+        finally:  # the end of its actor cancels the task around this scope too, and then that escapes
+            self.ended(outcome or Crash(CancelledRun(f"{self.run.title}: the body was cancelled.")))
 
     async def _outcome(self, scope: anyio.CancelScope) -> Outcome:
         try:
