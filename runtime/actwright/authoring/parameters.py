@@ -8,6 +8,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from actwright.authoring import secrets
 from actwright.authoring.typehints import ParameterTypes
 from actwright.exceptions import ParameterBindError, ParameterTypeError
 from actwright.models.shortening import shorten
@@ -95,13 +96,21 @@ class Parameters:
             raise ParameterTypeError(self._complaint(parameters, errors), errors)
         return checked
 
+    def concealed(self, parameters: Mapping[str, Any]) -> dict[str, Any]:
+        """Parameters that were not checked, as whoever looks at the run sees them: what is given for a secret, in whole
+        or in part, is inside of a `pydantic.Secret`."""
+        secret = self._types.secret
+        return {name: secrets.concealed(value) if name in secret else value for name, value in parameters.items()}
+
     def call_args(self, parameters: Mapping[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
         """The positional and keyword arguments that call the function with these parameters: `bind` undone."""
         bound = inspect.BoundArguments(self.signature, dict(parameters))
         return bound.args, bound.kwargs
 
     def _complaint(self, parameters: Mapping[str, Any], errors: Mapping[str, str]) -> str:
-        lines = [f"  {name}={shorten(parameters[name])}: {reason}" for name, reason in errors.items()]
+        secret = self._types.secret
+        shown = {name: secrets.MASK if name in secret else shorten(parameters[name]) for name in errors}
+        lines = [f"  {name}={shown[name]}: {reason}" for name, reason in errors.items()]
         return "\n".join([f"{self.owner} was called with invalid parameters:", *lines])
 
 

@@ -17,6 +17,7 @@ from typing import Any, ParamSpecArgs, ParamSpecKwargs
 from pydantic import ConfigDict, PydanticUserError, TypeAdapter
 
 from actwright.authoring.hooks import unwrapped
+from actwright.authoring.secrets import holds_secret
 from actwright.exceptions import AuthoringError
 
 __all__ = ["ParameterTypes"]
@@ -37,6 +38,22 @@ class ParameterTypes:
         self._globals: dict[str, Any] = getattr(function, "__globals__", {})
         self._locals = _mentioned_locals(function, self.signature)
         self._adapters: dict[str, TypeAdapter[Any]] | None = None
+        self._secret: frozenset[str] | None = None
+
+    @property
+    def secret(self) -> frozenset[str]:
+        """The parameters for whose type a secret is given, in whole or in part; found out at the first call."""
+        if self._secret is None:
+            self._secret = frozenset(n for n, each in self.signature.parameters.items() if self._is_secret(each))
+        return self._secret
+
+    def _is_secret(self, parameter: inspect.Parameter) -> bool:
+        if parameter.annotation is inspect.Parameter.empty:
+            return False
+        try:
+            return holds_secret(self._resolve(parameter.annotation))
+        except Exception:  # that it cannot be resolved is said by whoever needs the type; here its name has to do
+            return "secret" in str(parameter.annotation).lower()
 
     def adapters(self, owner: str) -> dict[str, TypeAdapter[Any]]:
         """Parameter name -> adapter, for those parameters that have something to check; made at the first call.

@@ -70,7 +70,7 @@ def _first_snapshot(host: Host, call: Call, parent: LiveRun | None) -> FlowRun |
         "id": run_id,
         "name": default_run_name(subject, run_id),  # until the arguments are known, of which the author may make one
         "state": Pending(timestamp=now),
-        "parameters": call.parameters,
+        "parameters": subject.parameters.concealed(call.parameters),
         "tags": sorted(subject.options.tags | current_tags()),
         "expected_start_time": now,
         "parent_flow_run_id": around.id if around and around.kind == "flow" else None,

@@ -11,7 +11,7 @@ from actwright.engine.arguments import check_upstream, resolve_arguments
 if TYPE_CHECKING:
     from actwright.engine.live_run import LiveRun
 
-__all__ = ["arguments_of", "name_of_run"]
+__all__ = ["arguments_of", "name_of_run", "parameters_to_show"]
 
 
 def arguments_of(run: LiveRun) -> dict[str, Any]:
@@ -24,6 +24,11 @@ def arguments_of(run: LiveRun) -> dict[str, Any]:
     check_upstream(run.call.wait_for)
     parameters = resolve_arguments(run.call.parameters)
     return run.subject.parameters.validate(parameters) if run.options.validate_parameters else parameters
+
+
+def parameters_to_show(run: LiveRun, arguments: dict[str, Any]) -> dict[str, Any]:
+    """The arguments as hooks and history see them: secrets are what pydantic made of them, where it was asked to."""
+    return arguments if run.options.validate_parameters else run.subject.parameters.concealed(arguments)
 
 
 def name_of_run(run: LiveRun) -> str:

@@ -29,7 +29,7 @@ from actwright.engine import messages as m
 from actwright.engine.arguments import handles_in, resolve_returned
 from actwright.engine.bodies import Attempt
 from actwright.engine.outbox import due_hooks
-from actwright.engine.preparation import arguments_of, name_of_run
+from actwright.engine.preparation import arguments_of, name_of_run, parameters_to_show
 from actwright.engine.results import result_to_keep
 from actwright.engine.retry_condition import wants_retry
 from actwright.engine.tracebacks import authors_traceback
@@ -135,7 +135,7 @@ class RunActor(Actor[m.RunMessage]):
         run = self.run
         try:
             self._parameters = arguments_of(run)
-            self._change(parameters=self._parameters)
+            self._change(parameters=parameters_to_show(run, self._parameters))
             self._change(name=name_of_run(run))
         except Exception as error:
             self._enter(Failed(message=described(error), cause=error))
