@@ -34,6 +34,7 @@ test:  ## every test, on asyncio, uvloop and trio; those of the actor library al
 	$(BIN)/pytest $(MODEL)
 	$(BIN)/pytest -n 4 --dist worksteal --ignore=tests/actors --ignore=tests/recovery
 	$(BIN)/pytest tests/recovery
+	$(BIN)/python -m tests.recovery.sweep --others-every 4 --random 20
 
 # A longer look than `test` takes, for who changes the actors. No time limit: what fails is shrunk, and that takes time.
 model:  ## 1,000 random histories of actors on each back end, against a model of what is promised
@@ -42,6 +43,6 @@ model:  ## 1,000 random histories of actors on each back end, against a model of
 bench:  ## every benchmark, one after another: they disturb each other
 	set -e; for program in benchmarks/*.py; do $(BIN)/python "$$program"; done
 
-# What the project is for, at length; `test` does a part of it.
+# What the project is for, at length; `test` kills at all points on one back end, and at some on the others.
 sweep:  ## a program killed at every point on each back end, at 1,000 random instants, and with its understudy killed first
 	$(BIN)/python -m tests.recovery.sweep

@@ -1,6 +1,7 @@
 """The sweep: a program is killed at every point in turn, at random instants, and with its understudy killed first.
 
-`python -m tests.recovery.sweep` does all of it, 1,000 random kills included; `--help` tells how to do less.
+`python -m tests.recovery.sweep` does all of it, 1,000 random kills included; `--help` tells how to do less,
+as `make test` does.
 """
 
 from __future__ import annotations
@@ -22,7 +23,16 @@ from typing import Any, Final, Self
 
 from tests.recovery.trial import Trial, Verdict, within
 
-__all__ = ["Sweep", "dry_run", "killed_at", "killed_at_random", "main", "replay_points", "understudy_killed_first"]
+__all__ = [
+    "Sweep",
+    "dry_run",
+    "killed_at",
+    "killed_at_random",
+    "main",
+    "replay_killed_at",
+    "replay_points",
+    "understudy_killed_first",
+]
 
 BACKENDS: Final = ("asyncio", "asyncio+uvloop", "trio")
 
@@ -70,14 +80,38 @@ def _is_idle(passing: str) -> bool:
     return passing.startswith(_ONCE) and not passing.endswith("#1")
 
 
-def killed_at(passing: str, folder: Path, backend: str, *, replay_at: str | None = None) -> Verdict:
-    """Killed when it passes a point for the nth time; and a replay process, when that passes another."""
+def killed_at(passing: str, folder: Path, backend: str) -> Verdict:
+    """Killed when it passes a point for the nth time."""
     trial = Trial(folder, backend)
-    code = trial.start(at=passing, replay_at=replay_at).wait(_PROGRAM_SECONDS)
+    code = trial.start(at=passing).wait(_PROGRAM_SECONDS)
     verdict = trial.judge()
-    if code != -signal.SIGKILL or (replay_at and not (folder / "killed.REPLAY").exists()):
+    if code != -signal.SIGKILL:
         return Verdict([f"the kill did not happen: it ended with {code}, and said {trial.said()}"])
     return verdict
+
+
+def replay_killed_at(passing: str, replay_at: str, folder: Path, backend: str) -> Verdict:
+    """Killed when it passes a point, and its replay process when that passes another.
+
+    What runs side by side has come a bit further one time than another, and so what is left to replay: where the replay
+    process did not pass that point, once more.
+    """
+    for _ in range(_TRIES):
+        trial = Trial(_emptied(folder), backend)
+        trial.start(at=passing, replay_at=replay_at).wait(_PROGRAM_SECONDS)
+        verdict = trial.judge()
+        if verdict.violations or (folder / "killed.REPLAY").exists():
+            return verdict
+    return Verdict([f"the kill of the replay process did not happen in {_TRIES} tries"])
+
+
+def _emptied(folder: Path) -> Path:
+    shutil.rmtree(folder)
+    folder.mkdir()
+    return folder
+
+
+_TRIES: Final = 5
 
 
 def replay_points(passing: str, folder: Path, backend: str) -> list[str]:
@@ -96,9 +130,7 @@ def killed_at_random(instant: float, folder: Path, backend: str) -> Verdict:
     time.sleep(instant * _BUSY_SECONDS)
     trial.kill(process.pid)
     if process.wait() == 0:
-        shutil.rmtree(folder)
-        folder.mkdir()
-        return killed_at_random(instant * 0.9, folder, backend)
+        return killed_at_random(instant * 0.9, _emptied(folder), backend)
     return trial.judge()
 
 
@@ -120,8 +152,8 @@ def understudy_killed_first(passing: str, folder: Path, backend: str) -> Verdict
     process.wait()
     if not trial.has_begun():
         return trial.judge()
-    if trial.locks() == []:
-        return Verdict(["the lock of a node that died is gone, and nobody recovered it"])
+    if not trial.locks():  # the node had settled itself, and its understudy saw that before it was killed
+        return trial.judge()
     if code := trial.run("-c", _OPENS_A_RUNTIME).wait(_PROGRAM_SECONDS):
         return Verdict([f"the next program ended with {code}, and said {trial.said()}"])
     return trial.judge()
