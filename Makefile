@@ -29,9 +29,10 @@ pyright:
 	$(BIN)/pyright --pythonpath $(BIN)/python
 
 test:  ## every test, on asyncio, uvloop and trio; those of the actor library also run every branch of it
-	$(BIN)/coverage run -m pytest tests/actors --ignore=$(MODEL)
+	$(BIN)/coverage run -m pytest -n 2 tests/actors --ignore=$(MODEL)
+	$(BIN)/coverage combine -q
 	$(BIN)/coverage report
-	$(BIN)/pytest $(MODEL)
+	$(BIN)/pytest -n 3 $(MODEL)
 	$(BIN)/pytest -n 4 --dist worksteal --ignore=tests/actors --ignore=tests/recovery
 	$(BIN)/pytest tests/recovery
 	$(BIN)/python -m tests.recovery.sweep --others-every 4 --random 20
