@@ -50,6 +50,7 @@ if TYPE_CHECKING:
     from actwright.engine.outbox import Batch
     from actwright.exceptions import ActwrightError, InternalError
     from actwright.journal.protocol import Journal, Record
+    from actwright.models.states import State
     from actwright_actors import ActorRef
 
 __all__ = ["Host", "HostStatus"]
@@ -353,10 +354,12 @@ class Host:
     def run_of_actor(self, ref: ActorRef[Any]) -> LiveRun | None:
         return self._by_actor.get(ref)
 
-    def commits_first(self, run: LiveRun) -> bool:
-        """Whether a run's transitions are committed before anything follows from them: where a hook is registered
-        for it, or where its end is what the caller of the whole waits for."""
-        return run.parent is None or run.options.has_hooks or bool(self.hooks_for(run))
+    def commits_first(self, run: LiveRun, state: State[Any]) -> bool:
+        """Whether a transition is committed before anything follows from it: where a hook is registered for the run, or
+        where it is the end, or a cancel, that the caller of the whole waits for."""
+        if run.options.has_hooks or self.hooks_for(run):
+            return True
+        return run.parent is None and (state.is_final() or state.is_cancelling())
 
     def registration_of(self, run: LiveRun) -> Registration | None:
         """Its hooks, as another process finds them again; None where none are, or where nothing would outlive this one.

@@ -163,7 +163,7 @@ class RunActor(Actor[m.RunMessage]):
         batches = due_hooks(run, run.snapshot, self.host.hooks_for(run))
         run.outbox += batches
         deliveries = tuple(due.delivery for batch in batches for due in batch.dues)
-        if batches or self.host.commits_first(run):
+        if batches or self.host.commits_first(run, state):
             run.uncommitted.add(state.id)
             self._append(run.snapshot, deliveries, committed=partial(run.note_committed, state))
             if state.is_final() or (state.is_running() and run.snapshot.run_count == 1):
