@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -135,7 +136,19 @@ def test_a_hook_that_ends_its_process_each_time_is_given_up_and_told_of(node: De
     found = take_over(node.database, node.id, 3)
     assert [each.delivery.id for each in found.given_up] == [dues[0].id]
     assert [each.delivery.id for each in found.due] == [due.id for due in dues[1:]]
-    assert node.deliveries()[dues[0].id] == (DeliveryStatus.FAILED, 5, 5)
+    assert found.given_up[0].delivery.status is DeliveryStatus.FAILED
+    assert node.deliveries()[dues[0].id] == (DeliveryStatus.RUNNING, 5, 5), "open until somebody was told"
+
+
+def test_one_that_nobody_can_be_told_of_is_failed_all_the_same(node: DeadNode) -> None:
+    _, dues, records = entering(Failed(), subject, begun=1)
+    node.write(*records)
+    begun = take_over(node.database, node.id, 3).due[0].delivery.started(NOW)
+    node.write(DeliveryChanged(replace(begun, cuts=7)))
+    found = take_over(node.database, node.id, 3)
+    assert found.given_up == []
+    assert dues[0].id not in {each.delivery.id for each in found.due}
+    assert node.deliveries()[dues[0].id][0] == DeliveryStatus.FAILED
 
 
 # All or nothing

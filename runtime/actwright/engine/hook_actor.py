@@ -83,8 +83,10 @@ class HookActor(Actor[Deliver]):
         """One delivery, to its end: tries until one succeeds or no other may follow."""
         log = batch.run.log
         while not due.done:
-            if due.delivery.status is DeliveryStatus.FAILED:  # given up elsewhere: its process died each time
+            if due.delivery.status is DeliveryStatus.FAILED:
+                # In this order: what is committed is never looked at again, should this process die while it tells.
                 await self._tell_of_failure(batch, due.delivery, log)
+                self._change(due, due.delivery)
                 due.done = True
             elif due.call is not None:  # ours, or one that outlived the hook actor before us, as a thread does
                 await self._conclude(batch, due, due.call, log)
@@ -108,19 +110,16 @@ class HookActor(Actor[Deliver]):
             due.done = True
             log.info("Hook '%s' finished running successfully", due.hook.name)
         else:
-            again = _may_retry(due)
-            ended = due.delivery.to_be_retried if again else due.delivery.failed
-            self._change(due, ended(self._now(), described(error)))
             log.error(
                 "An error was encountered while running hook '%s'", due.hook.name, exc_info=authors_traceback(error)
             )
-            if again:
+            if _may_retry(due):
+                self._change(due, due.delivery.to_be_retried(self._now(), described(error)))
                 await self._host.sleep(due.hook.retry_delay_seconds)
                 await call.really_over()
-                due.call = None
             else:
-                await self._tell_of_failure(batch, due.delivery, log)
-                due.done = True
+                due.delivery = due.delivery.failed(self._now(), described(error))
+            due.call = None
 
     def _started(self, due: Due) -> HookDelivery:
         due.delivery = due.delivery.started(self._now())
@@ -164,5 +163,7 @@ class HookActor(Actor[Deliver]):
 
 
 def _may_retry(due: Due) -> bool:
-    attempt = due.delivery.attempt
-    return attempt <= due.hook.retries and (due.hook.max_attempts is None or attempt < due.hook.max_attempts)
+    """Whether a try that failed may be followed by another; one that a death cut short has not failed."""
+    delivery, hook = due.delivery, due.hook
+    failures = delivery.attempt - delivery.cuts
+    return failures <= hook.retries and (hook.max_attempts is None or delivery.attempt < hook.max_attempts)

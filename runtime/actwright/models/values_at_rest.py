@@ -81,8 +81,10 @@ def result_at_rest(value: object, returns: TypeAdapter[Any] | None = None) -> st
     try:
         if isinstance(value, Iterator):
             return _result_missing("it is an iterator, which reading would use up")
-        text = to_json(value) if returns is None else returns.dump_json(value, warnings=False)
-        return f'{{"value":{text.decode()}}}'
+        written = to_json(value) if returns is None else returns.dump_json(value, warnings=False)
+        text = f'{{"value":{written.decode()}}}'
+        json.loads(text)  # what could not be read again must not be kept: a number of 5,000 digits, say
+        return text
     except KeyboardInterrupt:
         raise
     except BaseException as error:  # whatever the serializers of a user's type raise
@@ -96,7 +98,10 @@ def result_from_rest(text: str, returns: TypeAdapter[Any] | None = None) -> Any:
         text: what was kept.
         returns: as for `result_at_rest`.
     """
-    kept = cast("dict[str, Any]", json.loads(text))
+    try:
+        kept = cast("dict[str, Any]", json.loads(text))
+    except ValueError as error:  # one damaged value must not keep anybody from all the others
+        return MissingResult(f"The run completed, and what was kept of its result cannot be read: {_said(error)}.")
     if "missing" in kept:
         return MissingResult(f"The run completed, and its result was not kept: {kept['missing']}.")
     if returns is None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextvars
+from collections import defaultdict
 from dataclasses import dataclass
 from functools import partial
 from itertools import groupby
@@ -19,11 +20,12 @@ from actwright.engine.outbox import Batch, Due
 from actwright.replay.registered import RegisteredObjects
 from actwright.replay.settling import backend_of, next_work
 from actwright.replay.stand_ins import stand_in_for
+from actwright.replay.takeover import Registrations
 from actwright.settings import get_current_settings
 from actwright_actors.backends import backend_options
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Container, Iterable, Sequence
     from uuid import UUID
 
     from actwright.authoring.runnable import Runnable
@@ -50,10 +52,14 @@ def deliver(journal: SqlJournal, takeover: Takeover) -> None:
 
 async def _deliver(journal: SqlJournal, takeover: Takeover, work: Sequence[OpenDelivery]) -> None:
     async with Host(RuntimeOptions.of({"journal": journal})) as host, anyio.create_task_group() as tasks:
-        revived = _Revived(host, journal)
-        runs = [_Replay.of(revived, dues) for dues in _by_run([*takeover.given_up, *work])]
-        for replay in runs:
-            tasks.start_soon(replay.deliver, host, [other for other in runs if replay.run in other.ancestors])
+        dues = [*takeover.given_up, *work]
+        revived = _Revived(host, journal, dues)
+        replays = {replay.run: replay for replay in (_Replay.of(revived, of_one) for of_one in _by_run(dues))}
+        children: dict[LiveRun | None, list[_Replay]] = defaultdict(list)
+        for replay in replays.values():
+            children[replay.nearest_around(replays)].append(replay)
+        for run, replay in replays.items():
+            tasks.start_soon(replay.deliver, host, children[run])
     journal.check()
 
 
@@ -70,14 +76,12 @@ class _Replay:
         batches = [revived.batch(of_one) for of_one in _by_transition(dues)]
         return cls(batches[0].run, batches, anyio.Event())
 
-    @property
-    def ancestors(self) -> set[LiveRun]:
-        found: set[LiveRun] = set()
+    def nearest_around(self, runs: Container[LiveRun]) -> LiveRun | None:
+        """Of these runs the nearest around this one: that waits for it, and those around that one for that one."""
         run = self.run.parent
-        while run is not None:
-            found.add(run)
+        while run is not None and run not in runs:
             run = run.parent
-        return found
+        return run
 
     async def deliver(self, host: Host, children: Iterable[_Replay]) -> None:
         """One transition after another, once the hooks of all that the run called are done: as it is in a process that
@@ -102,18 +106,23 @@ def _by_transition(work: Iterable[OpenDelivery]) -> list[list[OpenDelivery]]:
 
 
 class _Revived:
-    """Runs of the process that is gone, with as much of the engine's record of them as a hook can see."""
+    """Runs of the process that is gone, with as much of the engine's record of them as a hook can see.
 
-    def __init__(self, host: Host, journal: SqlJournal) -> None:
+    Args:
+        dues: what is to be delivered here.
+    """
+
+    def __init__(self, host: Host, journal: SqlJournal, dues: Iterable[OpenDelivery]) -> None:
         self._host = host
         self._journal = journal
         self._objects = RegisteredObjects(journal.database)
+        self._known = {due.run.id: due.known for due in dues}
         self._runs: dict[UUID, LiveRun] = {}
 
     def batch(self, dues: Sequence[OpenDelivery]) -> Batch:
         """The hooks of one transition."""
         first = dues[0]
-        run = self._run(first.run, self._objects.subject(first.known.subject))
+        run = self._run(first.run)
         told = first.known.on_hook_failure
         batch = Batch(
             run,
@@ -124,15 +133,28 @@ class _Revived:
         run.outbox.append(batch)
         return batch
 
-    def _run(self, run: FlowRun | TaskRun, subject: Runnable[..., Any]) -> LiveRun:
-        if run.id not in self._runs:
-            origin = Origin(self._parent(run), contextvars.copy_context())
-            live = LiveRun(self._host, Call(subject, run.parameters), run, origin, OnLoop())
-            live.future.set_result(run.state)
-            self._runs[run.id] = live
+    def _run(self, run: FlowRun | TaskRun) -> LiveRun:
+        """With those around it, for `actwright.runtime` to tell of; the outermost first, since they may be many."""
+        missing: list[FlowRun | TaskRun] = []
+        above: FlowRun | TaskRun | None = run
+        while above is not None and above.id not in self._runs:
+            missing.append(above)
+            above = None if above.parent_id is None else self._journal.run(above.parent_id)
+        parent = None if above is None else self._runs[above.id]
+        for each in reversed(missing):
+            parent = self._runs[each.id] = self._revive(each, parent)
         return self._runs[run.id]
 
-    def _parent(self, run: FlowRun | TaskRun) -> LiveRun | None:
-        """The run around it, for `actwright.runtime` to tell of."""
-        parent = None if run.parent_id is None else self._journal.run(run.parent_id)
-        return None if parent is None else self._run(parent, stand_in_for(parent))
+    def _revive(self, run: FlowRun | TaskRun, parent: LiveRun | None) -> LiveRun:
+        origin = Origin(parent, contextvars.copy_context())
+        live = LiveRun(self._host, Call(self._subject(run), run.parameters), run, origin, OnLoop())
+        live.future.set_result(run.state)
+        return live
+
+    def _subject(self, run: FlowRun | TaskRun) -> Runnable[..., Any]:
+        """Its flow or task, where that was registered together with hooks."""
+        registration = self._known.get(run.id)
+        if registration is None:
+            with self._journal.database.reading() as connection:
+                registration = Registrations(connection).of_run(run.id)
+        return stand_in_for(run) if registration is None else self._objects.subject(registration.subject)

@@ -11,6 +11,7 @@ import os
 import signal
 import sys
 import threading
+import time
 from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -34,6 +35,9 @@ MORE: Final = 75
 FENCED: Final = 77
 _WATCHER_DIED: Final = 76
 
+_THREAD_SECONDS: Final = 5.0
+"""How long hooks of other processes wait for a thread that a hook of this one left behind."""
+
 logger = logging.getLogger("actwright.replay")
 
 
@@ -45,7 +49,24 @@ def main() -> None:
     if watcher is not None:
         _die_with(watcher)
     with closing(Database.open(database, create=False)) as opened:
-        sys.exit(replay(opened, node_id))
+        code = replay(opened, node_id)
+    _leave(code)
+
+
+def _leave(code: int) -> None:
+    """End this process, which the end of an interpreter would not as long as a thread goes on that a hook started."""
+    deadline = time.monotonic() + _THREAD_SECONDS
+    for thread in _threads_of_hooks():
+        thread.join(max(deadline - time.monotonic(), 0.0))
+    if left := _threads_of_hooks():
+        logger.warning("Ends without waiting for what hooks left behind: %s", ", ".join(each.name for each in left))
+        logging.shutdown()
+        os._exit(code)
+    sys.exit(code)
+
+
+def _threads_of_hooks() -> list[threading.Thread]:
+    return [each for each in threading.enumerate() if not each.daemon and each is not threading.main_thread()]
 
 
 def replay(database: Database, node_id: str) -> int:

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from actwright.models.runs import FlowRun, TaskRun
 
 __all__ = [
-    "ALONE_FROM_CUT", "OpenDelivery", "OpenRun", "backend_of", "children_first", "next_work", "settled_delivery",
-    "settled_run",
+    "ALONE_FROM_CUT", "OpenDelivery", "OpenRun", "backend_of", "children_first", "is_told_in_vain", "next_work",
+    "settled_delivery", "settled_run",
 ]  # fmt: skip
 
 ALONE_FROM_CUT: Final = 2
@@ -123,6 +123,11 @@ def settled_delivery(delivery: HookDelivery, max_attempts: int | None, max_death
     if deaths_alone >= max_deaths:
         return cut.failed(at, f"its process died each of the {deaths_alone} times that it ran alone in one")
     return cut
+
+
+def is_told_in_vain(delivery: HookDelivery, max_deaths: int) -> bool:
+    """Whether it was given up, and whoever is to be told of that ends each process as well."""
+    return delivery.cuts - ALONE_FROM_CUT >= 2 * max_deaths
 
 
 def next_work(due: Sequence[OpenDelivery]) -> list[OpenDelivery]:

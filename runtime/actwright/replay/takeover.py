@@ -21,7 +21,14 @@ from actwright.journal.schema import transitions as t
 from actwright.journal.statements import write
 from actwright.models.deliveries import DeliveryStatus
 from actwright.nodes import rows
-from actwright.replay.settling import OpenDelivery, OpenRun, children_first, settled_delivery, settled_run
+from actwright.replay.settling import (
+    OpenDelivery,
+    OpenRun,
+    children_first,
+    is_told_in_vain,
+    settled_delivery,
+    settled_run,
+)
 
 if TYPE_CHECKING:
     from uuid import UUID
@@ -40,8 +47,9 @@ class Takeover:
 
     Attributes:
         node: as it is now, under its new epoch.
-        due: its open deliveries, in the order in which they became due.
-        given_up: those that were failed just now: their hooks end their process each time.
+        due: its open deliveries that are to be run, in the order in which they became due.
+        given_up: those of them that have failed, since their hooks end their process each time. They stay open until
+            `on_hook_failure` was told.
     """
 
     node: NodeRow
@@ -89,10 +97,11 @@ def take_over(database: Database, node_id: str, max_deaths: int) -> Takeover:
         node = replace(found, epoch=rows.take_over(connection, node_id))
         at = datetime.now(UTC)
         registrations = Registrations(connection)
-        settled = _settle_deliveries(connection, registrations, node_id, max_deaths, at)
+        given_up = _settle_deliveries(connection, registrations, node_id, max_deaths, at)
         _settle_runs(connection, registrations, node, at)
         due = open_deliveries(connection, registrations, node_id)
-    return Takeover(node, due, [each for each in settled if each.delivery.status is DeliveryStatus.FAILED])
+    untold = {each.delivery.id for each in given_up}
+    return Takeover(node, [each for each in due if each.delivery.id not in untold], given_up)
 
 
 def open_deliveries(connection: Connection, registrations: Registrations, node_id: str) -> list[OpenDelivery]:
@@ -119,8 +128,12 @@ def _settle_deliveries(
         replace(each, delivery=settled_delivery(each.delivery, each.hook.max_attempts, max_deaths, at))
         for each in open_deliveries(connection, registrations, node_id)
     ]
-    _write(connection, Entry(tuple(DeliveryChanged(each.delivery) for each in settled), ()), node_id)
-    return settled
+    given_up = [each for each in settled if each.delivery.status is DeliveryStatus.FAILED]
+    untold = [each for each in given_up if not is_told_in_vain(each.delivery, max_deaths)]
+    changed = {each.delivery.id: each.delivery for each in settled}
+    changed |= {each.delivery.id: replace(each.delivery, status=DeliveryStatus.RUNNING) for each in untold}
+    _write(connection, Entry(tuple(map(DeliveryChanged, changed.values())), ()), node_id)
+    return untold
 
 
 def _settle_runs(connection: Connection, registrations: Registrations, node: NodeRow, at: datetime) -> None:

@@ -1,0 +1,176 @@
+"""What a hook finds in a replay process, and what one that misbehaves there does to others: nothing."""
+
+from __future__ import annotations
+
+import pytest
+from tests.recovery.scene import DEADLINE, Scene
+
+pytestmark = pytest.mark.slow
+
+MAIN = """
+if __name__ == "__main__":
+    anyio.run(main)
+"""
+
+
+def ends(scene: Scene, source: str, body: str) -> None:
+    """Run a program that kills itself, until all that it left is settled."""
+    scene.start(f"{source}\nasync def main():\n    {body}\n{MAIN}").wait(DEADLINE)
+    assert scene.settles(), scene.log()
+
+
+def test_the_hook_of_a_parent_gets_its_flow_though_that_of_its_child_came_first(scene: Scene) -> None:
+    ends(
+        scene,
+        """
+def says(flow, flow_run, state):
+    tell(f"{flow.name}: {type(flow).__name__} {flow.fn.__name__}")
+
+@flow(on_crashed=[says])
+async def inner():
+    os.kill(os.getpid(), signal.SIGKILL)
+
+@flow(on_crashed=[says])
+async def outer():
+    await inner()
+""",
+        "await outer()",
+    )
+    assert scene.told() == ["inner: Flow inner", "outer: Flow outer"]
+
+
+def test_runs_that_called_each_other_hundreds_deep_have_their_hooks_the_innermost_first(scene: Scene) -> None:
+    depth = 400
+    ends(
+        scene,
+        f"""
+def says(flow, flow_run, state):
+    tell(flow_run.parameters["depth"])
+
+@flow(on_crashed=[says])
+async def nested(depth: int):
+    if depth == {depth}:
+        os.kill(os.getpid(), signal.SIGKILL)
+    await nested(depth + 1)
+""",
+        "await nested(1)",
+    )
+    assert scene.told() == [str(level) for level in range(depth, 0, -1)]
+
+
+def test_a_result_that_cannot_be_kept_holds_up_no_other_hook(scene: Scene) -> None:
+    ends(
+        scene,
+        """
+def dies(flow, flow_run, state):
+    if not runtime.hook.replayed:
+        os.kill(os.getpid(), signal.SIGKILL)
+    tell(f"huge: {state.name}")
+
+@flow(on_completion=[dies], persist_result=True)
+async def huge():
+    return 10**5000
+
+@flow(on_crashed=[hook])
+async def around():
+    await huge()
+""",
+        "await around()",
+    )
+    assert scene.told() == ["huge: Completed", "around: Crashed"]
+
+
+def test_a_thread_that_a_hook_leaves_behind_holds_up_nobody(scene: Scene) -> None:
+    ends(
+        scene,
+        """
+async def leaves_a_thread(flow, flow_run, state):
+    threading.Thread(target=time.sleep, args=(3600,), name="left behind").start()
+    tell("started a thread")
+
+@flow(on_crashed=[leaves_a_thread, exits, hook])
+async def work():
+    os.kill(os.getpid(), signal.SIGKILL)
+""",
+        "await work()",
+    )
+    assert scene.told()[0] == "started a thread"
+    assert scene.told()[-1] == "work: Crashed"
+
+
+def test_a_thread_that_a_replayed_hook_left_behind_is_named_and_not_waited_for(scene: Scene) -> None:
+    ends(
+        scene,
+        """
+async def leaves_a_thread(flow, flow_run, state):
+    threading.Thread(target=time.sleep, args=(3600,), name="left behind").start()
+
+@flow(on_crashed=[leaves_a_thread])
+async def work():
+    os.kill(os.getpid(), signal.SIGKILL)
+""",
+        "await work()",
+    )
+    assert "Ends without waiting for what hooks left behind: left behind" in scene.log()
+
+
+def test_whoever_is_to_be_told_of_a_failed_hook_is_told_though_the_first_telling_was_cut_short(scene: Scene) -> None:
+    ends(
+        scene,
+        """
+def fails(flow, flow_run, state):
+    raise ValueError("no such channel")
+
+def failed(delivery):
+    tell(f"{delivery.hook_name} {delivery.status} in attempt {delivery.attempt}")
+    if delivery.attempt == 1:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+@flow(on_completion=[fails])
+async def work(): ...
+""",
+        "\n    ".join(["async with Runtime(on_hook_failure=failed):", "    await run_flow(work)"]),
+    )
+    assert scene.told() == ["fails FAILED in attempt 1", "fails FAILED in attempt 2"]
+    assert scene.rows("SELECT status, attempt, cuts FROM hook_deliveries") == [("FAILED", 2, 1)]
+
+
+def test_one_who_dies_of_being_told_each_time_is_not_told_for_ever(scene: Scene) -> None:
+    ends(
+        scene,
+        """
+def fails(flow, flow_run, state):
+    raise ValueError("no such channel")
+
+def failed(delivery):
+    os._exit(9)
+
+@flow(on_completion=[fails])
+async def work(): ...
+""",
+        "\n    ".join(["async with Runtime(on_hook_failure=failed):", "    await run_flow(work)"]),
+    )
+    ((status, cuts),) = scene.rows("SELECT status, cuts FROM hook_deliveries")
+    assert (status, cuts) == ("FAILED", 8)
+
+
+def test_an_attempt_that_a_death_cut_short_is_not_one_of_the_retries(scene: Scene) -> None:
+    ends(
+        scene,
+        """
+from actwright import hook as made_of
+
+def third_time_lucky(flow, flow_run, state):
+    tell(f"attempt {runtime.hook.attempt}")
+    if runtime.hook.attempt == 1:
+        os.kill(os.getpid(), signal.SIGKILL)
+    if runtime.hook.attempt == 2:
+        raise ConnectionError("not yet")
+
+@flow(on_completion=[made_of(third_time_lucky, retries=1)])
+async def work(): ...
+""",
+        "await work()",
+    )
+    assert scene.told() == ["attempt 1", "attempt 2", "attempt 3"]
+    assert scene.rows("SELECT status FROM hook_deliveries") == [("SUCCEEDED",)]
