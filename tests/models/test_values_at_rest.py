@@ -316,7 +316,7 @@ def test_a_result_that_is_not_what_its_annotation_says_is_kept_all_the_same() ->
         "\ud800",
         pytest.param(Rude(), id="rude"),
         pytest.param(10**5000, id="5,001 digits"),
-    ],  # fmt: skip
+    ],
 )
 def test_a_result_that_cannot_be_kept_says_why(value: object) -> None:
     missing = result_from_rest(result_at_rest(value))
