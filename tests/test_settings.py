@@ -12,7 +12,13 @@ import pytest
 from actwright import Runtime
 from actwright.engine.options import RuntimeOptions
 from actwright.exceptions import SettingsError
-from actwright.settings import ACTWRIGHT_API_URL, ACTWRIGHT_UI_URL, Settings, get_current_settings
+from actwright.settings import (
+    ACTWRIGHT_API_URL,
+    ACTWRIGHT_UI_URL,
+    Settings,
+    get_current_settings,
+    tolerate_wrong_settings,
+)
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "settings.md"
 
@@ -206,6 +212,35 @@ def test_a_file_that_is_not_understood_is_an_error_that_names_it(
 def test_a_file_that_is_not_text_is_an_error_that_names_it(project: Path) -> None:
     (project / "actwright.toml").write_bytes(b"\xff\xfe")
     with pytest.raises(SettingsError, match=re.escape(f"{project / 'actwright.toml'} cannot be read")):
+        get_current_settings()
+
+
+@pytest.fixture
+def tolerance(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a test turns on is off again after it."""
+    monkeypatch.setattr("actwright.settings._tolerant", False)
+
+
+@pytest.mark.usefixtures("tolerance")
+def test_who_tolerates_wrong_settings_goes_on_with_all_others(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (project / "actwright.toml").write_text("worker_thread = 3\nhook_threads = 0\nload_hooks_by_value = false")
+    (project / "pyproject.toml").write_text("[tool.actwright")
+    monkeypatch.setenv("ACTWRIGHT_MAX_DEATHS", "4")
+    monkeypatch.setenv("ACTWRIGHT_SYNCHRONOUS", "OFF")
+    wrong = tolerate_wrong_settings()
+    assert wrong is not None
+    assert str(project / "actwright.toml") in wrong
+    settings = get_current_settings()
+    assert (settings.max_deaths, settings.load_hooks_by_value) == (4, False)
+    assert (settings.worker_threads, settings.hook_threads, settings.synchronous) == (40, 10, "NORMAL")
+
+
+@pytest.mark.usefixtures("tolerance")
+def test_with_nothing_wrong_there_is_nothing_to_tolerate_and_later_mistakes_are_errors(project: Path) -> None:
+    assert tolerate_wrong_settings() is None
+    (project / "actwright.toml").write_text("worker_thread = 3")
+    get_current_settings.cache_clear()
+    with pytest.raises(SettingsError, match="worker_thread"):
         get_current_settings()
 
 

@@ -10,6 +10,7 @@ itself goes before all of them.
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from datetime import timedelta
 from functools import cache
 from importlib.util import find_spec
@@ -29,7 +30,10 @@ from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSett
 
 from actwright.exceptions import SettingsError
 
-__all__ = ["ACTWRIGHT_API_URL", "ACTWRIGHT_UI_URL", "Setting", "Settings", "get_current_settings", "source_of"]
+__all__ = [
+    "ACTWRIGHT_API_URL", "ACTWRIGHT_UI_URL", "Setting", "Settings", "get_current_settings", "read_settings",
+    "source_of", "tolerate_wrong_settings",
+]  # fmt: skip
 
 _LONGEST_RETENTION_DAYS = 36_500.0
 """A century. More (`inf` above all) keeps history for ever, and would lead to a date that no calendar has."""
@@ -139,11 +143,39 @@ def get_current_settings() -> Settings:
             cannot be read, and a key in it that is no setting. (A variable of the environment that is no setting is
             left alone: it may be another version's.)
     """
+    return read_settings()
+
+
+def read_settings() -> Settings:
+    """The settings as the environment and the files have them now; else as `get_current_settings`."""
     try:
         return Settings()
     except ValidationError as error:
+        if _tolerant:
+            fields = {str(one["loc"][0]) for one in error.errors()}
+            return Settings(**{field: Settings.model_fields[field].default for field in fields})
         wrong = [f"{_as_set(str(one['loc'][0]), one['input'])}: {one['msg']}" for one in error.errors()]
         raise SettingsError("There are settings that cannot be. " + "; ".join(wrong)) from error
+
+
+_tolerant = False
+
+
+def tolerate_wrong_settings() -> str | None:
+    """Have this process go on without what is set wrongly, from now on: other settings count, and else the defaults.
+
+    For a process that has to do its work whatever somebody wrote into a file since it became due.
+
+    Returns:
+        What is wrong; None if nothing is, and then nothing has changed.
+    """
+    global _tolerant
+    try:
+        get_current_settings()
+    except SettingsError as error:
+        _tolerant = True
+        return str(error)
+    return None
 
 
 class Setting:
@@ -186,7 +218,19 @@ def _as_set(field: str, value: object) -> str:
 def _files() -> list[tuple[Path, dict[str, Any]]]:
     """The files that apply here, each with the settings in it; the first that has a setting decides."""
     found = ((_nearest("actwright.toml"), ()), (_nearest("pyproject.toml"), ("tool", "actwright")))
-    return [(path, _checked(path, _table(path, *keys))) for path, keys in found if path is not None]
+    return [(path, _values(path, keys)) for path, keys in found if path is not None]
+
+
+def _values(path: Path, keys: tuple[str, ...]) -> dict[str, Any]:
+    try:
+        table = _table(path, *keys)
+    except SettingsError:
+        if not _tolerant:
+            raise
+        return {}
+    if not _tolerant:
+        _refuse_unknown(path, table)
+    return _from_there(path, table)
 
 
 def _nearest(name: str) -> Path | None:
@@ -213,8 +257,7 @@ def _table(path: Path, *keys: str) -> dict[str, Any]:
     return table
 
 
-def _checked(path: Path, values: dict[str, Any]) -> dict[str, Any]:
-    """The values, if each is a setting's; a home that is not absolute is meant from where the file is."""
+def _refuse_unknown(path: Path, values: Iterable[str]) -> None:
     for key in values:
         if key not in Settings.model_fields:
             from difflib import get_close_matches  # only a mistake needs it
@@ -222,6 +265,10 @@ def _checked(path: Path, values: dict[str, Any]) -> dict[str, Any]:
             near = get_close_matches(key.lower().replace("-", "_"), Settings.model_fields, n=1)
             advice = f"Did you mean {near[0]!r}?" if near else f"There are: {', '.join(Settings.model_fields)}."
             raise SettingsError(f"{path}: {key!r} is no setting. {advice}")
+
+
+def _from_there(path: Path, values: dict[str, Any]) -> dict[str, Any]:
+    """The values; a home that is not absolute is meant from where the file is."""
     home = values.get("home")
     if isinstance(home, str) and home.strip() and not home.startswith("~"):
         return {**values, "home": str(path.parent / home)}

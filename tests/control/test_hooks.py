@@ -183,3 +183,19 @@ def test_a_hook_of_a_living_process_is_not_run_by_another_one(tmp_path: Path) ->
         assert "retry it once the process has ended" in ran.stderr
         assert the_failed_one()["attempt"] == 1
         assert [node["status"] for node in printed("nodes")] == ["alive"]
+
+
+@pytest.mark.parametrize("command", ["recover", "retry"])
+def test_what_is_set_wrongly_where_the_program_was_is_said_and_does_not_hold_its_hooks_up(
+    command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as there:
+        there.chdir(tmp_path)
+        a_killed_program(tmp_path)
+    (tmp_path / "works").touch()
+    (tmp_path / "actwright.toml").write_text("worker_thread = 3")
+    ran = act("recover") if command == "recover" else act("hooks", "retry", the_failed_one()["id"])
+    assert ran.exit_code == 0, ran.output
+    said = " ".join(ran.stderr.split())
+    assert f"{tmp_path / 'actwright.toml'}: 'worker_thread' is no setting." in said
+    assert printed("runs", "inspect", "nightly-Paris")["state_name"] == "Crashed"

@@ -362,3 +362,28 @@ if __name__ == "__main__":
     assert after < before
     with closing(Database.open(scene.home / "actwright.db", create=False)) as database:
         assert check(database) == []
+
+
+@pytest.mark.parametrize(
+    ("file", "text", "why"),
+    [
+        ("actwright.toml", "worker_thread = 3", "'worker_thread' is no setting. Did you mean 'worker_threads'?"),
+        ("actwright.toml", "worker_threads = 'many'", "worker_threads = 'many': Input should be a valid integer"),
+        ("pyproject.toml", "[tool.actwright\n", "cannot be read"),
+    ],
+    ids=["a key that is none", "a value that is none", "a broken pyproject.toml"],
+)
+def test_a_wrong_settings_file_in_the_dead_programs_folder_does_not_keep_its_hooks_from_running(
+    scene: Scene, file: str, text: str, why: str
+) -> None:
+    program = scene.start(WORK.format(death="    time.sleep(60)"))
+    scene.until_ready(program)
+    (scene.folder / file).write_text(text)
+    program.kill()
+    program.wait(DEADLINE)
+    assert scene.settles()
+    assert scene.told() == CRASHED
+    assert scene.states() == [("work", "Crashed")]
+    log = scene.log()
+    assert log.count(str(scene.folder / file)) == 1
+    assert why in log

@@ -48,12 +48,16 @@ def _recover_the_dead() -> list[Recovered]:
             return []
         from actwright.control.liveness import dead_nodes
         from actwright.control.recovering import recover_node
+        from actwright.control.wrong_settings import say_wrong_settings
         from actwright.nodes import rows
 
         dead = dead_nodes(database)
         with database.reading() as connection:
             nodes = [node for node in rows.unsettled(connection) if node.id in dead]
             with_work = {node.id for node in nodes if rows.has_work(connection, node.id)}
+        for node in nodes:
+            if node.id in with_work:
+                say_wrong_settings(node)
         recovered = [recover_node(database, node) for node in nodes]
     if not with_work:
         say("No process died with something left to do.")
@@ -63,6 +67,7 @@ def _recover_the_dead() -> list[Recovered]:
 def _recover_by_force(given: str, yes: bool) -> list[Recovered]:
     with journal_to_change() as database:
         from actwright.control.recovering import recover_node
+        from actwright.control.wrong_settings import say_wrong_settings
 
         node = _one_node(database, given)
         is_held = node.holder is not None
@@ -71,6 +76,7 @@ def _recover_by_force(given: str, yes: bool) -> list[Recovered]:
         elif not any(node.work):
             say(f"Node {node.row.id} has ended, and nothing is left to do for it.")
             return []
+        say_wrong_settings(node.row)
         return [recover_node(database, node.row, by_force=is_held)]
 
 

@@ -11,6 +11,7 @@ from sqlalchemy import update
 
 from actwright.control.output import fail, say
 from actwright.control.recovering import Outcome, recover_node
+from actwright.control.wrong_settings import say_wrong_settings
 from actwright.exceptions import InternalError
 from actwright.journal.queries import matching_deliveries
 from actwright.journal.rows import iso
@@ -110,6 +111,7 @@ def _run(database: Database, node_id: str, group: Sequence[FoundDelivery]) -> No
         node = rows.read(connection, node_id)
     if node is None:
         raise InternalError(f"Node {node_id} has deliveries, and no row in {database.path}.")
+    say_wrong_settings(node)
     while any(each.delivery.is_open for each in _again(database, group)):
         recovered = recover_node(database, node)
         if recovered.outcome is Outcome.GAVE_UP:

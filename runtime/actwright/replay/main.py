@@ -23,7 +23,7 @@ from actwright.nodes import rows
 from actwright.replay.loading import preparing
 from actwright.replay.settling import next_work
 from actwright.replay.takeover import Takeover, take_over
-from actwright.settings import get_current_settings
+from actwright.settings import get_current_settings, tolerate_wrong_settings
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -48,6 +48,7 @@ def main() -> None:
     database, node_id, watcher = _arguments(sys.argv[1:])
     if watcher is not None:
         _die_with(watcher)
+    _go_on_whatever_is_set(database)
     with closing(Database.open(database, create=False)) as opened:
         code = replay(opened, node_id)
     _leave(code)
@@ -99,6 +100,16 @@ def _arguments(given: Sequence[str]) -> tuple[Path, str, int | None]:
     database, node_id, *options = given
     fds = [int(option.removeprefix("--watcher-fd=")) for option in options if option.startswith("--watcher-fd=")]
     return Path(database), node_id, fds[0] if fds else None
+
+
+def _go_on_whatever_is_set(database: Path) -> None:
+    """The files are those of the dead program's folder, as they are by now: a mistake there must not keep its hooks
+    from running. What hooks run themselves goes where its history is, should that have been set in such a file."""
+    if (wrong := tolerate_wrong_settings()) is None:
+        return
+    logger.warning("%s It is left out: the other settings count, and else the defaults.", wrong)
+    os.environ["ACTWRIGHT_HOME"] = str(database.parent)
+    get_current_settings.cache_clear()
 
 
 def _keep_running_when_told_to_stop() -> None:
