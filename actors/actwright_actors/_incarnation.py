@@ -188,8 +188,7 @@ class Incarnation:
         if isinstance(reason, Crashed | StartFailed):
             if not (self.cell.is_awaited and isinstance(reason, StartFailed)):
                 logger.error("Actor %r ended: %s", self.cell.name, type(reason).__name__, exc_info=reason.error)
-            if isinstance(reason.error, KeyboardInterrupt):
-                self.cell.kernel.interrupt(reason.error)
+            self.cell.kernel.interrupt_if_asked(reason.error)
 
     def has_expired(self, envelope: Envelope) -> bool:
         """Whether its deadline has passed, so that nobody wants it handled."""
@@ -369,8 +368,8 @@ class Incarnation:
             return
         if error is not None:
             if self.abort_reason is not None or self.status == "stopping":
-                logger.error(
-                    "A child task of actor %r crashed while the actor was ending.", self.cell.name, exc_info=error
+                self.cell.kernel.log_escaped(
+                    "A child task of actor %r crashed while the actor was ending.", error, self.cell.name
                 )
             self.abort(Crashed(error))
         self._release(child)

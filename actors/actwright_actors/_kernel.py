@@ -21,6 +21,7 @@ from actwright_actors import _backend
 from actwright_actors._cell import Cell
 from actwright_actors._checks import require_actor, require_at_least
 from actwright_actors._incarnation import Incarnation
+from actwright_actors._interrupt import interrupt_in
 from actwright_actors._latch import Latch
 from actwright_actors._log import logger
 from actwright_actors._timer_heap import TimerHeap
@@ -175,11 +176,12 @@ class Kernel:
                 "loop may wait for them.", self.name, len(self.abandoned), self.stop_timeout,
             )  # fmt: skip
 
-    def interrupt(self, error: KeyboardInterrupt) -> None:
-        """End the system: Ctrl-C struck where no caller could see it."""
+    def interrupt_if_asked(self, error: BaseException) -> None:
+        """End the system if `error` is a Ctrl-C, or holds one, which struck where no caller could see it."""
         if self.interrupted is None:
-            self.interrupted = error
-            self._block.cancel()
+            self.interrupted = interrupt_in(error)
+            if self.interrupted is not None:
+                self._block.cancel()
 
     # -- starting --------------------------------------------------------------------------------------------------
 
@@ -312,8 +314,7 @@ class Kernel:
         except BaseException as error:
             self.log_escaped("A posted function raised.", error)
 
-    def log_escaped(self, what: str, error: BaseException) -> None:
+    def log_escaped(self, what: str, error: BaseException, *args: object) -> None:
         """Say in the log what no caller can be told, and let a KeyboardInterrupt end the system."""
-        logger.error(what, exc_info=error)
-        if isinstance(error, KeyboardInterrupt):
-            self.interrupt(error)
+        logger.error(what, *args, exc_info=error)
+        self.interrupt_if_asked(error)

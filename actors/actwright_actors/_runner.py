@@ -138,7 +138,7 @@ def classify(life: Incarnation, error: BaseException) -> ExitReason:
             return reason_of_abort(life)
     elif isinstance(life.abort_reason, Crashed):
         # A child's crash came first, and this is what became of the handler that it cancelled.
-        logger.error("Actor %r raised while a crash was ending it.", life.cell.name, exc_info=error)
+        life.cell.kernel.log_escaped("Actor %r raised while a crash was ending it.", error, life.cell.name)
         return reason_of_abort(life)
     return Crashed(error) if life.has_started else StartFailed(error)
 
@@ -191,7 +191,7 @@ async def call_on_stop(life: Incarnation, reason: ExitReason) -> ExitReason:
         life.cell.kernel.reraise_if_closed(error, life.task)
         if not reason.is_abnormal:
             return Crashed(error)
-        logger.error("on_stop of actor %r raised, which had ended already: %s.", name, reason, exc_info=error)
+        life.cell.kernel.log_escaped("on_stop of actor %r raised, which had ended already: %s.", error, name, reason)
     finally:
         timer.cancel()
     if scope.cancelled_caught:

@@ -21,6 +21,7 @@ from actwright_actors._agenda import Agenda
 from actwright_actors._cell import Cell, cell_of
 from actwright_actors._checks import require_at_least, require_choice
 from actwright_actors._child import Child, make_actor
+from actwright_actors._interrupt import interrupt_in
 from actwright_actors._log import logger
 from actwright_actors._messages import Notice
 from actwright_actors.actor import Actor, Ask
@@ -286,7 +287,7 @@ class Supervisor(Actor[SupervisorMessage]):
             asked.redirect(child.cell)  # so that a child whose start asks the one that asked for it is told
 
     def _refuse(self, reply: DeferredReply[ActorRef[Any]], name: str | None, error: BaseException) -> None:
-        if not reply.is_wanted or isinstance(error, KeyboardInterrupt):
+        if not reply.is_wanted or interrupt_in(error) is not None:
             cell_of(self.context.ref).kernel.log_escaped(f"Child {name!r} did not start.", error)
         reply.fail(error)
 

@@ -36,6 +36,12 @@ from actwright_actors.testing import Probe
 
 pytestmark = pytest.mark.anyio
 
+
+def ctrl_c_in_a_group() -> BaseException:
+    """What a task group in a handler makes of a Ctrl-C, on trio."""
+    return BaseExceptionGroup("one", [KeyboardInterrupt()])
+
+
 ERRORS: dict[str, Callable[[], BaseException]] = {
     "ValueError": lambda: ValueError("boom"),
     "SystemExit": lambda: SystemExit(3),
@@ -43,6 +49,7 @@ ERRORS: dict[str, Callable[[], BaseException]] = {
     "forged CancelledError": asyncio.CancelledError,
     "ExceptionGroup": lambda: ExceptionGroup("several", [ValueError("boom"), OSError("bang")]),
     "BaseExceptionGroup": lambda: BaseExceptionGroup("several", [SystemExit(3), ValueError("boom")]),
+    "KeyboardInterrupt in a group": lambda: BaseExceptionGroup("several", [ValueError("boom"), ctrl_c_in_a_group()]),
     "GeneratorExit": GeneratorExit,
     "StopAsyncIteration": StopAsyncIteration,
 }
@@ -99,7 +106,13 @@ async def raised_by_spawn(system: ActorSystem, actor: Actor[Any]) -> BaseExcepti
 
 def expects_interrupt(error: BaseException) -> contextlib.AbstractContextManager[object]:
     """A KeyboardInterrupt is the system's to raise, wherever it struck."""
-    return pytest.raises(KeyboardInterrupt) if isinstance(error, KeyboardInterrupt) else contextlib.nullcontext()
+    return pytest.raises(KeyboardInterrupt) if is_interrupt(error) else contextlib.nullcontext()
+
+
+def is_interrupt(error: BaseException) -> bool:
+    return isinstance(error, KeyboardInterrupt) or (
+        isinstance(error, BaseExceptionGroup) and error.subgroup(KeyboardInterrupt) is not None
+    )
 
 
 @pytest.mark.parametrize("make_error", ERRORS.values(), ids=ERRORS)
@@ -125,7 +138,7 @@ async def test_whatever_escapes_from_a_callback_is_one_down_with_it_as_the_reaso
                 await ref.stopped()
                 await anyio.wait_all_tasks_blocked()
                 assert system.lookup("failing") is None
-                if not isinstance(error, KeyboardInterrupt):
+                if not is_interrupt(error):
                     await bystander.ask("still here")
     assert downs == [StartFailed(error) if where == "on_start" else Crashed(error)]
 
@@ -185,7 +198,7 @@ async def test_whatever_a_factory_raises_is_a_failed_start(when: str, make_error
                     assert child is not None
                     child.kill()
                     await anyio.wait_all_tasks_blocked()
-                    assert len(made) == (2 if isinstance(error, KeyboardInterrupt) else 3)
+                    assert len(made) == (2 if is_interrupt(error) else 3)
 
 
 class Hanging(Failing):

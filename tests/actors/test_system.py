@@ -4,11 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
-import signal
-import subprocess
-import sys
-import textwrap
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -21,7 +16,6 @@ from actwright_actors import (
     ActorRef,
     ActorSystem,
     AlreadySpawned,
-    Crashed,
     ExitReason,
     Killed,
     NameTaken,
@@ -133,36 +127,6 @@ async def test_actors_that_were_never_awaited_are_stopped_too() -> None:
     async with open_system() as system:
         refs = [system.spawn_soon(Worker()) for _ in range(20)]
     assert [ref.exit_reason for ref in refs] == [Shutdown()] * 20
-
-
-async def test_a_keyboard_interrupt_in_an_actor_ends_the_system_and_is_raised_by_it() -> None:
-    interrupt = KeyboardInterrupt()
-    system, refs = ActorSystem(), list[ActorRef[Any]]()
-
-    async def run() -> None:
-        async with system:
-            refs.extend([await system.spawn(Worker()), await system.spawn(Worker())])
-            refs[1].tell(raising(interrupt))
-            await anyio.sleep_forever()
-
-    with anyio.fail_after(5), pytest.raises(KeyboardInterrupt) as caught:
-        await run()
-    assert caught.value is interrupt
-    assert [ref.exit_reason for ref in refs] == [Shutdown(), Crashed(interrupt)]
-
-
-async def test_a_keyboard_interrupt_in_a_child_task_ends_the_system_as_well() -> None:
-    interrupt = KeyboardInterrupt()
-
-    async def run() -> None:
-        async with ActorSystem() as system:
-            worker = Worker()
-            await system.spawn(worker)
-            worker.context.start_soon(raising(interrupt))
-            await anyio.sleep_forever()
-
-    with anyio.fail_after(5), pytest.raises(KeyboardInterrupt):
-        await run()
 
 
 class Watched:
@@ -296,56 +260,6 @@ async def test_an_error_of_the_block_is_not_lost_when_a_cancellation_follows() -
     assert [str(error) for error in raised] == ["the block's"]
 
 
-CTRL_C = textwrap.dedent(
-    """
-    import os, signal, sys, threading, time
-    import anyio
-    from actwright_actors import Actor, ActorSystem
-    from actwright_actors.backends import backend_options
-
-    class Busy(Actor[str]):
-        async def handle(self, message):
-            os.kill(os.getpid(), signal.SIGINT)
-            deadline = time.monotonic() + 0.2
-            while time.monotonic() < deadline:
-                pass  # the signal lands here, in the actor's own code
-            print("handled")
-
-        async def on_stop(self, reason):
-            print(reason)
-
-    async def main():
-        async with ActorSystem() as system:
-            (await system.spawn(Busy())).tell("go")
-            try:
-                await anyio.sleep_forever()
-            except BaseException as error:
-                print("main got it")
-                raise
-
-    backend, options = backend_options(sys.argv[1])
-    try:
-        anyio.run(main, backend=backend, backend_options=options)
-    except KeyboardInterrupt:
-        print("KeyboardInterrupt")
-    """
-)
-
-
-@pytest.mark.parametrize("name", ["asyncio", "asyncio+uvloop", "trio"])
-def test_ctrl_c_in_the_middle_of_an_actor_reaches_the_main_task(name: str) -> None:
-    done = subprocess.run(
-        [sys.executable, "-c", CTRL_C, name],
-        capture_output=True,
-        text=True,
-        timeout=30,
-        check=True,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
-    )
-    assert done.stdout.splitlines() == ["handled", "main got it", "Shutdown()", "KeyboardInterrupt"]
-    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
-
-
 @pytest.mark.parametrize("name", ["asyncio", "asyncio+uvloop", "trio"])
 def test_a_system_that_is_never_left_ends_with_its_loop(name: BackendName) -> None:
     async def main() -> ActorRef[Any]:
@@ -432,21 +346,6 @@ async def test_a_native_cancel_while_the_system_opens_leaves_nothing_running() -
     with anyio.fail_after(5), pytest.raises(asyncio.CancelledError):
         await task
     await anyio.wait_all_tasks_blocked()
-
-
-async def test_of_two_keyboard_interrupts_the_first_is_raised() -> None:
-    async def crash_two() -> None:
-        async with open_system() as system:
-            refs = [await system.spawn(Worker()) for _ in range(2)]
-            with anyio.CancelScope(shield=True):
-                for ref, error in zip(refs, (first, second), strict=True):
-                    ref.tell(raising(error))
-                    await ref.stopped()
-
-    first, second = KeyboardInterrupt("first"), KeyboardInterrupt("second")
-    with pytest.raises(KeyboardInterrupt) as caught:
-        await crash_two()
-    assert caught.value is first
 
 
 async def test_a_cancellation_that_comes_while_a_block_that_ended_well_closes_is_raised_when_the_actors_are_gone() -> (
