@@ -13,7 +13,7 @@ from typer.testing import CliRunner, Result
 
 from actwright.control.cli import app
 
-__all__ = ["BLOCK", "KILL", "TOLD", "a_killed_program", "a_living_program", "act", "printed", "short"]
+__all__ = ["BLOCK", "KILL", "STOP", "TOLD", "a_killed_program", "a_living_program", "act", "printed", "short"]
 
 TOLD = "told"
 """What hooks append to, in the folder of the program: the state's name in a line."""
@@ -59,6 +59,7 @@ if __name__ == "__main__":
 """
 KILL = "os.kill(os.getpid(), signal.SIGKILL)"
 WAIT = 'print("ready", flush=True); await anyio.Event().wait()'
+STOP = 'print("ready", flush=True); os.kill(os.getpid(), signal.SIGSTOP)'
 BLOCK = 'print("ready", flush=True); sys.stdin.read()'
 
 

@@ -10,14 +10,16 @@ import sys
 from pathlib import Path
 
 import pytest
-from tests.control.shell import BLOCK, KILL, TOLD, a_killed_program, a_living_program, act, printed, short
+from tests.control.shell import BLOCK, KILL, STOP, TOLD, a_killed_program, a_living_program, act, printed, short
 from tests.nodes.elsewhere import another_process_holds
 from tests.nodes.stage import wait_until
 
 from actwright.control.liveness import UNRESPONSIVE_SECONDS, NodeStatus, is_stopped, status_of
 from actwright.journal.queries import Work
+from actwright.nodes.node import close_nodes, process_node
 from actwright.nodes.program import Program
 from actwright.nodes.rows import NodeRow
+from actwright.settings import get_current_settings
 
 pytestmark = pytest.mark.slow
 
@@ -160,6 +162,27 @@ def test_a_living_node_is_left_alone_by_recover(tmp_path: Path) -> None:
     with a_living_program(tmp_path):
         assert printed("recover") == []
         assert [node["status"] for node in printed("nodes")] == ["alive"]
+
+
+@pytest.mark.parametrize("loss", ["open().close()", "unlink()"])
+def test_a_living_node_that_lost_its_lock_is_left_alone_by_recover_and_by_other_programs(
+    tmp_path: Path, actwright_home: Path, loss: str
+) -> None:
+    """Stopped, so that it does not take it again."""
+    loses = f'[each.{loss} for each in Path({str(actwright_home)!r}).glob("nodes/*.lock")]'
+    with a_living_program(tmp_path, f"{loses}; {STOP}") as program:
+        (node,) = printed("nodes")
+        wait_until(lambda: is_stopped(node["pid"]))
+        assert printed("nodes")[0]["status"] == "stopped"
+        assert printed("recover") == []
+        process_node(get_current_settings())
+        close_nodes()
+        (node,) = printed("nodes")
+        assert (node["status"], node["open_runs"], node["settled_at"]) == ("stopped", 1, None)
+        program.send(signal.SIGKILL)
+        program.exit_code()
+        (recovered,) = printed("recover")
+        assert [run["state_name"] for run in recovered["runs"]] == ["Crashed"]
 
 
 def test_a_stopped_node_is_taken_over_by_force_and_fenced_when_it_goes_on(tmp_path: Path, actwright_home: Path) -> None:

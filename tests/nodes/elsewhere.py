@@ -11,7 +11,7 @@ from pathlib import Path
 
 from tests.engine.scripts import ended
 
-__all__ = ["another_process_holds", "in_a_forked_child", "is_free", "say"]
+__all__ = ["HOLDER", "another_process_holds", "in_a_forked_child", "is_free", "say"]
 
 HOLDER = """
 import sys
@@ -30,9 +30,9 @@ def say(source: str, *args: object) -> str:
 
 
 @contextmanager
-def another_process_holds(path: Path) -> Generator[subprocess.Popen[str]]:
+def another_process_holds(path: Path, source: str = HOLDER) -> Generator[subprocess.Popen[str]]:
     """While the block runs, another process has the lock of that file, unless the block ends that process."""
-    command = [sys.executable, "-c", HOLDER, str(path)]
+    command = [sys.executable, "-c", source, str(path)]
     process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     with ended(process):
         assert process.stdout is not None

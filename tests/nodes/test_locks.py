@@ -5,16 +5,18 @@ from __future__ import annotations
 import os
 import signal
 import stat
+import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from tests.nodes.elsewhere import another_process_holds, in_a_forked_child, is_free, say
+from tests.nodes.elsewhere import HOLDER, another_process_holds, in_a_forked_child, is_free, say
 
 from actwright.nodes.locks import NodeLock, hold, holder, is_held, is_ours
+from actwright.nodes.understudy import has_open
 
 
 @pytest.fixture
@@ -226,3 +228,107 @@ os.dup2(saved, 1)
 print(busy)
 """
     assert say(source, path) == "[]"
+
+
+# Locks that were lost
+
+
+def test_a_lock_that_the_process_freed_by_mistake_is_taken_again(path: Path, lock: NodeLock) -> None:
+    path.open().close()
+    assert is_free(path)
+    assert lock.keep()
+    assert not is_free(path)
+    assert lock.keep()
+    assert not is_free(path)
+
+
+def test_a_file_that_was_deleted_by_hand_is_made_anew_and_held(path: Path, lock: NodeLock) -> None:
+    path.unlink()
+    assert lock.keep()
+    assert is_ours(path)
+    assert not is_free(path)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    lock.release(unlink=True)
+    assert not path.exists()
+
+
+def test_a_descriptor_that_the_process_closed_is_replaced_and_what_has_its_number_is_left_open(
+    path: Path, lock: NodeLock
+) -> None:
+    number = _descriptor_of(path)
+    os.close(number)
+    other = os.open(path.parent, os.O_RDONLY)
+    assert other == number
+    assert lock.keep()
+    assert not is_free(path)
+    lock.release(unlink=False)
+    assert is_free(path)
+    os.close(other)
+
+
+def test_a_descriptor_that_the_process_closed_is_no_error_when_the_lock_is_released(path: Path) -> None:
+    lock = hold(path)
+    assert lock is not None
+    os.close(_descriptor_of(path))
+    lock.release(unlink=True)
+    assert is_free(path)
+
+
+@pytest.mark.parametrize("loss", [lambda path: path.open().close(), Path.unlink])
+def test_a_lock_that_another_process_got_meanwhile_is_left_to_it(
+    path: Path, lock: NodeLock, loss: Callable[[Path], None]
+) -> None:
+    loss(path)
+    with another_process_holds(path) as process:
+        assert not lock.keep()
+        assert holder(path) in {process.pid, os.getpid()}
+        assert not is_free(path)
+    assert lock.keep()
+
+
+def test_a_lock_that_was_released_is_not_kept(path: Path) -> None:
+    lock = hold(path)
+    assert lock is not None
+    lock.release(unlink=True)
+    assert not lock.keep()
+    assert not path.exists()
+
+
+@pytest.mark.parametrize("loss", ["open().close()", "unlink()"])
+def test_a_process_that_lost_its_lock_counts_as_its_holder_as_long_as_it_has_the_file_open(
+    path: Path, loss: str
+) -> None:
+    loses = HOLDER.replace("sys.stdin.read()", f"Path(sys.argv[1]).{loss}; print('lost', flush=True); sys.stdin.read()")
+    with another_process_holds(path, loses) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "lost\n"
+        assert holder(path) is None
+        assert holder(path, process.pid) == process.pid
+        assert holder(path, os.getppid()) is None
+        process.kill()
+        process.wait()
+        assert holder(path, process.pid) is None
+
+
+@pytest.mark.parametrize("unless_told", [True, False])
+def test_what_the_system_does_not_tell_is_for_the_asker_to_decide(
+    path: Path, monkeypatch: pytest.MonkeyPatch, unless_told: bool
+) -> None:
+    def refuse(_: str) -> list[str]:
+        raise PermissionError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "listdir", refuse)
+        assert has_open(os.getpid(), str(path), unless_told=unless_told) is unless_told
+
+
+def test_a_process_that_is_gone_has_nothing_open_whoever_asks(path: Path) -> None:
+    process = subprocess.Popen(["/bin/true"])
+    process.wait()
+    assert not has_open(process.pid, str(path), unless_told=True)
+
+
+def _descriptor_of(path: Path) -> int:
+    links = {each.name: each.readlink() for each in Path("/proc/self/fd").iterdir() if each.is_symlink()}
+    (name,) = [name for name, target in links.items() if target == path]
+    return int(name)

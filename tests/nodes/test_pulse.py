@@ -6,10 +6,12 @@ import os
 import time
 from pathlib import Path
 
+import pytest
 from tests.engine.scripts import started
+from tests.nodes.stage import wait_until
 
-from actwright.nodes.locks import is_held
-from actwright.nodes.pulse import PULSE_SECONDS
+from actwright.nodes.locks import hold, is_held
+from actwright.nodes.pulse import PULSE_SECONDS, Pulse
 
 PROGRAM = """
 import time
@@ -60,3 +62,40 @@ def test_the_time_of_the_lock_file_tells_how_long_a_loop_has_been_stuck_and_the_
         program.send_line("end")
         assert program.exit_code() == 0
     assert list(home.glob("nodes/*.lock")) == []
+
+
+@pytest.mark.parametrize("loss", ["open().close()", "unlink()"])
+def test_a_process_takes_the_lock_that_it_lost_again(tmp_path: Path, loss: str) -> None:
+    home = Path(os.environ["ACTWRIGHT_HOME"])
+    loses = f'(lock,) = pathlib.Path({str(home)!r}).glob("nodes/*.lock"); lock.{loss}; print("lost", flush=True)'
+    source = PROGRAM.replace("import time", "import pathlib, time").replace('print("stuck", flush=True)', loses)
+    with started(tmp_path, source) as program:
+        program.says("lost")
+        wait_until(lambda: any(map(is_held, home.glob("nodes/*.lock"))))
+        program.send_line("go on")
+        program.send_line("end")
+        assert program.exit_code() == 0
+    assert list(home.glob("nodes/*.lock")) == []
+
+
+def test_a_lock_file_that_cannot_be_seen_to_is_named_once_and_tried_for_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("actwright.nodes.pulse.PULSE_SECONDS", 0.01)
+    folder, elsewhere = tmp_path / "nodes", tmp_path / "elsewhere"
+    folder.mkdir()
+    lock = hold(folder / "node.lock")
+    assert lock is not None
+    pulse = Pulse(lock)
+    asked: list[object] = []
+    pulse.watch(asked.append, lambda: True)
+    folder.rename(elsewhere)
+    wait_until(lambda: caplog.records)
+    times = len(asked)
+    wait_until(lambda: len(asked) > times + 2)
+    folder.mkdir()
+    wait_until(lock.path.exists)
+    pulse.close()
+    assert [record.levelname for record in caplog.records] == ["WARNING"]
+    assert str(lock.path) in caplog.text
+    lock.release(unlink=True)

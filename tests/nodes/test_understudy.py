@@ -80,6 +80,27 @@ def test_a_stopped_process_keeps_its_node(stage: Stage) -> None:
         program.send(signal.SIGCONT)
 
 
+FREE = "recovery.lock_path.open().close()\n"
+"""Any close of the file frees the lock; this program has no pulse that would take it again."""
+
+
+@pytest.mark.parametrize("loss", [FREE, "recovery.lock_path.unlink()\n", f"{FREE}companion.close()\n"])
+def test_a_process_that_lost_its_lock_and_lives_keeps_its_node_until_it_dies(stage: Stage, loss: str) -> None:
+    """Also where the pipe was closed: the pidfd says that it lives, and its descriptors that it was not replaced."""
+    with stage.program(f"say('lives')\n{loss}say('lost')\nsys.stdin.readline()\nlock.keep()\n{KILL}") as program:
+        program.says("lives")
+        understudy = stage.understudy()
+        program.says("lost")
+        slept = times_slept(understudy)
+        wait_until(lambda: times_slept(understudy) > slept + 1)  # it has looked twice since, unless it was busy
+        assert not is_held(stage.recovery.lock_path)
+        assert stage.understudies() == [understudy]
+        assert stage.replays() == 0
+        program.send_line("die")
+        wait_until(lambda: stage.replays() == 1)
+        wait_until(stage.is_over)
+
+
 def test_whoever_waits_for_the_output_of_the_program_does_not_wait_for_its_understudy(stage: Stage) -> None:
     stage.plan("go,settle,0")
     with stage.program(KILL) as program:  # it reads the program's output to its end

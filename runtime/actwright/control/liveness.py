@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from actwright.journal.queries import Work, work_of_nodes
-from actwright.nodes import locks, rows
-from actwright.nodes.node import lock_path
+from actwright.nodes import rows
+from actwright.nodes.node import holder_of, lock_path
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -58,7 +58,7 @@ class KnownNode:
 def known_nodes(connection: Connection, database: Database, *, ended: bool = False) -> list[KnownNode]:
     """The nodes of a journal, oldest first; with `ended` also those with nothing left to do."""
     found_rows = rows.every(connection) if ended else rows.unsettled(connection)
-    holders = {row.id: locks.holder(lock_path(row.id, database)) for row in found_rows}
+    holders = {row.id: holder_of(row, database) for row in found_rows}
     work = work_of_nodes(connection)
     found = [_known(row, work.get(row.id, Work()), holders[row.id], database) for row in found_rows]
     return [node for node in found if ended or node.status is not NodeStatus.ENDED]
@@ -71,7 +71,7 @@ def dead_nodes(database: Database) -> frozenset[str]:
     """
     with database.reading() as connection:
         unsettled = rows.unsettled(connection)
-    return frozenset(row.id for row in unsettled if not locks.is_held(lock_path(row.id, database)))
+    return frozenset(row.id for row in unsettled if holder_of(row, database) is None)
 
 
 def status_of(

@@ -18,7 +18,7 @@ from actwright.journal.rows import iso
 from actwright.journal.schema import hook_deliveries as d
 from actwright.models.deliveries import DeliveryStatus
 from actwright.nodes import locks, rows
-from actwright.nodes.node import lock_path
+from actwright.nodes.node import holder_of, lock_path
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from actwright.journal.database import Database
     from actwright.journal.queries import FoundDelivery
+    from actwright.nodes.rows import NodeRow
 
 __all__ = ["refusal", "retry_deliveries"]
 
@@ -68,12 +69,12 @@ def refusal(found: FoundDelivery) -> str | None:
 
 
 def _see_that_it_ended(database: Database, node_id: str) -> None:
-    if locks.is_held(lock_path(node_id, database)):
-        _refuse_for_the_living(database, node_id)
+    holder = holder_of(_node(database, node_id), database)
+    if holder is not None:
+        _refuse_for_the_living(node_id, holder)
 
 
-def _refuse_for_the_living(database: Database, node_id: str) -> None:
-    holder = locks.holder(lock_path(node_id, database))
+def _refuse_for_the_living(node_id: str, holder: int | None) -> None:
     fail(
         f"Node {node_id} is alive, or another process recovers it just now (process {holder or 'unknown'}). A hook of "
         "a living process is run by that one alone: retry it once the process has ended."
@@ -86,7 +87,7 @@ def _make_due(database: Database, node_id: str, group: Sequence[FoundDelivery]) 
     path.parent.mkdir(mode=0o700, exist_ok=True)
     lock = locks.hold(path)
     if lock is None:
-        return _refuse_for_the_living(database, node_id)
+        return _refuse_for_the_living(node_id, locks.holder(path))
     try:
         with database.writing() as connection:
             for found in group:
@@ -107,10 +108,7 @@ def _change(connection: Connection, found: FoundDelivery) -> None:
 
 
 def _run(database: Database, node_id: str, group: Sequence[FoundDelivery]) -> None:
-    with database.reading() as connection:
-        node = rows.read(connection, node_id)
-    if node is None:
-        raise InternalError(f"Node {node_id} has deliveries, and no row in {database.path}.")
+    node = _node(database, node_id)
     say_wrong_settings(node)
     while any(each.delivery.is_open for each in _again(database, group)):
         recovered = recover_node(database, node)
@@ -119,6 +117,14 @@ def _run(database: Database, node_id: str, group: Sequence[FoundDelivery]) -> No
             return
         if recovered.outcome is Outcome.HELD:  # who has it runs them
             time.sleep(_PAUSE_SECONDS)
+
+
+def _node(database: Database, node_id: str) -> NodeRow:
+    with database.reading() as connection:
+        node = rows.read(connection, node_id)
+    if node is None:
+        raise InternalError(f"Node {node_id} has deliveries, and no row in {database.path}.")
+    return node
 
 
 def _again(database: Database, group: Sequence[FoundDelivery]) -> list[FoundDelivery]:

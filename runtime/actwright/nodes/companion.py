@@ -174,7 +174,7 @@ class _Line:
         try:
             with _own_pidfd() as pidfd:
                 inherited = [end for end in (theirs.fileno(), pidfd) if end is not None]
-                command = recovery.understudy_command(pipe=theirs.fileno(), pidfd=pidfd)
+                command = recovery.understudy_command(pid=os.getpid(), pipe=theirs.fileno(), pidfd=pidfd)
                 process = _launch(recovery, command, inherited)
             _close(theirs)
             self.pid = _announced(ours)

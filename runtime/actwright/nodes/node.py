@@ -21,9 +21,10 @@ from actwright.nodes.pulse import Pulse
 from actwright.nodes.upkeep import Pruning, remove_lock_files, where_the_understudy_dies_too
 
 if TYPE_CHECKING:
+    from actwright.nodes.rows import NodeRow
     from actwright.settings import Settings
 
-__all__ = ["Node", "close_nodes", "limits_of", "lock_path", "open_nodes", "process_node", "recovery_of"]
+__all__ = ["Node", "close_nodes", "holder_of", "limits_of", "lock_path", "open_nodes", "process_node", "recovery_of"]
 
 logger = logging.getLogger("actwright.nodes")
 
@@ -40,6 +41,16 @@ def limits_of(settings: Settings) -> JournalLimits:
 def lock_path(node_id: str, database: Database) -> Path:
     """What a node holds for as long as it lives. Only `nodes.locks` opens it."""
     return database.path.parent / "nodes" / f"{node_id}.lock"
+
+
+def holder_of(node: NodeRow, database: Database) -> int | None:
+    """The id of the process that a node lives in, or that recovers it; None when it is dead.
+
+    Raises:
+        OSError: its lock file cannot be opened.
+    """
+    is_here = node.host == socket.gethostname()
+    return locks.holder(lock_path(node.id, database), node.pid if is_here else None)
 
 
 def recovery_of(program: Program, node_id: str, database: Database) -> Recovery:
@@ -67,7 +78,7 @@ class Node:
             with self.database.writing() as connection:
                 rows.add(connection, self.id, os.getpid(), socket.gethostname(), program)
             self._companion = Companion(recovery)
-            self.pulse = Pulse(recovery.lock_path)
+            self.pulse = Pulse(self._lock)
             self.journal = SqlJournal(
                 self.database,
                 self.id,
@@ -103,9 +114,11 @@ class Node:
         """See to nodes whose process and understudy both died: one understudy each, or a word about what to do. And to
         what is over."""
         with self.database.writing() as connection:
-            dead = [node for node in rows.unsettled(connection) if not locks.is_held(lock_path(node.id, self.database))]
-            waiting = [node for node in dead if not rows.settle(connection, node.id)]
-        remove_lock_files(lock_path(self.id, self.database).parent, {node.id for node in waiting})
+            unsettled = rows.unsettled(connection)
+            dead = [node for node in unsettled if holder_of(node, self.database) is None]
+            settled = {node.id for node in dead if rows.settle(connection, node.id)}
+        waiting = [node for node in dead if node.id not in settled]
+        remove_lock_files(lock_path(self.id, self.database).parent, {node.id for node in unsettled} - settled)
         self._pruning.start()
         for node in waiting:
             who = f"Node {node.id} (pid {node.pid} on {node.host}) died, and runs of it are open or hooks due"

@@ -3,11 +3,12 @@
 A process whose loop is stuck lives, and nobody may declare it dead: its lock says so. But what is open in it makes no
 progress, and `actwright nodes` tells for how long: by the time of the lock file, which is set about every second for as
 long as each loop that has something open has answered within that second. Setting it does not open the file, which
-would free the lock.
+would free the lock. User code that opened and closed it has freed it: so it is taken again each time.
 """
 
 from __future__ import annotations
 
+import logging
 import os
 import threading
 import time
@@ -19,11 +20,14 @@ from actwright_actors import SystemClosed
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
+
+    from actwright.nodes.locks import NodeLock
 
 __all__ = ["PULSE_SECONDS", "Pulse"]
 
 PULSE_SECONDS: Final = 1.0
+
+logger = logging.getLogger("actwright.nodes")
 
 
 @dataclass(slots=True, eq=False)
@@ -48,18 +52,19 @@ class _Loop:
 
 
 class Pulse:
-    """Asks the loops of this process, in a daemon thread that runs while there are any.
+    """Asks the loops of this process, in a daemon thread that begins with the first of them.
 
     Args:
-        lock_path: the file whose time tells when all of them had last answered.
+        lock: is kept; the time of its file tells when all of them had last answered.
     """
 
-    def __init__(self, lock_path: Path) -> None:
-        self._lock_path = lock_path
+    def __init__(self, lock: NodeLock) -> None:
+        self._lock = lock
         self._mutex = threading.Lock()
         self._loops: set[_Loop] = set()
         self._thread: threading.Thread | None = None
         self._stop = threading.Event()
+        self._failed = False
 
     def watch(self, post: Callable[[Callable[[], object]], object], is_busy: Callable[[], bool]) -> Callable[[], None]:
         """Ask a loop from now on, until the function that is returned is called.
@@ -92,9 +97,18 @@ class Pulse:
             with self._mutex:
                 loops = list(self._loops)
             answered_at = min((loop.answered_at for loop in loops), default=time.time())
-            try:
-                os.utime(self._lock_path, (answered_at, answered_at))
-            except FileNotFoundError:
-                pass  # somebody has deleted it by hand; the lock is still held
+            self._show(answered_at)
             for loop in loops:
                 loop.ask()
+
+    def _show(self, answered_at: float) -> None:
+        """A lock that another process has is not touched, nor fought for: that one has taken the node over, which the
+        next commit finds out."""
+        try:
+            if self._lock.keep():
+                os.utime(self._lock.path, (answered_at, answered_at))
+            self._failed = False
+        except OSError as error:  # the folder is gone, the disk is full, ...: it may come back
+            if not self._failed:
+                logger.warning("The lock of this process, %s, cannot be seen to: %s", self._lock.path, error)
+            self._failed = True

@@ -12,7 +12,8 @@ dead, and recovery starts at once: in the foreground, or with `--detach` by itse
     lock      the node's lock file               cwd       where replay processes start, if it exists
     database  the journal, a SQLite file         fallback  an interpreter, if the command's own is gone
     pipe      its end of a socket to the living process; end of file: the process is gone, or has closed it
-    pidfd     a pidfd of the living process (Linux)
+    pid       the id of the living process
+    pidfd     a pidfd of it (Linux)
     backoff   seconds to wait after a replay process that changed nothing; doubled each time, 5 s at most (0.1)
 
 Recovery is the same whoever starts it: take the dead node's lock (one winner); ask the journal whether a run is open or
@@ -24,7 +25,7 @@ The understudy's own: 0 nothing is left, or another one is at it; 1 given up, or
 file stays, and the next Runtime tries again; 3 the lock is held by another process, or was taken away (77).
 """
 
-# ruff: noqa: PTH108, PTH110, PTH112, PTH116, PTH123  # pathlib would cost a waiting process memory
+# ruff: noqa: PTH108, PTH110, PTH112, PTH115, PTH116, PTH119, PTH123, PTH208  # pathlib would cost a waiting process memory
 from __future__ import annotations
 
 import fcntl
@@ -42,6 +43,7 @@ __all__ = [
     "EXIT_MORE",
     "EXIT_SETTLED",
     "above_streams",
+    "has_open",
     "leads_to",
     "lock_file",
     "lock_owner",
@@ -85,7 +87,8 @@ class _Job:
         self.database, self.log = given["database"], given["log"]
         self.cwd = given.get("cwd", "/")
         self.fallback = given.get("fallback")
-        self.pipe, self.pidfd = int(given.get("pipe", -1)), int(given.get("pidfd", -1))
+        self.pid, self.pidfd = int(given.get("pid", 0)), int(given.get("pidfd", -1))
+        self.pipe = int(given.get("pipe", -1))
         self.backoff = float(given.get("backoff", 0.1))
 
     def say(self, text: str) -> None:
@@ -151,7 +154,8 @@ def _stand_by(job: _Job) -> int:
 def _wait_for_death(job: _Job) -> int | None:
     """The descriptor of the dead node's lock; None when there is nothing to recover, or another one does it.
 
-    No sign of a death proves it but that the lock is free: a pipe may be closed by a process that lives.
+    Neither sign of a death proves it alone: a pipe may be closed by a process that lives, and so may, for a moment, its
+    lock be free.
     """
     signs, seen = select.poll(), set[int]()
     for descriptor in {job.pipe, job.pidfd} - {-1}:
@@ -162,15 +166,25 @@ def _wait_for_death(job: _Job) -> int | None:
             signs.unregister(descriptor)  # end of file stays readable
             seen.add(descriptor)
             pause = _FIRST_LOCK_TEST_SECONDS
+        died = job.pidfd in seen
         try:
-            lock = lock_file(job.lock, create=False)
+            lock = lock_file(job.lock, create=False) if died or _is_dead(job, unless_told=not seen) else None
         except FileNotFoundError:
             if seen:  # it is unlinked under the lock only, when nothing is left
                 return None
         else:
-            if lock is not None or job.pidfd in seen:
+            if lock is not None or died:
                 return lock
         pause = min(2 * pause, _LOCK_TEST_SECONDS)
+
+
+def _is_dead(job: _Job, *, unless_told: bool) -> bool:
+    """Whether the lock is free for good, as it is after `exec` too. Asking takes nothing: the living take it again."""
+    descriptor = os.open(job.lock, os.O_RDONLY)
+    try:
+        return lock_owner(descriptor) is None and not has_open(job.pid, job.lock, unless_told=unless_told)
+    finally:
+        os.close(descriptor)  # which is harmless as long as the lock is not ours
 
 
 def _recover_dead(job: _Job) -> int:
@@ -331,6 +345,33 @@ def lock_owner(descriptor: int) -> int | None:
     answer = fcntl.fcntl(descriptor, fcntl.F_GETLK, struct.pack(_FLOCK, *(fields[name] for name in order)))
     found = dict(zip(order, struct.unpack(_FLOCK, answer), strict=True))
     return None if found["l_type"] == fcntl.F_UNLCK else max(found["l_pid"], 0)
+
+
+def has_open(pid: int, path: str, *, unless_told: bool) -> bool:
+    """Whether that process still has its node's lock file open: then it lives, even if the lock is free.
+
+    Any close of the file in the process frees the lock, a copy of its folder for example; the process takes it again
+    within a second (`nodes.pulse`). Death and `exec` close the file as well. A file that was deleted counts. By name,
+    which is unique to the node: a path may look another way from there.
+
+    `unless_told` is the answer where the system does not tell, or not to us. Only Linux does.
+    """
+    name, folder = os.path.basename(path), f"/proc/{pid}/fd"
+    try:
+        descriptors = os.listdir(folder)
+    except PermissionError:
+        return unless_told
+    except OSError:
+        return unless_told and not os.path.isdir("/proc/self/fd")
+    return any(_target(f"{folder}/{each}").removesuffix(" (deleted)") == name for each in descriptors)
+
+
+def _target(link: str) -> str:
+    """The name of what a link leads to; none when it is gone."""
+    try:
+        return os.path.basename(os.readlink(link))
+    except OSError:
+        return ""
 
 
 def above_streams(descriptor: int) -> int:
