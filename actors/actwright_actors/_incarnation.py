@@ -164,6 +164,7 @@ class Incarnation:
         self.reason = reason
         self.unwound()
         self._settle_debts(reason)
+        self.current = IDLE
         if self._timers is not None:
             self._timers.clear()
         self.unstash_all()

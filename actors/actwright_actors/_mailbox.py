@@ -128,7 +128,7 @@ class Mailbox:
                 self._peak = waiting
             item = self._user.popleft()
             if self._waiting:
-                self._give_turn()
+                self._give_turn_if_room()
             return item
         return EMPTY
 
@@ -169,6 +169,11 @@ class Mailbox:
         wake, self._wake = self._wake, None
         assert wake is not None
         wake.set()
+
+    def _give_turn_if_room(self) -> None:
+        # There may be none although a message was taken: what was stashed comes back whatever the capacity.
+        if len(self._user) + self._promised < (self.options.capacity or 0):
+            self._give_turn()
 
     def _give_turn(self) -> None:
         if self._waiting:

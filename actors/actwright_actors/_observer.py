@@ -5,7 +5,7 @@ from __future__ import annotations
 import reprlib
 from collections.abc import Iterable
 from time import perf_counter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from actwright_actors._messages import IDLE, content
 from actwright_actors.tree import ActorInfo, SystemInfo
@@ -51,8 +51,17 @@ def _info(cell: Cell, children: tuple[ActorInfo, ...]) -> ActorInfo:
         handled=cell.handled,
         restarts=cell.restarts,
         child_tasks=len(life.children),
-        current=None if current is IDLE else _short.repr(content(current)),
+        current=None if current is IDLE else _shown(content(current)),
         current_seconds=None if current is IDLE else perf_counter() - life.busy_since,
         waits_for=None if waits_for is None else waits_for.name,
         children=children,
     )
+
+
+def _shown(message: Any) -> str:
+    try:
+        return _short.repr(message)
+    except KeyboardInterrupt:
+        raise
+    except BaseException:  # of a user's repr, SystemExit too; and reprlib takes any type named "array" for the real one
+        return f"<{type(message).__name__}>"

@@ -91,6 +91,7 @@ async def handle_messages(life: Incarnation) -> ExitReason:
         if not isinstance(item, Special):
             await handle(item)
         elif isinstance(item, StopRequest):
+            life.current = IDLE  # which on_stop could stash, otherwise, for the next incarnation
             return item.reason
         else:
             was_handled = await open_special(life, item)

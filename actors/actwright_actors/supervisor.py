@@ -330,10 +330,11 @@ class Supervisor(Actor[SupervisorMessage]):
 
     def _begin(self, todo: Plan[Child], dead: Child, delay: float) -> None:
         """Begin a restart, or add to the one that is under way."""
+        ready_at = self.context.system.clock.now() + delay  # before the timer is set, which must not come too early
         if delay > 0:
             self.context.timers.start(dead, _BackoffOver(dead), delay)
         if self._strategy != "one_for_one":
-            self._begin_in_order(todo, self.context.system.clock.now() + delay)
+            self._begin_in_order(todo, ready_at)
         elif delay == 0:
             self._restart(dead)
 

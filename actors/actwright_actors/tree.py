@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from types import FrameType
 from typing import TYPE_CHECKING, Final
 
+from actwright_actors._log import logger
+
 if TYPE_CHECKING:
     from actwright_actors.ref import Status
     from actwright_actors.system import ActorSystem
@@ -132,7 +134,10 @@ def dump_on_signal(
         raise ValueError("This platform has no SIGUSR1: pass the signal to dump on, as dump_on_signal(system, signum).")
 
     def dump(received: int, frame: FrameType | None) -> None:
-        write(_dump(system, frame))
+        try:
+            write(_dump(system, frame))
+        except Exception as error:  # it would be raised in whatever the main thread is at
+            logger.error("The tree of actor system %r could not be dumped.", system.name, exc_info=error)
         if callable(before):
             before(received, frame)
 

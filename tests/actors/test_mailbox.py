@@ -182,6 +182,20 @@ async def test_a_place_promised_to_a_waiting_sender_is_not_given_to_another() ->
     assert box.offer(4)
 
 
+async def test_what_came_back_from_the_stash_leaves_no_room_until_it_is_handled() -> None:
+    box = Mailbox(Options(capacity=2), anyio.Event)
+    async with anyio.create_task_group() as tg:
+        box.put_back(range(4))
+        for number in (4, 5):
+            tg.start_soon(box.offer_when_room, number, anyio.Event())
+        for length in (3, 2, 2, 2):
+            await anyio.wait_all_tasks_blocked()
+            assert box.pop() is not EMPTY
+            await anyio.wait_all_tasks_blocked()
+            assert len(box) == length
+    assert {box.pop(), box.pop()} == {4, 5}
+
+
 @pytest.mark.parametrize("anyio_backend", ASYNCIO_BACKENDS, ids=ASYNCIO_IDS)
 async def test_a_promised_place_that_a_native_cancel_leaves_unused_is_free_again() -> None:
     box = Mailbox(Options(capacity=1), anyio.Event)

@@ -19,6 +19,7 @@ import pytest
 from tests.actors.helpers import Hold, Worker, open_system
 
 from actwright_actors import Actor, ActorInfo, ActorRef, ActorSystem, ChildSpec, Supervisor, dump_on_signal
+from actwright_actors._cell import cell_of
 from actwright_actors.testing import ManualClock
 
 pytestmark = pytest.mark.anyio
@@ -131,6 +132,64 @@ async def test_a_message_whose_repr_raises_or_is_long_does_no_harm() -> None:
             assert current is not None
             assert len(current) < 100
             hold.release.set()
+
+
+async def test_a_message_whose_repr_exits_or_whose_class_has_a_known_name_does_no_harm() -> None:
+    class Exits:
+        def __repr__(self) -> str:
+            raise SystemExit
+
+    for message in (Exits(), type("array", (), {})()):
+        async with open_system() as system:
+            ref = await system.spawn(Worker())
+            await ref.ask(1)
+            cell_of(ref).life.current = message
+            assert system.tree().actors[0].current == f"<{type(message).__name__}>"
+
+
+async def test_a_ctrl_c_in_a_repr_is_nobody_elses() -> None:
+    class Interrupted:
+        def __repr__(self) -> str:
+            raise KeyboardInterrupt
+
+    async with open_system() as system:
+        ref = await system.spawn(Worker())
+        await ref.ask(1)
+        cell_of(ref).life.current = Interrupted()
+        with pytest.raises(KeyboardInterrupt):
+            system.tree()
+
+
+@pytest.mark.parametrize("breaks", ["the system is not open", "what is written cannot be"])
+async def test_a_dump_that_fails_is_logged_and_raises_in_nobody(breaks: str, caplog: pytest.LogCaptureFixture) -> None:
+    def full(_: str) -> None:
+        raise BlockingIOError("full")
+
+    system = ActorSystem()
+    if "written" in breaks:
+        async with system:
+            with dump_on_signal(system, write=full):
+                signal.raise_signal(signal.SIGUSR1)
+    else:
+        with dump_on_signal(system):
+            signal.raise_signal(signal.SIGUSR1)
+    assert "could not be dumped" in caplog.text
+
+
+async def test_an_actor_that_stops_is_at_no_message() -> None:
+    seen: list[Any] = []
+
+    class Looks(Actor[int]):
+        async def on_stop(self, reason: object) -> None:
+            (info,) = self.context.system.tree().actors
+            seen.append(info.current)
+            with pytest.raises(RuntimeError, match="no message to stash"):
+                self.context.stash()
+
+    async with open_system() as system:
+        ref = await system.spawn(Looks())
+        await ref.stop_and_wait()
+    assert seen == [None]
 
 
 async def test_the_drawing_shows_the_shape_and_leaves_out_what_is_nought() -> None:
