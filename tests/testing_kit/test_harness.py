@@ -7,14 +7,23 @@ import statistics
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.testing_kit.flows import nightly, sync_nightly
+from tests.testing_kit.flows import HOUR, nightly, note, sync_nightly
 
 from actwright import Runtime, flow, run_flow
+from actwright.engine.kit import close_background_loops
 from actwright.settings import get_current_settings
 from actwright.testing import assert_hook_ran, harness, open_runtime
+
+
+@pytest.fixture
+def sync_code_is_drained() -> Iterator[None]:
+    """What sync code runs on outside of a harness stays open until the process ends: here, until the test does."""
+    yield
+    close_background_loops()
 
 
 def test_history_is_in_a_folder_that_goes_with_the_harness() -> None:
@@ -47,6 +56,53 @@ def test_what_was_not_set_is_not_set_afterwards_and_an_error_passes_through(monk
     with pytest.raises(KeyError, match="False"), harness():
         raise KeyError(get_current_settings().understudy)
     assert "ACTWRIGHT_UNDERSTUDY" not in os.environ
+
+
+@pytest.mark.usefixtures("sync_code_is_drained")
+def test_a_sync_flow_that_ran_before_keeps_nothing_from_the_harness() -> None:
+    moment_of_sync_code()
+    began = time.monotonic()
+    with harness():
+        assert sync_nightly() == 4
+        assert_hook_ran("sync-nightly", "on_completion", times=1)
+    assert time.monotonic() - began < HOUR / 10
+    with pytest.raises(AssertionError, match="There is no run sync-nightly"):
+        assert_hook_ran("sync-nightly", "on_completion")
+    moment_of_sync_code()
+    assert_hook_ran("moment-of-sync-code", "on_completion", times=2)
+
+
+def test_of_nested_harnesses_each_has_a_history_and_a_clock_of_its_own() -> None:
+    with harness():
+        moment_of_sync_code()
+        with harness():
+            assert sync_nightly() == 4
+            assert_hook_ran("sync-nightly", "on_completion", times=1)
+        moment_of_sync_code()
+        assert_hook_ran("moment-of-sync-code", "on_completion", times=2)
+        assert sync_nightly() == 4
+        assert_hook_ran("sync-nightly", "on_completion", times=1)
+
+
+@pytest.mark.anyio
+async def test_a_harness_is_refused_where_a_runtime_is_open_whose_runs_it_would_not_cover() -> None:
+    async with Runtime():
+        with pytest.raises(RuntimeError, match="Open the harness first, and the Runtime inside of it"), harness():
+            pass
+        assert await run_flow(moment)
+    with harness():
+        pass
+
+
+@pytest.mark.usefixtures("sync_code_is_drained")
+def test_a_harness_is_refused_in_a_body() -> None:
+    @flow
+    def opens_one() -> None:
+        with harness():
+            pass
+
+    with pytest.raises(RuntimeError, match="in the body or hook of a run"):
+        opens_one()
 
 
 @pytest.mark.anyio
@@ -87,3 +143,7 @@ def test_the_kit_itself_never_imports_pytest() -> None:
 @flow
 async def moment() -> float:
     return time.process_time()
+
+
+@flow(on_completion=[note])
+def moment_of_sync_code() -> None: ...

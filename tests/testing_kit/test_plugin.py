@@ -108,6 +108,37 @@ def test_a_flow_runs(actwright_harness):
     assert "1 passed" in said, said
 
 
+def test_tests_with_the_harness_do_not_disturb_each_other_nor_those_without_it(tmp_path: Path) -> None:
+    said = session(
+        tmp_path,
+        """
+import pytest
+from actwright import flow
+from actwright.testing import assert_hook_ran
+
+
+@flow(on_completion=[lambda *_: None])
+def nightly(): ...
+
+
+def test_without_it():
+    nightly()
+
+
+@pytest.mark.parametrize("which", ["first", "second"])
+def test_with_it(actwright_harness, which):
+    nightly()
+    assert_hook_ran("nightly", "on_completion", times=1)
+
+
+def test_without_it_again():
+    nightly()
+    assert_hook_ran("nightly", "on_completion", times=2)
+""",
+    )
+    assert "4 passed" in said, said
+
+
 def test_a_failed_assertion_shows_the_line_of_the_test_and_what_did_run(tmp_path: Path) -> None:
     said = session(
         tmp_path,

@@ -29,7 +29,7 @@ from actwright_actors.backends import BackendName, backend_options, current_back
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["background_host", "close"]
+__all__ = ["background_host", "close", "is_background"]
 
 T = TypeVar("T")
 
@@ -73,6 +73,12 @@ def background_host(origin: Host | None) -> Host:
         if key in _loops and origin in _loops[key].hosts:
             return _loops[key].hosts[origin][0]
     return _in_a_thread(partial(_open, key, origin))
+
+
+def is_background(host: Host) -> bool:
+    """Whether a host lives on one of these loops, rather than that somebody has opened it as a Runtime."""
+    with _lock:
+        return any(host is other for loop in _loops.values() for other, _ in loop.hosts.values())
 
 
 def _open(key: tuple[BackendName, int], origin: Host | None) -> Host:

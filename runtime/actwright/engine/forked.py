@@ -12,7 +12,7 @@ from actwright.exceptions import ForkedRuntime
 if TYPE_CHECKING:
     from actwright.engine.host import Host
 
-__all__ = ["fork_error", "note_host"]
+__all__ = ["fork_error", "hosts_at_work", "note_host"]
 
 _INHERITED: Final = (
     "it belongs to the process that this one was forked from, and goes on there. Call the flow here: a forked process "
@@ -25,6 +25,11 @@ _hosts: WeakSet[Host] = WeakSet()
 def note_host(host: Host) -> None:
     """Have a host told when this process is a forked child."""
     _hosts.add(host)
+
+
+def hosts_at_work() -> list[Host]:
+    """The hosts of this process that are open, or about to close."""
+    return [host for host in list(_hosts) if host.status in ("open", "draining") and not host.is_forked]
 
 
 def fork_error(what: str) -> ForkedRuntime:

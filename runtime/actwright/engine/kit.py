@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from actwright.journal.protocol import Journal
     from actwright_actors import Clock
 
-__all__ = ["WatchedHost", "clock_for", "close_background_loops", "hosts_get_clocks"]
+__all__ = ["WatchedHost", "clock_for", "close_background_loops", "hosts_get_clocks", "is_a_runtime_open"]
 
 
 class WatchedHost(Protocol):
@@ -61,3 +61,11 @@ def close_background_loops() -> None:
     from actwright.engine.background import close  # which opens the engine: too much for who only asks for a clock
 
     close()
+
+
+def is_a_runtime_open() -> bool:
+    """Whether somebody holds a Runtime open in this process, in whatever thread."""
+    from actwright.engine.background import is_background
+    from actwright.engine.forked import hosts_at_work
+
+    return any(not is_background(host) for host in hosts_at_work())

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Unpack
 
 import anyio.to_thread
 
-from actwright.engine.kit import close_background_loops, hosts_get_clocks
+from actwright.authoring.context import within_reach
+from actwright.engine.kit import close_background_loops, hosts_get_clocks, is_a_runtime_open
 from actwright.engine.runtime import Runtime
 from actwright.nodes.journal import close_journals
 from actwright.settings import get_current_settings
@@ -78,13 +79,21 @@ def harness(home: Path | str | None = None) -> Generator[Harness]:
     """While inside, what flows and tasks do in this process is kept in a folder of its own, which goes with the block.
 
     It is for all threads of the process, so for one test at a time. No understudy is started. Every Runtime that is
-    opened inside, and what sync code runs on, skips the time in which runs wait for nothing but time. At the end,
-    what sync code has started is drained. Blocks for some milliseconds; in async code, `open_runtime` does it all.
+    opened inside, and what sync code runs on, skips the time in which runs wait for nothing but time. What sync code
+    has started is drained: before the harness begins, so that nothing from before is in it, and at its end. Harnesses
+    may be nested. Blocks for some milliseconds; in async code, `open_runtime` does it all.
 
     Args:
         home: a folder to use instead, which stays.
+
+    Raises:
+        RuntimeError: a Runtime is open, or this is the body or hook of a run: such runs would go on in their own
+            history, by their own clock.
     """
+    _refuse_what_is_under_way()
     with ExitStack() as stack:
+        close_background_loops()  # they hold on to the history and the clock that they were opened with
+        close_journals()
         folder = Path(home) if home is not None else _temporary_folder(stack)
         made = Harness(folder)
         stack.enter_context(_settings({"ACTWRIGHT_HOME": str(folder), "ACTWRIGHT_UNDERSTUDY": "false"}))
@@ -122,6 +131,16 @@ async def _in_a_thread(blocking: AbstractContextManager[object]) -> AsyncGenerat
     finally:
         with anyio.CancelScope(shield=True):
             await anyio.to_thread.run_sync(partial(blocking.__exit__, None, None, None))
+
+
+def _refuse_what_is_under_way() -> None:
+    if within_reach() is not None:
+        raise RuntimeError("A harness cannot begin in the body or hook of a run: open it around what calls the flow.")
+    if is_a_runtime_open():
+        raise RuntimeError(
+            "A Runtime is open, and its runs would not be in this harness: neither in its history nor on its clock. "
+            "Open the harness first, and the Runtime inside of it; or use `open_runtime()`, which does both."
+        )
 
 
 def _temporary_folder(stack: ExitStack) -> Path:
