@@ -188,6 +188,45 @@ def test_the_users_own_history_is_never_touched(tmp_path: Path, source: str) -> 
     assert list(user.iterdir()) == []
 
 
+READS_SETTINGS = """
+from actwright.settings import get_current_settings
+get_current_settings()
+"""
+
+
+@pytest.mark.parametrize("options", [(), ("-p", "xdist", "-n", "2")], ids=["alone", "xdist"])
+@pytest.mark.parametrize("file", ["conftest.py", "early_plugin.py"])
+def test_the_users_own_history_is_not_touched_where_settings_were_read_before(
+    tmp_path: Path, file: str, options: tuple[str, ...]
+) -> None:
+    (tmp_path / file).write_text(READS_SETTINGS)
+    early = ("-p", "early_plugin") if file == "early_plugin.py" else ()
+    user = tmp_path / "user"
+    user.mkdir()
+    said = session(tmp_path, USES_NO_FIXTURE, *early, *options)
+    assert "1 passed" in said, said
+    assert list(user.iterdir()) == []
+    assert not Path((tmp_path / "home").read_text()).exists()
+
+
+def test_a_flow_that_a_conftest_runs_leaves_the_users_own_history_alone(tmp_path: Path) -> None:
+    (tmp_path / "conftest.py").write_text("from actwright import flow\n@flow\ndef warm_up(): ...\nwarm_up()\n")
+    user = tmp_path / "user"
+    user.mkdir()
+    said = session(tmp_path, USES_NO_FIXTURE)
+    assert "1 passed" in said, said
+    assert list(user.iterdir()) == []
+
+
+def test_a_session_that_never_begins_leaves_no_folder(tmp_path: Path) -> None:
+    (tmp_path / "conftest.py").write_text("raise RuntimeError('no')")
+    temporary = tmp_path / "tmp"
+    temporary.mkdir()
+    said = session(tmp_path, USES_NO_FIXTURE, "--no-such-option", env={"TMPDIR": str(temporary)})
+    assert "RuntimeError" in said, said
+    assert list(temporary.glob("actwright-*")) == []
+
+
 def test_the_home_of_tests_without_a_fixture_is_gone_after_the_session(tmp_path: Path) -> None:
     said = session(tmp_path, USES_NO_FIXTURE)
     assert "1 passed" in said, said

@@ -10,6 +10,7 @@ import os
 import shutil
 import sys
 import tempfile
+from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
@@ -20,23 +21,35 @@ if TYPE_CHECKING:
     from actwright import Runtime
     from actwright.testing import Harness, HookRecorder
 
-__all__ = ["actwright_harness", "actwright_runtime", "hook_recorder", "pytest_configure", "pytest_unconfigure"]
+__all__ = [
+    "actwright_harness", "actwright_runtime", "hook_recorder", "pytest_configure", "pytest_load_initial_conftests",
+]  # fmt: skip
 
 _HOME = "ACTWRIGHT_HOME"
-_home = pytest.StashKey[str]()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
+    """Before any conftest is loaded, which may read the settings, or run a flow."""
+    _leave_the_users_history_alone(early_config)
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Tests that use no fixture of ours leave the user's history alone too, unless ACTWRIGHT_HOME says where to go."""
-    if _HOME not in os.environ:
-        os.environ[_HOME] = config.stash[_home] = tempfile.mkdtemp(prefix="actwright-pytest-")
+    """For where this module was named by a conftest: then it is not there any earlier."""
+    _leave_the_users_history_alone(config)
 
 
-def pytest_unconfigure(config: pytest.Config) -> None:
-    """Close what tests without a fixture have opened, put the environment back, and take their history away."""
-    home = config.stash.get(_home, None)
-    if home is None:
+def _leave_the_users_history_alone(config: pytest.Config) -> None:
+    """Also in tests that use no fixture of ours, unless ACTWRIGHT_HOME says where to go."""
+    if _HOME in os.environ:
         return
+    os.environ[_HOME] = home = tempfile.mkdtemp(prefix="actwright-pytest-")
+    _read_settings_anew()
+    config.add_cleanup(partial(_put_back, home))  # which comes even if the session never begins
+
+
+def _put_back(home: str) -> None:
+    """Close what tests without a fixture have opened, put the environment back, and take their history away."""
     if "actwright.nodes.journal" in sys.modules:
         from actwright.engine.kit import close_background_loops
         from actwright.nodes.journal import close_journals
@@ -45,7 +58,14 @@ def pytest_unconfigure(config: pytest.Config) -> None:
         close_journals()
     if os.environ.get(_HOME) == home:
         del os.environ[_HOME]
+        _read_settings_anew()
     shutil.rmtree(home, ignore_errors=True)
+
+
+def _read_settings_anew() -> None:
+    """Another plugin may have read them, with the user's own home."""
+    if settings := sys.modules.get("actwright.settings"):
+        settings.get_current_settings.cache_clear()
 
 
 @pytest.fixture
