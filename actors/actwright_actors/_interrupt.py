@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 __all__ = ["interrupt_in"]
 
 
@@ -13,5 +15,5 @@ def interrupt_in(error: BaseException) -> KeyboardInterrupt | None:
         if isinstance(one, KeyboardInterrupt):
             return one
         if isinstance(one, BaseExceptionGroup):
-            unseen.extend(one.exceptions)
+            unseen.extend(cast("BaseExceptionGroup[BaseException]", one).exceptions)
     return None

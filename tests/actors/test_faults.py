@@ -8,7 +8,7 @@ import logging
 from collections import Counter
 from collections.abc import Callable
 from types import CoroutineType
-from typing import Any
+from typing import Any, cast
 
 import anyio
 import pytest
@@ -110,9 +110,9 @@ def expects_interrupt(error: BaseException) -> contextlib.AbstractContextManager
 
 
 def is_interrupt(error: BaseException) -> bool:
-    return isinstance(error, KeyboardInterrupt) or (
-        isinstance(error, BaseExceptionGroup) and error.subgroup(KeyboardInterrupt) is not None
-    )
+    if isinstance(error, BaseExceptionGroup):
+        return cast("BaseExceptionGroup[BaseException]", error).subgroup(KeyboardInterrupt) is not None
+    return isinstance(error, KeyboardInterrupt)
 
 
 @pytest.mark.parametrize("make_error", ERRORS.values(), ids=ERRORS)

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import textwrap
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Any, cast
 
 import anyio
 import pytest
@@ -120,10 +120,10 @@ def test_a_keyboard_interrupt_is_found_however_deep_in_groups_it_is() -> None:
     interrupt = KeyboardInterrupt()
     error: BaseException = interrupt
     for _ in range(5_000):  # deeper than Python calls itself
-        error = BaseExceptionGroup("group", [error])
+        error = BaseExceptionGroup[BaseException]("group", [error])
     assert interrupt_in(error) is interrupt
     while isinstance(error, BaseExceptionGroup):  # freed one by one, or the interpreter would recurse
-        error = error.exceptions[0]
+        error = cast("BaseExceptionGroup[BaseException]", error).exceptions[0]
 
 
 async def test_of_two_keyboard_interrupts_the_first_is_raised() -> None:

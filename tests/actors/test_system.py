@@ -172,13 +172,15 @@ async def test_an_expired_deadline_around_the_system_lets_actors_end_in_order() 
     watched = Watched()
     watched.hold.release.set()
 
+    scope = anyio.CancelScope()
+
     async def expire() -> None:
         await watched.ready.wait()
         scope.deadline = anyio.current_time()
 
     with anyio.fail_after(5):
         async with anyio.create_task_group() as tg:
-            with anyio.CancelScope() as scope:
+            with scope:
                 tg.start_soon(expire)
                 await watched.run_system()
     assert scope.cancelled_caught

@@ -274,7 +274,11 @@ def test_a_descriptor_that_the_process_closed_is_no_error_when_the_lock_is_relea
     assert is_free(path)
 
 
-@pytest.mark.parametrize("loss", [lambda path: path.open().close(), Path.unlink])
+def _opened_and_closed(path: Path) -> None:
+    path.open().close()
+
+
+@pytest.mark.parametrize("loss", [_opened_and_closed, Path.unlink])
 def test_a_lock_that_another_process_got_meanwhile_is_left_to_it(
     path: Path, lock: NodeLock, loss: Callable[[Path], None]
 ) -> None:
