@@ -8,7 +8,7 @@ import subprocess
 import sys
 import textwrap
 from collections.abc import Awaitable, Callable
-from typing import Any, cast
+from typing import Any
 
 import anyio
 import pytest
@@ -118,12 +118,12 @@ def test_an_error_that_holds_no_keyboard_interrupt_is_none(error: BaseException)
 
 def test_a_keyboard_interrupt_is_found_however_deep_in_groups_it_is() -> None:
     interrupt = KeyboardInterrupt()
-    error: BaseException = interrupt
+    nested: list[BaseException] = [interrupt]
     for _ in range(5_000):  # deeper than Python calls itself
-        error = BaseExceptionGroup[BaseException]("group", [error])
-    assert interrupt_in(error) is interrupt
-    while isinstance(error, BaseExceptionGroup):  # freed one by one, or the interpreter would recurse
-        error = cast("BaseExceptionGroup[BaseException]", error).exceptions[0]
+        nested.append(BaseExceptionGroup("group", [nested[-1]]))
+    assert interrupt_in(nested[-1]) is interrupt
+    while nested:  # freed one by one, or the interpreter would recurse
+        nested.pop()
 
 
 async def test_of_two_keyboard_interrupts_the_first_is_raised() -> None:
