@@ -219,6 +219,18 @@ def test_two_takeovers_by_force_at_once_run_each_hook_once(tmp_path: Path) -> No
         assert (tmp_path / TOLD).read_text().splitlines().count("Crashed") == 1
 
 
+def test_a_takeover_by_force_that_finds_another_one_at_it_is_no_success(tmp_path: Path, actwright_home: Path) -> None:
+    with a_living_program(tmp_path) as program:
+        (node,) = printed("nodes")
+        program.send(signal.SIGSTOP)
+        with another_process_holds(actwright_home / "nodes" / f"{node['id']}.replay.lock"):
+            ran = act("recover", "--force", node["id"])
+            assert ran.exit_code == 1
+            assert f"Node {node['id']} is held by another process, and not done with." in ran.stderr
+        assert act("recover", "--force", node["id"]).exit_code == 0
+        assert (tmp_path / TOLD).read_text().splitlines().count("Crashed") == 1
+
+
 def test_force_on_a_dead_node_recovers_it_and_on_one_that_ended_does_nothing(tmp_path: Path) -> None:
     a_killed_program(tmp_path)
     (node,) = printed("nodes")

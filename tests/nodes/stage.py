@@ -20,7 +20,7 @@ from tests.engine.scripts import Program, started
 from actwright.journal.schema import hook_deliveries, metadata, nodes, runs
 from actwright.nodes.companion import Recovery
 
-__all__ = ["DEADLINE", "Stage", "stage_in", "times_slept", "wait_until"]
+__all__ = ["DEADLINE", "Stage", "is_asleep", "stage_in", "times_slept", "wait_until"]
 
 DEADLINE = 20.0
 """Seconds within which what is waited for has to come; a busy machine needs some of them."""
@@ -200,6 +200,11 @@ def times_slept(pid: int) -> int:
     """How often that process has waited for something since it began."""
     status = Path(f"/proc/{pid}/status").read_text()
     return int(status.partition("\nvoluntary_ctxt_switches:")[2].split()[0])
+
+
+def is_asleep(pid: int) -> bool:
+    """Whether that process waits for something, at this moment."""
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "S"
 
 
 def _row(table: Table, **given: object) -> dict[str, object]:

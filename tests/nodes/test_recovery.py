@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import signal
 import sqlite3
 import subprocess
 import sys
-from contextlib import closing
+from collections.abc import Generator
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from tests.nodes.elsewhere import another_process_holds
-from tests.nodes.stage import Stage, wait_until
+from tests.nodes.stage import Stage, is_asleep, wait_until
 
 from actwright.nodes.companion import recover_dead, recover_now
-from actwright.nodes.locks import is_held
+from actwright.nodes.locks import holder, is_held
 
 pytestmark = pytest.mark.slow
 
@@ -130,6 +132,77 @@ def test_a_node_that_was_taken_over_by_force_is_left_alone(stage: Stage) -> None
     assert stage.recover().returncode == 3
     assert stage.replays() == 1
     assert stage.recovery.lock_path.exists()
+
+
+@contextmanager
+def recovering(stage: Stage, *options: str) -> Generator[subprocess.Popen[bytes]]:
+    """By hand; its replay process has begun."""
+    with subprocess.Popen(stage.recovery.understudy_command("--recover", *options)) as process:
+        try:
+            wait_until(stage.replays)
+            yield process
+        except BaseException:
+            process.kill()
+            raise
+
+
+def test_the_understudy_of_a_process_that_was_taken_over_by_force_and_then_died_waits_for_who_took_it(
+    stage: Stage,
+) -> None:
+    stage.plan("go,settle,0")
+    with stage.program() as program:
+        program.says("ready")
+        understudy = stage.understudy()
+        program.send(signal.SIGSTOP)
+        with recovering(stage, "--force") as forced:
+            program.send(signal.SIGKILL)
+            wait_until(lambda: holder(stage.recovery.lock_path) == understudy)
+            refused = stage.recover()
+            assert refused.returncode == 3
+            wait_until(lambda: is_asleep(understudy))
+            assert stage.replays() == 1
+            (stage.folder / "go").touch()
+        assert forced.returncode == 0
+        wait_until(stage.is_over)
+    assert stage.replays() == 1
+    assert not stage.recovery.lock_path.with_suffix(".replay.lock").exists()
+
+
+def test_the_understudy_does_what_one_that_took_the_node_over_by_force_has_left(stage: Stage) -> None:
+    stage.plan("watcher,1")
+    with stage.program() as program:
+        program.says("ready")
+        understudy = stage.understudy()
+        program.send(signal.SIGSTOP)
+        with recovering(stage, "--force") as forced:
+            program.send(signal.SIGKILL)
+            wait_until(lambda: holder(stage.recovery.lock_path) == understudy)
+            forced.kill()
+        wait_until(lambda: stage.replays() == 2)
+        wait_until(stage.is_over)
+
+
+def test_nobody_else_recovers_a_node_while_one_that_took_it_over_by_force_is_at_it(stage: Stage) -> None:
+    stage.plan("go,settle,0")
+    with recovering(stage, "--force") as forced:
+        for options in ([], ["--force"]):
+            refused = stage.recover(*options)
+            assert refused.returncode == 3
+            assert (
+                f"process {forced.pid} holds {stage.recovery.lock_path.with_suffix('.replay.lock')}" in refused.stderr
+            )
+        assert not recover_dead(stage.recovery)
+        (stage.folder / "go").touch()
+    assert forced.returncode == 0
+    assert stage.replays() == 1
+
+
+def test_a_takeover_by_force_is_refused_while_another_one_recovers_the_node(stage: Stage) -> None:
+    stage.plan("go,settle,0")
+    with recovering(stage):
+        assert stage.recover("--force").returncode == 3
+        (stage.folder / "go").touch()
+    assert stage.replays() == 1
 
 
 @pytest.mark.parametrize("gone", ["deleted", "a file in the place of a folder", "not executable"])

@@ -28,7 +28,7 @@ def recover(
 ) -> None:
     """Settle the runs of all processes that died, run the hooks that are due, and wait for them.
 
-    The exit code is 0 if no hook failed and nothing was given up.
+    The exit code is 0 if nothing is left to do, and no hook failed.
     """
     recovered = _recover_the_dead() if force is None else _recover_by_force(force, yes)
     if output is Format.JSON:
@@ -138,5 +138,7 @@ def _say_what_is_left(recovered: Recovered) -> None:
 
     if recovered.outcome is Outcome.GAVE_UP:
         say(f"Node {recovered.node.id} was given up for now: {recovered.log} tells why. Try again later.")
+    elif not recovered.is_over:
+        say(f"Node {recovered.node.id} is {recovered.outcome.value}, and not done with. Wait for that, or try again.")
     elif recovered.log.exists():
         say(f"What its hooks printed is in {recovered.log}.")

@@ -37,6 +37,7 @@ class Recovered:
     """What was done for a node.
 
     Attributes:
+        is_over: whether nothing is open or due any more, whoever did it.
         runs: those that were settled, or that its hooks began; callers last.
         hooks: those that were due, in the order in which they became so.
         log: what the processes that ran them wrote, if they did.
@@ -44,16 +45,16 @@ class Recovered:
 
     node: NodeRow
     outcome: Outcome
+    is_over: bool
     runs: list[FoundRun]
     hooks: list[FoundDelivery]
     log: Path
 
     @property
     def is_well(self) -> bool:
-        """Whether nothing was given up, and no hook failed."""
+        """Whether nothing is left, and no hook failed."""
         done = (DeliveryStatus.SUCCEEDED, DeliveryStatus.SKIPPED)
-        over = self.outcome is not Outcome.GAVE_UP
-        return over and all(hook.delivery.status in done for hook in self.hooks if not hook.delivery.is_open)
+        return self.is_over and all(hook.delivery.status in done for hook in self.hooks)
 
 
 def recover_node(database: Database, node: NodeRow, *, by_force: bool = False) -> Recovered:
@@ -68,23 +69,16 @@ def recover_node(database: Database, node: NodeRow, *, by_force: bool = False) -
     among = [str(each.delivery.id) for each in open_hooks if each.node_id == node.id]
     recovery = recovery_of(node.program, node.id, database)
     if by_force:
-        recovery = _beside_the_lock(recovery)
-    outcome = Outcome.RECOVERED if _settle(database, node, by_force) else _replay(recovery)
+        recovery = replace(recovery, log_path=recovery.log_path.with_suffix(".forced.log"))  # the other is in use
+    outcome = Outcome.RECOVERED if not by_force and _settle(database, node) else _replay(recovery, by_force)
     with database.reading() as connection:
+        is_over = not rows.has_work(connection, node.id)
         runs, hooks = node_runs(connection, node.id, seq), node_deliveries(connection, node.id, seq, among)
-    return Recovered(node, outcome, runs, hooks, recovery.log_path)
+    return Recovered(node, outcome, is_over, runs, hooks, recovery.log_path)
 
 
-def _beside_the_lock(recovery: Recovery) -> Recovery:
-    """The node's own lock is held by a process that does nothing. Another one, so that of two takeovers one wins."""
-    folder, name = recovery.lock_path.parent, f"{recovery.node_id}.forced"
-    return replace(recovery, lock_path=folder / f"{name}.lock", log_path=folder / f"{name}.log")
-
-
-def _settle(database: Database, node: NodeRow, by_force: bool) -> bool:
+def _settle(database: Database, node: NodeRow) -> bool:
     """A node that left nothing to do needs no replay; whether it is one."""
-    if by_force:
-        return False
     path = lock_path(node.id, database)
     path.parent.mkdir(mode=0o700, exist_ok=True)
     lock = locks.hold(path)
@@ -99,8 +93,8 @@ def _settle(database: Database, node: NodeRow, by_force: bool) -> bool:
     return settled
 
 
-def _replay(recovery: Recovery) -> Outcome:
-    match recover_now(recovery):
+def _replay(recovery: Recovery, by_force: bool) -> Outcome:
+    match recover_now(recovery, by_force=by_force):
         case code if code == EXIT_SETTLED:
             return Outcome.RECOVERED
         case code if code == EXIT_HELD:

@@ -214,9 +214,12 @@ def recover_dead(recovery: Recovery) -> bool:
     return _ended(recovery, process, {EXIT_SETTLED, EXIT_HELD}) == EXIT_SETTLED
 
 
-def recover_now(recovery: Recovery) -> int:
-    """The same, and wait for it to end; returns the understudy's exit code, which see. A refusal is said on stderr."""
-    command = recovery.understudy_command("--recover")
+def recover_now(recovery: Recovery, *, by_force: bool = False) -> int:
+    """The same, and wait for it to end; returns the understudy's exit code, which see. A refusal is said on stderr.
+
+    With `by_force` although the node's process holds its lock.
+    """
+    command = recovery.understudy_command("--recover", *(["--force"] if by_force else []))
     return subprocess.run(command, stdin=subprocess.DEVNULL, start_new_session=True, check=False).returncode
 
 

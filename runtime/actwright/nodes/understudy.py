@@ -2,11 +2,12 @@
 
 A script of the standard library alone, so that waiting costs little memory and no user code can break it. Run as
 
-    python -I -S understudy.py [--recover [--detach]] name=value ... -- REPLAY COMMAND ...
+    python -I -S understudy.py [--recover [--detach | --force]] name=value ... -- REPLAY COMMAND ...
 
 Without `--recover` it stands by for a living process: it detaches itself (whoever started it has no child left to wait
 for), tells its process id through the pipe, waits for the death, and recovers. With `--recover` the node is known to be
-dead, and recovery starts at once: in the foreground, or with `--detach` by itself. The names:
+dead, and recovery starts at once: in the foreground, or with `--detach` by itself. With `--force` it starts although
+the node's process holds its lock, which it leaves alone. The names:
 
     node      the node's id                      log       what it and the replay processes say is appended here
     lock      the node's lock file               cwd       where replay processes start, if it exists
@@ -16,8 +17,10 @@ dead, and recovery starts at once: in the foreground, or with `--detach` by itse
     pidfd     a pidfd of it (Linux)
     backoff   seconds to wait after a replay process that changed nothing; doubled each time, 5 s at most (0.1)
 
-Recovery is the same whoever starts it: take the dead node's lock (one winner); ask the journal whether a run is open or
-a hook due; if so start replay processes, one after another, until one says that nothing is left; unlink the lock file.
+Recovery is the same whoever starts it: take the dead node's lock, and the one beside it (`.replay.lock`) that is for
+whoever replays, by force or not (one winner); ask the journal whether a run is open or a hook due; if so start replay
+processes, one after another, until one says that nothing is left; unlink the lock files. Who stands by waits for one
+that took the node over by force, and does what that one left; all others leave it to whoever is at it.
 A replay process gets `--watcher-fd=N`: end of file there says that its watcher died, and that it has to die too. Its
 exit codes: 0 nothing is left; 75 there is more; 77 fenced, another one took the node over; all else, it died.
 
@@ -82,8 +85,9 @@ class _Job:
     def __init__(self, arguments: list[str]) -> None:
         own, self.replay = arguments[: arguments.index("--")], arguments[arguments.index("--") + 1 :]
         given = dict(argument.split("=", 1) for argument in own if not argument.startswith("--"))
-        self.recovers, self.detaches = "--recover" in own, "--detach" in own
+        self.recovers, self.detaches, self.forces = (f"--{name}" in own for name in ("recover", "detach", "force"))
         self.node, self.lock = given["node"], given["lock"]
+        self.replay_lock = f"{self.lock.removesuffix('.lock')}.replay.lock"
         self.database, self.log = given["database"], given["log"]
         self.cwd = given.get("cwd", "/")
         self.fallback = given.get("fallback")
@@ -145,6 +149,7 @@ def _stand_by(job: _Job) -> int:
         pass  # it died already, which is what we are here for
     lock = _wait_for_death(job)
     if lock is not None:
+        lock_file(job.replay_lock, create=True, wait=True)
         return _recover(job)
     if not os.path.exists(job.lock):
         _unlink_empty(job.log)
@@ -180,42 +185,57 @@ def _wait_for_death(job: _Job) -> int | None:
 
 def _is_dead(job: _Job, *, unless_told: bool) -> bool:
     """Whether the lock is free for good, as it is after `exec` too. Asking takes nothing: the living take it again."""
-    descriptor = os.open(job.lock, os.O_RDONLY)
-    try:
-        return lock_owner(descriptor) is None and not has_open(job.pid, job.lock, unless_told=unless_told)
-    finally:
-        os.close(descriptor)  # which is harmless as long as the lock is not ours
+    return _owner(job.lock) is None and not has_open(job.pid, job.lock, unless_told=unless_told)
 
 
 def _recover_dead(job: _Job) -> int:
-    """Recover a node whose process is dead, unless its lock is held: then it is not, or another one is at it."""
-    descriptor = os.open(job.lock, os.O_RDONLY | os.O_CREAT, 0o600)
-    owner = lock_owner(descriptor)
-    os.close(descriptor)  # which is harmless as long as the lock is not ours
-    if owner is None and job.detaches:
-        _detach()
-    lock = lock_file(job.lock, create=True) if owner is None else None
-    if lock is None:
+    """Recover a node, unless one of its locks is held: then it lives, or another one is at it."""
+    wanted = [job.replay_lock] if job.forces else [job.lock, job.replay_lock]
+    held = next((path for path in wanted if _owner(path) is not None), None)
+    if held is None and job.detaches:
+        _detach()  # a lock would not come along
+    if held is None:
+        held = next((path for path in wanted if lock_file(path, create=True) is None), None)
+    if held is not None:
+        owner = _owner(held)
         who = f"process {owner}" if owner else "another process"
-        job.say(f"{who} holds {job.lock}: either the node's own, which lives, or one that recovers it.")
+        job.say(f"{who} holds {held}: either the node's own, which lives, or one that recovers it.")
         return EXIT_HELD
     _speak_to(job.log)
     return _recover(job)
 
 
+def _owner(path: str) -> int | None:
+    """As `lock_owner`; None for a file that is not there."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY)
+    except FileNotFoundError:
+        return None
+    try:
+        return lock_owner(descriptor)
+    finally:
+        os.close(descriptor)  # which is harmless as long as the lock is not ours
+
+
 def _recover(job: _Job) -> int:
-    """Under the node's lock: replay until nothing is left, and unlink its file."""
+    """Under the node's locks: replay until nothing is left, and unlink their files."""
+    outcome = _replay_what_stands(job)
+    if outcome == EXIT_SETTLED:
+        _unlink_empty(job.log)
+        if not job.forces:
+            _unlink(job.lock)
+    _unlink(job.replay_lock)
+    return outcome
+
+
+def _replay_what_stands(job: _Job) -> int:
     import sqlite3  # not before there is a death
 
     try:
-        outcome = _replay(job) if any(_standing(job)) else EXIT_SETTLED
+        return _replay(job) if any(_standing(job)) else EXIT_SETTLED
     except sqlite3.Error as error:
         job.say(f"{job.database} cannot be read ({error}). The next Runtime on that journal tries again.")
         return EXIT_GAVE_UP
-    if outcome == EXIT_SETTLED:
-        _unlink_empty(job.log)
-        os.unlink(job.lock)
-    return outcome
 
 
 def _standing(job: _Job) -> tuple[float, ...]:
@@ -297,8 +317,15 @@ def _unlink_empty(log: str) -> None:
         os.unlink(log)
 
 
-def lock_file(path: str, *, create: bool) -> int | None:
-    """Open a file and take its POSIX record lock, without waiting.
+def _unlink(path: str) -> None:
+    try:
+        os.unlink(path)
+    except FileNotFoundError:
+        pass  # by somebody's hand
+
+
+def lock_file(path: str, *, create: bool, wait: bool = False) -> int | None:
+    """Open a file and take its POSIX record lock; without waiting, unless told to.
 
     Returns its descriptor, which holds the lock until *any* descriptor of that file is closed in this process; None
     when another process holds the lock. A file that was unlinked while it was being locked is not the one meant: once
@@ -312,7 +339,7 @@ def lock_file(path: str, *, create: bool) -> int | None:
     while True:
         descriptor = above_streams(os.open(path, flags, 0o600))
         try:
-            fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.lockf(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
             if leads_to(path, descriptor):
                 return descriptor
         except (BlockingIOError, PermissionError):  # EAGAIN or EACCES, as the system likes
