@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -12,12 +12,12 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sqlalchemy import insert, select
+from sqlalchemy import insert, select, update
 from tests.journal.history import LONG_AGO, Author, counted
 
 from actwright.journal.database import Database
 from actwright.journal.pruning import Counts, prune, size_of_next_slice
-from actwright.journal.schema import runs, variables
+from actwright.journal.schema import nodes, runs, variables
 from actwright.journal.upkeep import check
 
 NOW = datetime(2020, 2, 1, tzinfo=UTC)
@@ -134,6 +134,40 @@ def test_stored_objects_stay_while_a_node_is_open_which_may_rely_on_them(databas
         Author(connection).node(settled_at=None)
         Author(connection).stored("a" * 64)
     assert prune(database, NOW) == Counts()
+
+
+REGISTERS: dict[str, Callable[[Author], object]] = {
+    "is open": lambda author: author.node("new", settled_at=None),
+    "has ended meanwhile": lambda author: author.node("new", settled_at=RECENTLY),
+    "was settled, and is so again": lambda author: author.connection.execute(update(nodes).values(settled_at=RECENTLY)),
+}
+
+
+@pytest.mark.parametrize("who", REGISTERS)
+def test_stored_objects_stay_that_a_node_may_have_come_to_rely_on_since_they_were_looked_up(
+    database: Database, monkeypatch: pytest.MonkeyPatch, who: str
+) -> None:
+    """What was found is deleted in slices; it happens between two of them."""
+    objects = [f"{number:064x}" for number in range(100)]
+    with database.writing() as connection:
+        author = Author(connection)
+        author.node()
+        author.run("new", ended_at=RECENTLY)
+        for each in objects:
+            author.stored(each)
+    left: list[int] = []
+
+    def register(_: float) -> None:
+        if not left:
+            with database.writing() as connection:
+                REGISTERS[who](Author(connection))
+            left.append(counted(database)["stored_objects"])
+
+    with monkeypatch.context() as patch:
+        patch.setattr(time, "sleep", register)
+        gone = prune(database, NOW).stored_objects
+    assert 0 < gone < len(objects)
+    assert left == [len(objects) - gone] == [counted(database)["stored_objects"]]
 
 
 def test_pruning_that_is_cut_short_leaves_a_journal_as_it_should_be(

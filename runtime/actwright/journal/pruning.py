@@ -15,7 +15,9 @@ from actwright.journal.schema import commands, hook_deliveries, logs, nodes, run
 from actwright.models.deliveries import DeliveryStatus
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
+
+    from sqlalchemy import Connection
 
     from actwright.journal.database import Database
 
@@ -60,7 +62,7 @@ def prune(database: Database, older_than: datetime) -> Counts:
         broom.sweep(_doomed(database, page), _OF_RUNS)
     broom.sweep(_orphaned_logs(database, limit), ((logs, logs.c.seq),))
     broom.sweep(_nodes_without_runs(database, limit), ((nodes, nodes.c.id),))
-    broom.sweep(_orphaned_objects(database), ((stored_objects, stored_objects.c.hash),))
+    _sweep_objects(broom, database)
     return Counts(**broom.counts)
 
 
@@ -82,23 +84,28 @@ class _Broom:
         self._database = database
         self._size = 10
 
-    def sweep(self, keys: Sequence[Any], columns: Columns) -> None:
+    def sweep(self, keys: Sequence[Any], columns: Columns, may: Callable[[Connection], bool] = lambda _: True) -> None:
+        """Delete these, as long as that `may` be done; it is asked in each transaction that deletes."""
         done = 0
         while done < len(keys):
             began = time.monotonic()
-            self._delete(keys[done : done + self._size], columns)
+            if not self._delete(keys[done : done + self._size], columns, may):
+                return
             took = time.monotonic() - began
             done += self._size
             self._size = size_of_next_slice(self._size, took)
             time.sleep(took)  # half of the time is others', however many runs there are
 
-    def _delete(self, keys: Sequence[Any], columns: Columns) -> None:
+    def _delete(self, keys: Sequence[Any], columns: Columns, may: Callable[[Connection], bool]) -> bool:
         with self._database.writing() as connection:
+            if not may(connection):
+                return False
             deleted = {
                 table.name: connection.execute(delete(table).where(column.in_(keys))).rowcount
                 for table, column in columns
             }
         self.counts.update(deleted)
+        return True
 
 
 def size_of_next_slice(size: int, took_seconds: float) -> int:
@@ -177,14 +184,35 @@ def _nodes_without_runs(database: Database, limit: str) -> Sequence[str]:
         return connection.scalars(empty).all()
 
 
-def _orphaned_objects(database: Database) -> Sequence[str]:
-    """A run refers to its registration by hash, and a registration, which is JSON, to payloads by theirs."""
+def _sweep_objects(broom: _Broom, database: Database) -> None:
+    """What nobody refers to, nor is about to: only a node that is open does, and none was since they were looked up."""
     with database.reading() as connection:
-        if connection.scalar(select(func.count()).where(nodes.c.settled_at.is_(None))):
-            return []
-        registrations = select(runs.c.registration).where(runs.c.registration.is_not(None)).distinct()
-        used = set(connection.scalars(registrations))
-        payloads = select(stored_objects.c.payload).where(stored_objects.c.hash.in_(registrations))
-        for payload in connection.scalars(payloads):
-            used.update(_HASH.findall(payload.decode("utf-8", errors="replace")))
-        return [each for each in connection.scalars(select(stored_objects.c.hash)) if each not in used]
+        known = _known_nodes(connection)
+        orphaned = [] if known.are_open else _orphaned_objects(connection)
+    broom.sweep(orphaned, ((stored_objects, stored_objects.c.hash),), lambda now: _known_nodes(now) == known)
+
+
+@dataclass(frozen=True, slots=True)
+class _KnownNodes:
+    """The nodes, as far as it takes to see whether one of them was open in the meantime."""
+
+    are_open: int
+    count: int
+    started_last: str | None
+    settled_last: str | None
+
+
+def _known_nodes(connection: Connection) -> _KnownNodes:
+    are_open = func.count().filter(nodes.c.settled_at.is_(None))
+    columns = are_open, func.count(), func.max(nodes.c.started_at), func.max(nodes.c.settled_at)
+    return _KnownNodes(*connection.execute(select(*columns).select_from(nodes)).one())
+
+
+def _orphaned_objects(connection: Connection) -> Sequence[str]:
+    """A run refers to its registration by hash, and a registration, which is JSON, to payloads by theirs."""
+    registrations = select(runs.c.registration).where(runs.c.registration.is_not(None)).distinct()
+    used = set(connection.scalars(registrations))
+    payloads = select(stored_objects.c.payload).where(stored_objects.c.hash.in_(registrations))
+    for payload in connection.scalars(payloads):
+        used.update(_HASH.findall(payload.decode("utf-8", errors="replace")))
+    return [each for each in connection.scalars(select(stored_objects.c.hash)) if each not in used]

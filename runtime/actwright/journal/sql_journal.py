@@ -96,7 +96,7 @@ class SqlJournal:
         self._fenced: Fenced | None = None
         self._fence_watchers: dict[object, Callable[[ActwrightError], object]] = {}
         self._lock = threading.Lock()
-        self._stored: set[str] = set()  # hashes that this process has committed
+        self._stored: set[str] = set()  # hashes that this process has committed; kept while its node is not settled
         self._failing_since: float | None = None
         self._failure: Exception | None = None
         self._said_at = 0.0
