@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import anyio
 import pytest
 from sqlalchemy import event
 from tests.engine.faults import names
@@ -19,10 +20,10 @@ from tests.engine.scripts import run_script
 from tests.engine.watched import open_runtime, until
 
 from actwright import flow, run_flow, task
-from actwright.exceptions import JournalUnavailable
+from actwright.exceptions import JournalCorrupt, JournalUnavailable
 from actwright.journal import database
 from actwright.journal.checking import check
-from actwright.nodes.node import Node, process_node
+from actwright.nodes.node import Node, close_nodes, process_node
 from actwright.settings import get_current_settings
 
 pytestmark = pytest.mark.anyio
@@ -238,7 +239,7 @@ async def test_a_lock_of_many_seconds_loses_nothing_and_is_said_at_once_and_agai
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, recorder: Recorder
 ) -> None:
     """Forty seconds against a wait of thirty, at a fifteenth of the time."""
-    monkeypatch.setattr("actwright.journal.sql_journal._REPEAT_SECONDS", 10 / 15)
+    monkeypatch.setattr("actwright.journal.sql_journal.REPEAT_SECONDS", 10 / 15)
     monkeypatch.setenv("ACTWRIGHT_JOURNAL_WAIT_SECONDS", "2.0")
     get_current_settings.cache_clear()
     subject = flow(_nothing, on_completion=[recorder.hook("done")])
@@ -259,6 +260,74 @@ async def test_a_lock_of_many_seconds_loses_nothing_and_is_said_at_once_and_agai
 
 
 async def _nothing() -> None: ...
+
+
+# A journal that is not open yet
+
+
+@contextmanager
+def held_before_it_is_opened() -> Generator[sqlite3.Connection]:
+    """By another program; it is there, and this process has not opened it."""
+    path = node().database.path
+    close_nodes()
+    with closing(sqlite3.connect(path, isolation_level=None, check_same_thread=False)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        yield other
+
+
+async def test_a_program_that_begins_while_the_journal_is_held_waits_for_it_and_says_so_at_once_and_again(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("actwright.nodes.opening.REPEAT_SECONDS", 0.1)
+    results: list[str] = []
+
+    async def call() -> None:
+        results.append(await run_flow(quick, ""))
+
+    with held_before_it_is_opened() as other:
+        monkeypatch.setenv("ACTWRIGHT_JOURNAL_WAIT_SECONDS", "60")
+        get_current_settings.cache_clear()
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(call)
+            await until(lambda: caplog.text.count("The journal cannot be opened, for") >= 2)
+            assert "another program holds it locked" in caplog.text
+            assert results == []
+            other.execute("ROLLBACK")
+    assert results == ["the result"]
+    assert "The journal is open, after" in caplog.text
+    assert check(node().database) == []
+
+
+async def test_a_journal_that_is_not_to_be_had_in_time_is_an_error_that_says_why_and_leaves_nothing(
+    actwright_home: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with held_before_it_is_opened() as other:
+        began = time.monotonic()
+        with pytest.raises(
+            JournalUnavailable, match=r"could not be opened for 1 s\. .* another program holds it locked"
+        ):
+            await run_flow(quick, "")
+        assert time.monotonic() - began >= WAIT_SECONDS
+        assert caplog.text.count("The journal cannot be opened, for 0 s now") == 1
+        assert _lock_files(actwright_home) == []
+        other.execute("ROLLBACK")
+        assert await run_flow(quick, "") == "the result"
+
+
+def _make_a_file_that_is_no_journal(home: Path) -> None:
+    home.mkdir()
+    (home / "actwright.db").write_bytes(b"no journal at all. " * 1000)
+
+
+def _lock_files(home: Path) -> list[Path]:
+    return list(home.glob("nodes/*.lock"))
+
+
+async def test_what_will_not_pass_is_raised_at_once(actwright_home: Path, caplog: pytest.LogCaptureFixture) -> None:
+    _make_a_file_that_is_no_journal(actwright_home)
+    with pytest.raises(JournalCorrupt):
+        await run_flow(quick, "")
+    assert "cannot be opened" not in caplog.text
 
 
 # The end of a Runtime, and of a program

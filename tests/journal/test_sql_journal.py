@@ -419,7 +419,7 @@ def until(holds: Callable[[], object]) -> None:
 def test_it_says_at_once_that_it_cannot_write_and_again_and_when_it_can(
     database: Database, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sql_journal, "_REPEAT_SECONDS", 0.2)
+    monkeypatch.setattr(sql_journal, "REPEAT_SECONDS", 0.2)
     run = new_run()
     with opened(database) as journal, caplog.at_level(logging.WARNING):
         with held(database):
@@ -436,7 +436,7 @@ def test_it_says_at_once_that_it_cannot_write_and_again_and_when_it_can(
 
 
 def test_it_says_so_once_and_then_every_ten_seconds(database: Database, caplog: pytest.LogCaptureFixture) -> None:
-    assert sql_journal._REPEAT_SECONDS == 10.0  # pyright: ignore[reportPrivateUsage]
+    assert sql_journal.REPEAT_SECONDS == 10.0  # pyright: ignore[reportPrivateUsage]
     tries: list[object] = []
     with opened(database) as journal, held(database):
         event.listen(database.engine, "checkout", lambda *_: tries.append(None))

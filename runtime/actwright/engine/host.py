@@ -131,7 +131,11 @@ class Host:
 
     async def _open_journal(self) -> None:
         if self._journal is None:
-            self._journal = await self.worker_threads.run(journal_of_this_process)
+            try:
+                self._journal = await self.worker_threads.run(journal_of_this_process)
+            except BaseException:
+                self.worker_threads.close()
+                raise
 
     async def __aexit__(
         self, exc_type: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None

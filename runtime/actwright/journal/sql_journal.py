@@ -40,11 +40,11 @@ if TYPE_CHECKING:
     from actwright.models.deliveries import HookDelivery
     from actwright.models.runs import FlowRun, TaskRun
 
-__all__ = ["JournalLimits", "SqlJournal"]
+__all__ = ["REPEAT_SECONDS", "JournalLimits", "SqlJournal"]
 
 logger = logging.getLogger("actwright.journal")
 
-_REPEAT_SECONDS: Final = 10.0
+REPEAT_SECONDS: Final = 10.0
 """How often a journal that cannot write says so again."""
 
 _FIRST_PAUSE_SECONDS: Final = 0.05
@@ -192,7 +192,7 @@ class SqlJournal:
         self._failure = error
         if self._failing_since is None:
             self._failing_since = since
-        elif now - self._said_at < _REPEAT_SECONDS:
+        elif now - self._said_at < REPEAT_SECONDS:
             return
         self._said_at = now
         logger.error(

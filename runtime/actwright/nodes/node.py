@@ -7,6 +7,7 @@ import os
 import socket
 import threading
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 from uuid import uuid4
@@ -16,6 +17,7 @@ from actwright.journal.database import Database
 from actwright.journal.sql_journal import JournalLimits, SqlJournal
 from actwright.nodes import locks, rows
 from actwright.nodes.companion import Companion, Recovery, recover_dead
+from actwright.nodes.opening import opened
 from actwright.nodes.program import Program
 from actwright.nodes.pulse import Pulse
 from actwright.nodes.upkeep import Pruning, remove_lock_files, where_the_understudy_dies_too
@@ -157,12 +159,13 @@ def process_node(settings: Settings) -> Node:
     """The node that this process is on the journal of `settings`; opened at the first call. Blocks.
 
     Raises:
-        JournalError: the journal cannot be opened; the message says why, and what to do.
+        JournalUnavailable: the journal could not be opened for `journal_wait_seconds`.
+        JournalError: it cannot be opened; the message says why, and what to do.
     """
     path = settings.database
     with _lock:
         if path not in _nodes:
-            _nodes[path] = Node(settings)
+            _nodes[path] = opened(partial(Node, settings), settings.journal_wait_seconds)
             _nodes[path].see_to_others(by_understudies=settings.understudy)
         return _nodes[path]
 
