@@ -125,3 +125,86 @@ def test_what_a_forked_child_inherits_says_that_it_is_the_parents(tmp_path: Path
         f"child: {[runtime, runtime, run, run, journal]}",
         "child exited with 0",
     ], ran.stderr
+
+
+BUSY = """
+import threading
+from types import ModuleType
+import cloudpickle
+from actwright.authoring import registration
+
+in_memory = ModuleType("in_memory")
+exec("def function(): ...", in_memory.__dict__)
+sys.modules["in_memory"] = in_memory
+busy, go_on = threading.Event(), threading.Event()
+
+def stop_here():
+    if not busy.is_set():
+        busy.set()
+        go_on.wait()
+
+class Slow:
+    def __reduce__(self):
+        stop_here()
+        return int, ()
+
+def slowly(flow, flow_run, state, *, function=in_memory.function, slow=Slow()): ...
+
+def another(flow, flow_run, state): ...
+
+@flow(on_end=[slowly])
+def pickles(): ...
+
+@flow(on_end=[another])
+def is_registered(): ...
+
+@flow(log_prints=True)
+def prints():
+    print("printed")
+
+def slow_down(owner, name):
+    real = getattr(owner, name)
+    def slowed(*args, **options):
+        stop_here()
+        return real(*args, **options)
+    setattr(owner, name, slowed)
+
+def child():
+    fresh = flow(lambda: None, name="not registered yet", on_end=[another])
+    registration.Registration.of(fresh, {}, None, "asyncio").hash  # in this thread: others may get the parent's ids
+    fresh()
+    prints()
+    return sorted(cloudpickle.list_registry_pickle_by_value())
+
+if __name__ == "__main__":
+    work("parent")
+    other = threading.Thread(target=SUBJECT)
+    SLOWDOWN
+    other.start()
+    busy.wait()
+    in_a_child(child)
+    go_on.set()
+    other.join()
+"""
+
+BUSY_WITH = {
+    "pickling a hook": ("pickles", ""),
+    "registering hooks": ("is_registered", "slow_down(registration, '_lists_as_json')"),
+    "catching what is printed": (
+        "prints", "from actwright.authoring.logging import _print_to_log; "
+        "_print_to_log.__class__._users = property(lambda _: stop_here() or 0, lambda *_: None); "
+        "del _print_to_log.__dict__['_users']",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("subject", "slowdown"), BUSY_WITH.values(), ids=list(BUSY_WITH))
+def test_a_child_that_is_forked_while_another_thread_is_in_the_middle_of_something_can_run_flows(
+    tmp_path: Path, subject: str, slowdown: str
+) -> None:
+    source = BUSY.replace("SUBJECT", subject).replace("SLOWDOWN", slowdown)
+    ran = run_script(tmp_path, PREAMBLE + source)
+    assert [line for line in ran.stdout.splitlines() if line.startswith("child")] == [
+        "child: []", "child exited with 0"
+    ], ran.stderr  # fmt: skip
+    assert ran.returncode == 0

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import functools
 import io
+import os
 import pickle
 import sys
 from collections.abc import Callable
@@ -39,6 +40,7 @@ _CACHED = type(functools.cache(lambda: None))
 """What `functools.cache` makes of a function. It pickles itself by reference alone, even where that leads nowhere."""
 
 _one_at_a_time = RLock()  # what is by value and what is not, cloudpickle keeps in one place for all
+_at_work: set[_Pickler] = set()
 
 
 def by_value(item: object) -> bytes:
@@ -50,10 +52,12 @@ def by_value(item: object) -> bytes:
     with _one_at_a_time, io.BytesIO() as file:
         file.write(_TAG)
         pickler = _Pickler(file)
+        _at_work.add(pickler)
         try:
             pickler.dump(item)
         finally:
             pickler.close()
+            _at_work.discard(pickler)
         payload = file.getvalue()
     if len(payload) > _LARGEST:
         raise ValueError(f"with all that it refers to, it takes {len(payload)} bytes; at most {_LARGEST} are kept")
@@ -98,9 +102,9 @@ class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]
             self._for_now.append(module)
 
     def close(self) -> None:
-        """Leave cloudpickle as it was."""
-        for module in self._for_now:
-            cloudpickle.unregister_pickle_by_value(module)
+        """Leave cloudpickle as it was. Again: nothing happens."""
+        while self._for_now:
+            cloudpickle.unregister_pickle_by_value(self._for_now.pop())
 
 
 def _reduced(runnable: Runnable[..., Any]) -> Any:
@@ -136,3 +140,15 @@ def _fill(blank: Runnable[..., Any], state: tuple[Any, Any]) -> None:
         blank.__dict__.update(cast("Runnable[..., Any]", source).with_run_options(options).__dict__)
     else:
         cast(Any, Runnable).__init__(blank, source, options)
+
+
+def _forget() -> None:
+    """In a forked child the threads that were at it do not exist: what they hold nobody gives back."""
+    global _one_at_a_time
+    _one_at_a_time = RLock()
+    for pickler in list(_at_work):
+        pickler.close()
+    _at_work.clear()
+
+
+os.register_at_fork(after_in_child=_forget)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import builtins
 import logging
+import os
 import sys
 import threading
 import traceback
@@ -131,9 +132,12 @@ class _PrintToLog:
     """Stands in for `builtins.print` while at least one body with `log_prints` runs, and only acts in these."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
         self._users = 0
         self._original = builtins.print
+        self.make_lock()
+
+    def make_lock(self) -> None:
+        self._lock = threading.Lock()
 
     def __enter__(self) -> None:
         with self._lock:
@@ -159,6 +163,9 @@ class _PrintToLog:
 
 
 _print_to_log = _PrintToLog()
+os.register_at_fork(
+    after_in_child=_print_to_log.make_lock
+)  # whichever thread has the old one, it is not in that process
 
 
 @contextmanager

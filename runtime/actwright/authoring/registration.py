@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from functools import cached_property
+from threading import RLock
 from types import MethodType
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast
 
@@ -360,3 +362,12 @@ def _lists_as_json(lists: Mapping[str, tuple[RegisteredHook, ...]]) -> dict[str,
 
 def _lists_of_json(kept: dict[str, list[dict[str, Any]]]) -> dict[str, tuple[RegisteredHook, ...]]:
     return {event: tuple(RegisteredHook.of_json(hook) for hook in hooks) for event, hooks in kept.items()}
+
+
+def _forget() -> None:
+    """Python 3.11 has one lock for what is cached of all instances, and in a forked child maybe nobody to free it."""
+    for cached in (each for each in vars(Registration).values() if hasattr(each, "lock")):
+        cached.lock = RLock()
+
+
+os.register_at_fork(after_in_child=_forget)
