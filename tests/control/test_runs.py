@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
+import threading
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import anyio
 import pytest
@@ -213,3 +216,61 @@ async def test_names_that_a_terminal_would_obey_are_shown_and_not_obeyed() -> No
         assert "\x1b" not in drawn.output
         assert "\x07" not in drawn.output
     assert "\\x1b[31mred\\x1b[0m [bold]x[/bold]" in act("runs", "ls", "--all").stdout
+
+
+def strictly(text: str) -> Any:
+    """JSON as its standard has it: Python's own reader takes NaN and Infinity."""
+
+    def refuse(constant: str) -> None:
+        raise AssertionError(f"{constant} is no JSON")
+
+    return json.loads(text, parse_constant=refuse)
+
+
+def test_numbers_that_json_has_no_word_for_are_objects_among_results_as_among_parameters() -> None:
+    @flow(flow_run_name="odd", persist_result=True)
+    async def odd(given: float) -> Any:
+        return [given, float("-inf"), {"deep": float("nan"), "$actwright": "mine"}, 1.5]
+
+    anyio.run(run_flow, odd, float("inf"))
+    document = strictly(act("runs", "inspect", "odd", "-o", "json").stdout)
+    assert document["parameters"] == {"given": {"$actwright": "float", "is": "inf"}}
+    assert document["result"] == {
+        "value": [
+            {"$actwright": "float", "is": "inf"},
+            {"$actwright": "float", "is": "-inf"},
+            {"$actwright": "dict", "is": {"deep": {"$actwright": "float", "is": "nan"}, "$actwright": "mine"}},
+            1.5,
+        ]
+    }
+
+
+def test_a_result_that_was_not_kept_says_why_and_one_that_nobody_asked_for_is_null() -> None:
+    @flow(flow_run_name="unkept", persist_result=True)
+    async def unkept() -> Any:
+        return iter([1])
+
+    @flow(flow_run_name="unasked")
+    async def unasked() -> int:
+        return 1
+
+    for each in (unkept, unasked, one):
+        anyio.run(run_flow, each)
+    assert printed("runs", "inspect", "unkept")["result"] == {
+        "missing": "it is an iterator, which reading would use up"
+    }
+    assert printed("runs", "inspect", "unasked")["result"] is None
+    assert printed("runs", "inspect", "one")["result"] == {"value": None}
+
+
+def test_why_a_parameter_was_not_kept_is_told_as_history_has_it() -> None:
+    @flow(flow_run_name="parted")
+    async def parted(rows: Any, lock: Any) -> None: ...
+
+    anyio.run(run_flow, parted, iter([1]), {"mine": threading.Lock()})
+    parameters = printed("runs", "inspect", "parted")["parameters"]
+    assert parameters["rows"] == {"$actwright": "missing", "why": "it is an iterator, which reading would use up"}
+    assert parameters["lock"]["mine"] == {"$actwright": "missing", "why": "lock cannot be written as JSON"}
+    drawn = act("runs", "inspect", "parted").stdout
+    assert "it is an iterator, which reading would use up" in drawn
+    assert "MissingResult" not in drawn

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from actwright.control.output import iso_or_none
 from actwright.exceptions import RecordedError
 from actwright.models.runs import FlowRun
-from actwright.models.values_at_rest import parameters_at_rest
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -25,14 +24,14 @@ __all__ = [
     "is_dead",
     "line_document",
     "node_document",
-    "parameters_document",
     "program_text",
+    "result_document",
     "run_document",
     "subject_of",
     "transition_document",
 ]
 
-_NO_LIMIT = 2**62
+_SIGN: Final = "$actwright"
 
 
 def subject_of(run: Any) -> str:
@@ -68,8 +67,22 @@ def run_document(found: FoundRun, dead: Collection[str]) -> dict[str, Any]:
     }
 
 
-def parameters_document(found: FoundRun) -> Any:
-    return json.loads(parameters_at_rest(found.run.parameters, _NO_LIMIT))
+def result_document(at_rest: str | None) -> dict[str, Any] | None:
+    """What history keeps of a result: `{"value": ...}`, or `{"missing": why}`; None when it was not asked to."""
+    if at_rest is None:
+        return None
+    kept: dict[str, Any] = json.loads(at_rest)
+    return {key: _unmistakable(value) for key, value in kept.items()}
+
+
+def _unmistakable(value: Any) -> Any:
+    """With a dict of the user's that has our own key wrapped, as those among parameters are."""
+    if isinstance(value, list):
+        return [_unmistakable(item) for item in cast("list[Any]", value)]
+    if not isinstance(value, dict):
+        return value
+    made = {key: _unmistakable(item) for key, item in cast("dict[str, Any]", value).items()}
+    return {_SIGN: "dict", "is": made} if _SIGN in made else made
 
 
 def transition_document(step: Transition) -> dict[str, Any]:

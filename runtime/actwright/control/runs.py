@@ -163,6 +163,17 @@ def one_run(connection: Connection, given: str) -> FoundRun:
     return found[0]
 
 
+def _parameters_at_rest(connection: Connection, run_id: UUID) -> dict[str, Any]:
+    """As they are kept, with the reasons why some are not: those of the run are decoded, and have lost that."""
+    from sqlalchemy import select
+
+    from actwright.journal.schema import runs
+
+    text: str = connection.execute(select(runs.c.parameters).where(runs.c.id == str(run_id))).scalar_one()
+    kept: dict[str, Any] = json.loads(text)
+    return kept
+
+
 class _Inspected:
     """All that history has of one run, read in one moment."""
 
@@ -178,6 +189,7 @@ class _Inspected:
             self.called = queries.called_by(connection, str(self.run.id))
             self.hooks = queries.find_deliveries(connection, run_id=str(self.run.id))[::-1]
             self.result = queries.result_at_rest_of(connection, str(self.run.id))
+            self.parameters = _parameters_at_rest(connection, self.run.id)
         self._by_parent: defaultdict[UUID | None, list[FoundRun]] = defaultdict(list)
         for each in self.called:
             self._by_parent[each.run.parent_id].append(each)
@@ -187,8 +199,8 @@ class _Inspected:
 
         return {
             **documents.run_document(self.found, self.dead),
-            "parameters": documents.parameters_document(self.found),
-            "result": None if self.result is None else json.loads(self.result),
+            "parameters": self.parameters,
+            "result": documents.result_document(self.result),
             "cause": documents.cause_document(self.run.state),
             "transitions": [documents.transition_document(step) for step in self.steps],
             "deliveries": [documents.delivery_document(hook) for hook in self.hooks],
@@ -223,10 +235,9 @@ class _Inspected:
         write(Text(f"\n{title}", "bold"))
 
     def _facts(self) -> list[Sequence[RenderableType]]:
-        from actwright.control.documents import parameters_document, subject_of
+        from actwright.control.documents import subject_of
 
         run = self.run
-        parameters = parameters_document(self.found)
         facts: list[tuple[str, str]] = [
             ("id", str(run.id)),
             (run.kind, subject_of(run)),
@@ -235,7 +246,7 @@ class _Inspected:
             ("called by", str(run.parent_id or "")),
             ("started", local_time(run.start_time, exact=True)),
             ("took", took(run.start_time, run.end_time)),
-            ("parameters", ", ".join(f"{name}={json.dumps(value)}" for name, value in parameters.items())),
+            ("parameters", ", ".join(f"{name}={json.dumps(value)}" for name, value in self.parameters.items())),
             ("result", self.result or ""),
         ]
         return [fact for fact in facts if fact[1]]
