@@ -46,11 +46,27 @@ def retry_deliveries(database: Database, chosen: Sequence[FoundDelivery]) -> lis
     by_node = {node: list(group) for node, group in groupby(sorted(chosen, key=_node_of), key=_node_of)}
     for node_id in by_node:
         _see_that_it_ended(database, node_id)
-    for node_id, group in by_node.items():
-        _make_due(database, node_id, group)
-    for node_id, group in by_node.items():
-        _run(database, node_id, group)
+    try:
+        for node_id, group in by_node.items():
+            _make_due(database, node_id, group)
+        for node_id, group in by_node.items():
+            _run(database, node_id, group)
+    except KeyboardInterrupt:
+        _say_what_is_left(database, chosen)
+        raise
     return _again(database, chosen)
+
+
+def _say_what_is_left(database: Database, chosen: Sequence[FoundDelivery]) -> None:
+    """After a Ctrl-C, which ends the process that was started to run the hooks as well."""
+    left = [str(found.delivery.id) for found in _again(database, chosen) if found.delivery.is_open]
+    if left:
+        say(
+            f"Interrupted. Still due: {', '.join(left)}. The next program that opens this journal runs what is due, "
+            "and so does `actwright recover`."
+        )
+    else:
+        say("Interrupted. Nothing that was to be retried is still due.")
 
 
 def refusal(found: FoundDelivery) -> str | None:
