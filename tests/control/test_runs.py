@@ -232,7 +232,10 @@ def test_numbers_that_json_has_no_word_for_are_objects_among_results_as_among_pa
     async def odd(given: float) -> Any:
         return [given, float("-inf"), {"deep": float("nan"), "$actwright": "mine"}, 1.5]
 
-    anyio.run(run_flow, odd, float("inf"))
+    async def main() -> None:
+        await odd(float("inf"))
+
+    anyio.run(main)
     document = strictly(act("runs", "inspect", "odd", "-o", "json").stdout)
     assert document["parameters"] == {"given": {"$actwright": "float", "is": "inf"}}
     assert document["result"] == {
@@ -267,7 +270,10 @@ def test_why_a_parameter_was_not_kept_is_told_as_history_has_it() -> None:
     @flow(flow_run_name="parted")
     async def parted(rows: Any, lock: Any) -> None: ...
 
-    anyio.run(run_flow, parted, iter([1]), {"mine": threading.Lock()})
+    async def main() -> None:
+        await parted(iter([1]), {"mine": threading.Lock()})
+
+    anyio.run(main)
     parameters = printed("runs", "inspect", "parted")["parameters"]
     assert parameters["rows"] == {"$actwright": "missing", "why": "it is an iterator, which reading would use up"}
     assert parameters["lock"]["mine"] == {"$actwright": "missing", "why": "lock cannot be written as JSON"}

@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 from typing import Any
 
+import anyio
 import pytest
-from tests.testing_kit.flows import nightly, note
+from tests.testing_kit.flows import hangs, nightly, note
 
-from actwright import Handle, Runtime, flow, wait
-from actwright.testing import HookRecorder, assert_hook_ran, assert_no_failed_hooks, open_runtime
+from actwright import Handle, Runtime, flow, task, wait
+from actwright.testing import HookRecorder, assert_hook_ran, assert_no_failed_hooks, harness, kill, open_runtime
 
 pytestmark = pytest.mark.anyio
 
@@ -32,7 +33,16 @@ async def ended(runtime: Runtime, subject: Any) -> Handle[Any]:
 async def test_a_run_is_named_by_its_handle_itself_its_id_its_name_or_its_flow() -> None:
     async with open_runtime() as runtime:
         handle = await ended(runtime, nightly)
-        for run in (handle, handle.run, handle.id, str(handle.id), handle.name, "nightly"):
+        for run in (
+            handle,
+            handle.run,
+            handle.id,
+            str(handle.id),
+            handle.name,
+            "nightly",
+            nightly,
+            nightly.with_options(),
+        ):
             assert_hook_ran(run, "on_completion", times=1, hook=note)
 
 
@@ -83,7 +93,7 @@ async def test_an_event_that_is_none_and_a_run_that_is_none_are_said_to_be() -> 
         with pytest.raises(ValueError, match=r"no event 'on_fail'.*on_failure"):
             assert_hook_ran("nightly", "on_fail")
         with pytest.raises(TypeError, match="Expected a run"):
-            assert_hook_ran(nightly, "on_failure")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+            assert_hook_ran(3, "on_failure")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
 
 
 async def test_failed_hooks_are_found_wherever_they_are() -> None:
@@ -101,6 +111,69 @@ async def test_history_in_memory_is_asked_of_its_runtime() -> None:
         assert_hook_ran("failing", "on_failure", times=1, runtime=runtime)
         with pytest.raises(AssertionError):
             assert_no_failed_hooks(runtime)
+
+
+async def test_a_flow_and_a_task_of_one_name_are_two() -> None:
+    @task(name="nightly", on_completion=[note])
+    async def step() -> None: ...
+
+    @flow(name="nightly")
+    async def body() -> None:
+        await step()
+
+    async with open_runtime() as runtime:
+        await ended(runtime, body)
+        assert_hook_ran(step, "on_completion", times=1)
+        assert_hook_ran(body, "on_completion", times=0)
+        assert_hook_ran("nightly", "on_completion", times=1)
+
+
+async def test_history_in_memory_is_found_in_a_harness_without_being_named() -> None:
+    async with open_runtime(journal="memory") as runtime:
+        await ended(runtime, failing)
+        assert_hook_ran(failing, "on_failure", times=1)
+        with pytest.raises(AssertionError, match="no such channel"):
+            assert_no_failed_hooks()
+
+
+async def test_history_in_memory_is_found_until_the_harness_ends() -> None:
+    with harness():
+        async with open_runtime(journal="memory") as runtime:
+            await ended(runtime, nightly)
+        assert_hook_ran(nightly, "on_completion", times=1)
+
+
+async def test_without_a_harness_the_history_in_memory_of_an_open_runtime_is_found() -> None:
+    async with Runtime(journal="memory") as runtime:
+        await ended(runtime, failing)
+        assert_hook_ran(failing, "on_failure", times=1)
+    with pytest.raises(AssertionError, match=r"no run 'failing' in this history.*pass `runtime=`"):
+        assert_hook_ran(failing, "on_failure")
+    assert_hook_ran(failing, "on_failure", times=1, runtime=runtime)
+
+
+async def test_after_a_death_each_run_and_hook_is_found_once() -> None:
+    async with open_runtime() as runtime:
+        began = anyio.Event()
+        handle = runtime.submit(hangs, began)
+        await began.wait()
+        await kill(handle)
+        assert_hook_ran(hangs, "on_crashed", times=1)
+
+
+async def test_a_failure_tells_of_the_very_hooks_that_it_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with open_runtime(journal="memory") as runtime:
+        handle = await ended(runtime, nightly)
+        asked, read = list[Any](), runtime.journal.deliveries
+
+        def deliveries(run_id: Any = None) -> Any:
+            """The first time, none is there yet."""
+            asked.append(run_id)
+            return read(run_id) if len(asked) > 1 else []
+
+        monkeypatch.setattr(runtime.journal, "deliveries", deliveries)
+        with pytest.raises(AssertionError, match=r"(?s)it succeeded never.*no hook was due"):
+            assert_hook_ran(handle, "on_completion", runtime=runtime)
 
 
 async def test_a_recorder_keeps_what_its_hooks_get_in_order() -> None:

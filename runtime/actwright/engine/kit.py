@@ -15,7 +15,14 @@ if TYPE_CHECKING:
     from actwright.journal.protocol import Journal
     from actwright_actors import Clock
 
-__all__ = ["WatchedHost", "clock_for", "close_background_loops", "hosts_get_clocks", "is_a_runtime_open"]
+__all__ = [
+    "WatchedHost",
+    "clock_for",
+    "close_background_loops",
+    "hosts_get_clocks",
+    "is_a_runtime_open",
+    "journals_in_use",
+]
 
 
 class WatchedHost(Protocol):
@@ -69,3 +76,10 @@ def is_a_runtime_open() -> bool:
     from actwright.engine.forked import hosts_at_work
 
     return any(not is_background(host) for host in hosts_at_work())
+
+
+def journals_in_use() -> list[Journal]:
+    """What the Runtimes that are open in this process write to, and what sync code does."""
+    from actwright.engine.forked import hosts_at_work
+
+    return [host.journal for host in hosts_at_work()]

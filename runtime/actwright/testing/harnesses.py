@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from actwright.engine.kit import WatchedHost
     from actwright.engine.runtime import RuntimeKeywords
+    from actwright.journal.protocol import Journal
 
 __all__ = ["Harness", "current_harness", "harness", "open_runtime"]
 
@@ -58,6 +59,10 @@ class Harness:
     def open_hosts(self) -> list[WatchedHost]:
         """What runs flows here now: each Runtime, and what sync code runs on."""
         return [host for host, _ in self._hosts if host.status in ("open", "draining")]
+
+    def journals(self) -> list[Journal]:
+        """What ran here was written to these, by Runtimes that are closed by now too."""
+        return [host.journal for host, _ in self._hosts if host.status != "new"]
 
     def clock_for(self, host: WatchedHost) -> SkippingClock:
         """Take a new host in; its clock."""
