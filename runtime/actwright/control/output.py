@@ -29,6 +29,7 @@ __all__ = [
     "iso_or_none",
     "local_time",
     "never_fail_to_print",
+    "one_line",
     "parse_since",
     "parse_span",
     "say",
@@ -64,6 +65,9 @@ STYLES: Final = {
 
 _WIDE: Final = 1_000_000  # what reads a pipe wants whole lines
 _CONTROL: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+_LINE_END: Final = re.compile("[\t\n\u2028\u2029]")
+_LINE_ENDS: Final = {"\n": "\\n", "\t": "\\t"}
+_WHOLE: Final = frozenset({"id", "event", "status", "due", "at", "started", "took"})
 _SPAN: Final = re.compile(r"(\d+(?:\.\d+)?)\s*(s|m|h|d|w)")
 _UNITS: Final = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
@@ -99,12 +103,14 @@ def _with_finite_numbers(document: Any) -> Any:
 
 
 def table_of(columns: Sequence[str], rows: Iterable[Sequence[RenderableType]]) -> Table:
-    """A table without lines, and without a head if there are no columns' names. Cells that are strings are cleaned."""
+    """A table without lines, and without a head if there are no columns' names. Cells that are strings are cleaned, and
+    each is one line: whoever reads a pipe gets a row in every line. Ids, words and times stay whole where it is narrow.
+    """
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim", show_header=bool(columns))
     for column in columns:
-        table.add_column(column, overflow="fold")
+        table.add_column(column, overflow="fold", no_wrap=column in _WHOLE)
     for row in rows:
-        table.add_row(*(Text(clean(cell)) if isinstance(cell, str) else cell for cell in row))
+        table.add_row(*(Text(one_line(cell)) if isinstance(cell, str) else cell for cell in row))
     return table
 
 
@@ -116,7 +122,7 @@ def write(drawing: RenderableType) -> None:
         return
     with console.capture() as captured:
         console.print(drawing)
-    print("\n".join(line.rstrip() for line in captured.get().splitlines()))
+    print("\n".join(line.rstrip() for line in captured.get().removesuffix("\n").split("\n")))
 
 
 def _console() -> Console:
@@ -139,6 +145,11 @@ def never_fail_to_print() -> None:
 def clean(text: str) -> str:
     """Text of users' own without what a terminal obeys: an escape sequence in a run's name must not clear a screen."""
     return _CONTROL.sub(lambda found: f"\\x{ord(found[0]):02x}", text)
+
+
+def one_line(text: str) -> str:
+    """The same, and in one line, whatever its reader takes for the end of a line."""
+    return _LINE_END.sub(lambda found: _LINE_ENDS.get(found[0], f"\\u{ord(found[0]):04x}"), clean(text))
 
 
 def short(id: object) -> str:
@@ -175,8 +186,8 @@ def took(began: datetime | None, ended: datetime | None) -> str:
 def state_text(state: State[Any], *, dead: bool = False) -> Text:
     """A state's name; of a run that its process left open, that too."""
     if dead:
-        return Text(f"{clean(state.name)}, its process is dead", STYLES["dead"])
-    return Text(clean(state.name), STYLES.get(state.type, ""))
+        return Text(f"{one_line(state.name)}, its process is dead", STYLES["dead"])
+    return Text(one_line(state.name), STYLES.get(state.type, ""))
 
 
 def status_text(status: str) -> Text:

@@ -20,6 +20,7 @@ from actwright.control.output import (
     clean,
     fail,
     local_time,
+    one_line,
     say,
     short,
     state_text,
@@ -219,7 +220,7 @@ class _Inspected:
         from actwright.control.documents import is_dead
 
         state = state_text(self.run.state, dead=is_dead(self.found, self.dead))
-        write(Text.assemble((clean(self.run.title), "bold"), "  ", state))
+        write(Text.assemble((one_line(self.run.title), "bold"), "  ", state))
         write(table_of([], self._facts()))
         self._heading("States")
         write(table_of(["at", "state", ""], self._states()))
@@ -261,7 +262,7 @@ class _Inspected:
         ]
 
     def _tree(self) -> Tree:
-        tree = Tree(Text(clean(self.run.name)), guide_style="dim")
+        tree = Tree(Text(one_line(self.run.name)), guide_style="dim")
         branches = {self.run.id: tree}
         for each in self.called:  # callers come first
             above = branches.get(each.run.parent_id or self.run.id, tree)
@@ -273,8 +274,8 @@ class _Inspected:
 
         run = found.run
         state = state_text(run.state, dead=is_dead(found, self.dead))
-        about = f"  {run.kind} {subject_of(run)}, {short(run.id)}"
-        return Text.assemble(clean(run.name), "  ", state, f"  {took(run.start_time, run.end_time)}", (about, "dim"))
+        about = one_line(f"  {run.kind} {subject_of(run)}, {short(run.id)}")
+        return Text.assemble(one_line(run.name), "  ", state, f"  {took(run.start_time, run.end_time)}", (about, "dim"))
 
     def _draw_cause(self) -> None:
         from actwright.control.documents import cause_document
