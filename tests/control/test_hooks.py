@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from tests.control.shell import TOLD, a_killed_program, a_living_program, act, printed, short
+from tests.nodes.elsewhere import another_process_holds
 
 pytestmark = pytest.mark.slow
 
@@ -173,6 +174,23 @@ def test_one_that_cannot_be_tried_again_is_refused_and_nothing_is_done(
     assert said in ran.stderr
     assert ran.stderr.count("\n") == 1
     assert printed("hooks", "ls") == before
+
+
+def test_one_that_another_process_is_at_is_left_to_it_and_not_to_recover(tmp_path: Path, actwright_home: Path) -> None:
+    a_killed_program(tmp_path)
+    failed = the_failed_one()
+    change(actwright_home, "UPDATE hook_deliveries SET status = 'RUNNING' WHERE hook_name = 'works_later'")
+    with another_process_holds(next(actwright_home.glob("nodes/*.lock"))) as process:
+        ran = act("hooks", "retry", failed["id"])
+    assert ran.exit_code == 2
+    assert f"process {process.pid} runs the hooks of its node just now" in ran.stderr
+    assert "recover" not in ran.stderr
+
+
+def test_the_help_names_what_is_retried_once() -> None:
+    said = act("hooks", "retry", "--help").stdout
+    assert "DELIVERY" in said
+    assert "DELIVERY..." not in said  # that there may be several, typer adds
 
 
 def test_a_hook_of_a_living_process_is_not_run_by_another_one(tmp_path: Path) -> None:

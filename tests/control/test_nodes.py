@@ -198,6 +198,7 @@ def test_a_stopped_node_is_taken_over_by_force_and_fenced_when_it_goes_on(tmp_pa
         assert (tmp_path / TOLD).read_text().splitlines().count("Crashed") == 1
         (settled,) = printed("nodes", "--all")
         assert settled["epoch"] == 2
+        assert "recover --force" not in act("nodes", "--all").stderr
         assert lock_of(actwright_home).name == f"{node['id']}.lock"
         program.send(signal.SIGCONT)
         program.send(signal.SIGINT)

@@ -213,7 +213,7 @@ if can_mount():  # a machine may forbid it; the page limit above fills the disk 
         assert ran.returncode == 0, ran.stderr
         vanishes, full, at_open = ran.stdout.splitlines()
         assert "(tmpfs)" in vanishes
-        assert f"{disk}/home/actwright.db: the disk is full. Free some space" in full
+        assert f"{disk}/home/actwright.db cannot be used now: the disk is full. Free some space" in full
         assert f"{disk}/other/actwright.db" in at_open
         assert "Free some space" in at_open
 
@@ -264,7 +264,9 @@ def test_a_file_that_another_program_writes_can_be_opened_and_read_but_not_writt
     held = held_by_another_program(path, "BEGIN IMMEDIATE")
     with held, closing(Database.open(path, busy_seconds=0.05)) as database:
         assert written(database) == []
-        with pytest.raises(JournalUnavailable, match=f"{re.escape(str(path))}: another program holds it locked"):
+        with pytest.raises(
+            JournalUnavailable, match=f"{re.escape(str(path))} cannot be used now: another program holds it locked"
+        ):
             write(database, "never")
     with closing(Database.open(path)) as database:
         write(database, "later")

@@ -452,7 +452,7 @@ def test_new_runs_are_refused_once_it_could_not_write_for_as_long_as_one_waits(d
             journal.check()
             until(lambda: _is_refused(journal))
             with pytest.raises(
-                JournalUnavailable, match=r"unable to write for 0 s: History cannot be kept in .*locked"
+                JournalUnavailable, match=r"unable to write for 0 s: .*actwright.db cannot be used now: .*locked"
             ):
                 journal.check()
             journal.check(wait_seconds=3600)

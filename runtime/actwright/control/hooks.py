@@ -154,7 +154,7 @@ def one_delivery(connection: Connection, given: str) -> FoundDelivery:
 
 @app.command()
 def retry(
-    deliveries: Annotated[list[str], typer.Argument(metavar="DELIVERY...", help=_DELIVERY)],
+    deliveries: Annotated[list[str], typer.Argument(metavar="DELIVERY", help=_DELIVERY)],
     output: Output = Format.TABLE,
 ) -> None:
     """Have hooks that failed, or were skipped, run once more, and wait for them.

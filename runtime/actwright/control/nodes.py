@@ -66,7 +66,7 @@ def _status(node: KnownNode) -> Text:
 
 
 def _say_what_to_do(found: Sequence[KnownNode]) -> None:
-    statuses = {node.status.value for node in found}
+    statuses = {node.status.value for node in found if node.row.settled_at is None}  # others were taken over already
     if not found:
         say("No process is at work, and none died with something left to do.")
     if "dead" in statuses:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from sqlalchemy import update
 
-from actwright.control.output import fail, say
+from actwright.control.output import fail, say, short
 from actwright.control.recovering import Outcome, recover_node
 from actwright.control.wrong_settings import say_wrong_settings
 from actwright.exceptions import InternalError
@@ -41,7 +41,7 @@ def retry_deliveries(database: Database, chosen: Sequence[FoundDelivery]) -> lis
     process that began to recover a node in the meantime.
     """
     for found in chosen:
-        if why := refusal(found):
+        if why := refusal(found, holder_of(_node(database, found.node_id), database)):
             fail(why)
     by_node = {node: list(group) for node, group in groupby(sorted(chosen, key=_node_of), key=_node_of)}
     for node_id in by_node:
@@ -69,11 +69,20 @@ def _say_what_is_left(database: Database, chosen: Sequence[FoundDelivery]) -> No
         say("Interrupted. Nothing that was to be retried is still due.")
 
 
-def refusal(found: FoundDelivery) -> str | None:
-    """Why a delivery cannot be tried again; None if it can."""
+def refusal(found: FoundDelivery, holder: int | None) -> str | None:
+    """Why a delivery cannot be tried again; None if it can.
+
+    Args:
+        holder: the process that has its node: the node's own, or one that recovers it or retries hooks of it.
+    """
     delivery = found.delivery
     if delivery.status is DeliveryStatus.SUCCEEDED:
         return f"Delivery {delivery.id} succeeded: there is nothing to retry."
+    if delivery.is_open and holder is not None:
+        return (
+            f"Delivery {delivery.id} is {delivery.status}: it has not failed, and process {holder or 'unknown'} runs "
+            f"the hooks of its node just now. `actwright hooks inspect {short(delivery.id)}` shows what becomes of it."
+        )
     if delivery.is_open:
         return (
             f"Delivery {delivery.id} is {delivery.status}: it has not failed. If its process died (see `actwright "

@@ -53,7 +53,7 @@ def fault(error: BaseException, path: Path) -> JournalError | None:
     primary = code & 0xFF
     said = f"(SQLite: {found}, {found.sqlite_errorname})"
     if primary in _PASSING:
-        return JournalUnavailable(f"History cannot be kept in {path}: {_PASSING[primary].format(path=path)}. {said}")
+        return JournalUnavailable(f"{path} cannot be used now: {_PASSING[primary].format(path=path)}. {said}")
     if primary in _DAMAGED:
         return JournalCorrupt(f"{path} {_DAMAGED[primary]}. {said}")
     if primary == sqlite3.SQLITE_ERROR and str(found).startswith(_MISSING_PARTS):
