@@ -188,7 +188,7 @@ def _sweep_objects(broom: _Broom, database: Database) -> None:
     """What nobody refers to, nor is about to: only a node that is open does, and none was since they were looked up."""
     with database.reading() as connection:
         known = _known_nodes(connection)
-        orphaned = [] if known.are_open else _orphaned_objects(connection)
+        orphaned: Sequence[str] = () if known.are_open else _orphaned_objects(connection)
     broom.sweep(orphaned, ((stored_objects, stored_objects.c.hash),), lambda now: _known_nodes(now) == known)
 
 
