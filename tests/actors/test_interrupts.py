@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import textwrap
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
 import anyio
@@ -56,32 +56,30 @@ async def strike_in_on_stop(system: ActorSystem, interrupt: BaseException) -> No
     ref.tell(raising(ValueError("boom")))
 
 
-async def strike_in_a_child_that_ends(system: ActorSystem, interrupt: BaseException) -> None:
-    """It strikes in a child task that is cancelled since its actor was killed."""
-
-    async def child() -> None:
+def raising_once_cancelled(error: BaseException) -> Callable[[], Coroutine[Any, Any, None]]:
+    async def wait() -> None:
         try:
             await anyio.sleep_forever()
         finally:
-            raise interrupt
+            raise error
+
+    return wait
+
+
+async def strike_in_a_child_that_ends(system: ActorSystem, interrupt: BaseException) -> None:
+    """It strikes in a child task that is cancelled since its actor was killed."""
 
     worker = Worker()
     ref = await system.spawn(worker)
-    worker.context.start_soon(child)
+    worker.context.start_soon(raising_once_cancelled(interrupt))
     await anyio.wait_all_tasks_blocked()
     ref.kill()
 
 
 async def strike_in_a_handler_that_a_crash_cancels(system: ActorSystem, interrupt: BaseException) -> None:
-    async def handler() -> None:
-        try:
-            await anyio.sleep_forever()
-        finally:
-            raise interrupt
-
     worker = Worker()
     ref = await system.spawn(worker)
-    ref.tell(handler)
+    ref.tell(raising_once_cancelled(interrupt))
     await anyio.wait_all_tasks_blocked()
     worker.context.start_soon(raising(ValueError("boom")))
 

@@ -146,10 +146,9 @@ def recovering(stage: Stage, *options: str) -> Generator[subprocess.Popen[bytes]
             raise
 
 
-def test_the_understudy_of_a_process_that_was_taken_over_by_force_and_then_died_waits_for_who_took_it(
-    stage: Stage,
-) -> None:
-    stage.plan("go,settle,0")
+@contextmanager
+def taken_over_by_force_and_then_killed(stage: Stage) -> Generator[tuple[subprocess.Popen[bytes], int]]:
+    """A stopped program: who took it over is at it, and its understudy, of that process id, has its lock."""
     with stage.program() as program:
         program.says("ready")
         understudy = stage.understudy()
@@ -157,12 +156,20 @@ def test_the_understudy_of_a_process_that_was_taken_over_by_force_and_then_died_
         with recovering(stage, "--force") as forced:
             program.send(signal.SIGKILL)
             wait_until(lambda: holder(stage.recovery.lock_path) == understudy)
-            refused = stage.recover()
-            assert refused.returncode == 3
-            wait_until(lambda: is_asleep(understudy))
-            assert stage.replays() == 1
-            (stage.folder / "go").touch()
-        assert forced.returncode == 0
+            yield forced, understudy
+
+
+def test_the_understudy_of_a_process_that_was_taken_over_by_force_and_then_died_waits_for_who_took_it(
+    stage: Stage,
+) -> None:
+    stage.plan("go,settle,0")
+    with taken_over_by_force_and_then_killed(stage) as (forced, understudy):
+        refused = stage.recover()
+        assert refused.returncode == 3
+        wait_until(lambda: is_asleep(understudy))
+        assert stage.replays() == 1
+        (stage.folder / "go").touch()
+        assert forced.wait() == 0
         wait_until(stage.is_over)
     assert stage.replays() == 1
     assert not stage.recovery.lock_path.with_suffix(".replay.lock").exists()
@@ -170,14 +177,8 @@ def test_the_understudy_of_a_process_that_was_taken_over_by_force_and_then_died_
 
 def test_the_understudy_does_what_one_that_took_the_node_over_by_force_has_left(stage: Stage) -> None:
     stage.plan("watcher,1")
-    with stage.program() as program:
-        program.says("ready")
-        understudy = stage.understudy()
-        program.send(signal.SIGSTOP)
-        with recovering(stage, "--force") as forced:
-            program.send(signal.SIGKILL)
-            wait_until(lambda: holder(stage.recovery.lock_path) == understudy)
-            forced.kill()
+    with taken_over_by_force_and_then_killed(stage) as (forced, _):
+        forced.kill()
         wait_until(lambda: stage.replays() == 2)
         wait_until(stage.is_over)
 

@@ -163,9 +163,8 @@ class _PrintToLog:
 
 
 _print_to_log = _PrintToLog()
-os.register_at_fork(
-    after_in_child=_print_to_log.make_lock
-)  # whichever thread has the old one, it is not in that process
+# Whichever thread has the old lock, it is not in that process.
+os.register_at_fork(after_in_child=_print_to_log.make_lock)
 
 
 @contextmanager

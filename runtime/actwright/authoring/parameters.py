@@ -8,9 +8,10 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from actwright.authoring import secrets
+from actwright.authoring.secrets import concealed
 from actwright.authoring.typehints import ParameterTypes
 from actwright.exceptions import ParameterBindError, ParameterTypeError
+from actwright.models.marks import MASK
 from actwright.models.shortening import shorten
 
 __all__ = ["Parameters"]
@@ -100,7 +101,7 @@ class Parameters:
         """Parameters that were not checked, as whoever looks at the run sees them: what is given for a secret, in whole
         or in part, is inside of a `pydantic.Secret`."""
         secret = self._types.secret
-        return {name: secrets.concealed(value) if name in secret else value for name, value in parameters.items()}
+        return {name: concealed(value) if name in secret else value for name, value in parameters.items()}
 
     def call_args(self, parameters: Mapping[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
         """The positional and keyword arguments that call the function with these parameters: `bind` undone."""
@@ -109,7 +110,7 @@ class Parameters:
 
     def _complaint(self, parameters: Mapping[str, Any], errors: Mapping[str, str]) -> str:
         secret = self._types.secret
-        shown = {name: secrets.MASK if name in secret else shorten(parameters[name]) for name in errors}
+        shown = {name: MASK if name in secret else shorten(parameters[name]) for name in errors}
         lines = [f"  {name}={shown[name]}: {reason}" for name, reason in errors.items()]
         return "\n".join([f"{self.owner} was called with invalid parameters:", *lines])
 

@@ -5,15 +5,13 @@ from __future__ import annotations
 import typing
 from collections.abc import Iterator
 from dataclasses import is_dataclass
-from typing import Any, Final, cast
+from typing import Any, cast
 
-from pydantic import BaseModel, Secret, SecretBytes, SecretStr
+from pydantic import BaseModel, Secret
 
-__all__ = ["MASK", "concealed", "holds_secret"]
+from actwright.models.marks import SECRETS
 
-MASK: Final = "**********"  # pydantic's own
-
-_SECRETS: Final = (SecretStr, SecretBytes, Secret)
+__all__ = ["concealed", "holds_secret"]
 
 
 def holds_secret(hint: Any) -> bool:
@@ -22,7 +20,7 @@ def holds_secret(hint: Any) -> bool:
     seen: dict[int, Any] = {}
     while left:
         one = left.pop()
-        if isinstance(one, type) and issubclass(cast("type[Any]", one), _SECRETS):
+        if isinstance(one, type) and issubclass(cast("type[Any]", one), SECRETS):
             return True
         if id(one) not in seen:
             seen[id(one)] = one  # a model may hold itself
@@ -36,7 +34,7 @@ def concealed(value: object) -> object:
 
 
 def _is_secret(value: object) -> bool:
-    return isinstance(value, _SECRETS)
+    return isinstance(value, SECRETS)
 
 
 def _parts(hint: Any) -> Iterator[Any]:

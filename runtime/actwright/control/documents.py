@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from actwright.control.output import iso_or_none
 from actwright.exceptions import RecordedError
+from actwright.models.marks import unmistakable
 from actwright.models.runs import FlowRun
 
 if TYPE_CHECKING:
@@ -30,8 +31,6 @@ __all__ = [
     "subject_of",
     "transition_document",
 ]
-
-_SIGN: Final = "$actwright"
 
 
 def subject_of(run: Any) -> str:
@@ -82,7 +81,7 @@ def _unmistakable(value: Any) -> Any:
     if not isinstance(value, dict):
         return value
     made = {key: _unmistakable(item) for key, item in cast("dict[str, Any]", value).items()}
-    return {_SIGN: "dict", "is": made} if _SIGN in made else made
+    return unmistakable(made)
 
 
 def transition_document(step: Transition) -> dict[str, Any]:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import math
 import re
 import sys
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
-from typing import TYPE_CHECKING, Annotated, Any, Final, NoReturn, TypeAlias, cast
+from typing import TYPE_CHECKING, Annotated, Any, Final, NoReturn, TypeAlias
 
 import typer
 from rich.console import Console, RenderableType
@@ -89,17 +88,9 @@ def fail(message: str, code: int = 2) -> NoReturn:
 def write_json(document: Any) -> None:
     """On stdout, in ASCII: whatever reads it gets the same. A number that JSON has no word for is an object, as
     everywhere in history."""
-    print(json.dumps(_with_finite_numbers(document), indent=2, allow_nan=False))
+    from actwright.models.marks import with_finite_numbers  # only this needs pydantic here
 
-
-def _with_finite_numbers(document: Any) -> Any:
-    if isinstance(document, float) and not math.isfinite(document):
-        return {"$actwright": "float", "is": repr(document)}
-    if isinstance(document, list):
-        return [_with_finite_numbers(item) for item in cast("list[Any]", document)]
-    if isinstance(document, dict):
-        return {key: _with_finite_numbers(item) for key, item in cast("dict[str, Any]", document).items()}
-    return document
+    print(json.dumps(with_finite_numbers(document), indent=2, allow_nan=False))
 
 
 def table_of(columns: Sequence[str], rows: Iterable[Sequence[RenderableType]]) -> Table:

@@ -164,17 +164,6 @@ def one_run(connection: Connection, given: str) -> FoundRun:
     return found[0]
 
 
-def _parameters_at_rest(connection: Connection, run_id: UUID) -> dict[str, Any]:
-    """As they are kept, with the reasons why some are not: those of the run are decoded, and have lost that."""
-    from sqlalchemy import select
-
-    from actwright.journal.schema import runs
-
-    text: str = connection.execute(select(runs.c.parameters).where(runs.c.id == str(run_id))).scalar_one()
-    kept: dict[str, Any] = json.loads(text)
-    return kept
-
-
 class _Inspected:
     """All that history has of one run, read in one moment."""
 
@@ -190,7 +179,7 @@ class _Inspected:
             self.called = queries.called_by(connection, str(self.run.id))
             self.hooks = queries.find_deliveries(connection, run_id=str(self.run.id))[::-1]
             self.result = queries.result_at_rest_of(connection, str(self.run.id))
-            self.parameters = _parameters_at_rest(connection, self.run.id)
+            self.parameters: dict[str, Any] = json.loads(queries.parameters_at_rest_of(connection, str(self.run.id)))
         self._by_parent: defaultdict[UUID | None, list[FoundRun]] = defaultdict(list)
         for each in self.called:
             self._by_parent[each.run.parent_id].append(each)

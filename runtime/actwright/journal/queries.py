@@ -38,6 +38,7 @@ __all__ = [
     "matching_runs",
     "node_deliveries",
     "node_runs",
+    "parameters_at_rest_of",
     "result_at_rest_of",
     "state_names",
     "work_of_nodes",
@@ -152,6 +153,12 @@ def called_by(connection: Connection, run_id: str) -> list[FoundRun]:
 def result_at_rest_of(connection: Connection, run_id: str) -> str | None:
     """What a run returned, as JSON; None when history was not asked to keep it."""
     return connection.scalar(select(r.c.result).where(r.c.id == run_id))
+
+
+def parameters_at_rest_of(connection: Connection, run_id: str) -> str:
+    """Parameters as they are kept, as JSON: with the reasons why some are not, which reading a run takes away."""
+    text: str = connection.execute(select(r.c.parameters).where(r.c.id == run_id)).scalar_one()
+    return text
 
 
 def kept_lines(connection: Connection, run_id: str, limit: int | None = None) -> list[KeptLine]:

@@ -17,10 +17,10 @@ from enum import Enum
 from math import isfinite
 from typing import TYPE_CHECKING, Any, Final, cast
 
-from pydantic import Secret, SecretBytes, SecretStr
 from pydantic_core import to_json, to_jsonable_python
 
 from actwright.exceptions import MissingResult
+from actwright.models.marks import MASK, SECRETS, SIGN, finite, missing, unmistakable
 from actwright.models.outcomes import described
 
 if TYPE_CHECKING:
@@ -28,14 +28,11 @@ if TYPE_CHECKING:
 
 __all__ = ["parameters_at_rest", "parameters_from_rest", "result_at_rest", "result_from_rest"]
 
-_SIGN: Final = "$actwright"
-_MASK: Final = "**********"  # pydantic's own; of an empty secret too
 _DEEPEST: Final = 100
 _MOST_BITS: Final = 14_000
 """Of an integer. Python reads no more than 4300 digits, since it reads them in quadratic time."""
 
 _CONSTANTS = frozenset({str, bool, type(None)})
-_SECRETS = (SecretStr, SecretBytes, Secret)
 _LISTS = (list, tuple, set, frozenset, deque)
 
 
@@ -66,7 +63,7 @@ def parameters_at_rest(parameters: Mapping[str, Any], limit_bytes: int) -> str:
 def parameters_from_rest(text: str) -> dict[str, Any]:
     """What `parameters_at_rest` kept: JSON values, and a MissingResult in place of each one that it did not."""
     kept = cast("dict[str, Any]", json.loads(text))
-    if _SIGN not in text:
+    if SIGN not in text:
         return kept
     return {name: _restored(value, f"Parameter '{name}'", "") for name, value in kept.items()}
 
@@ -146,11 +143,7 @@ def _drop_the_largest(texts: dict[str, str], limit_bytes: int) -> None:
 
 
 def _too_large(limit_bytes: int) -> str:
-    return json.dumps(_missing(f"it is too large: the parameters of a run may take {limit_bytes} bytes in all"))
-
-
-def _missing(why: str) -> dict[str, Any]:
-    return {_SIGN: "missing", "why": why}
+    return json.dumps(missing(f"it is too large: the parameters of a run may take {limit_bytes} bytes in all"))
 
 
 def _said(error: BaseException) -> str:
@@ -164,7 +157,7 @@ def _restored(value: Any, whose: str, where: str) -> Any:
     if not isinstance(value, dict):
         return value
     mapping = cast("dict[str, Any]", value)
-    match mapping.get(_SIGN):
+    match mapping.get(SIGN):
         case "missing":
             at = f", at {where}," if where else ""
             return MissingResult(f"{whose}{at} was not kept in history: {mapping['why']}.")
@@ -199,7 +192,7 @@ class _Walk:
         except (_TooLarge, KeyboardInterrupt):
             raise
         except BaseException as error:  # whatever a user's property, serializer or `items` raises: SystemExit too
-            return _missing(f"reading it raised {_said(error)}")
+            return missing(f"reading it raised {_said(error)}")
 
     def _kept(self, value: object) -> Any:
         if isinstance(value, str):
@@ -208,14 +201,14 @@ class _Walk:
         self._spend(2)
         if _is_plain(value):
             return value
-        if isinstance(value, _SECRETS):
-            return _MASK
+        if isinstance(value, SECRETS):
+            return MASK
         if isinstance(value, Iterator):
-            return _missing("it is an iterator, which reading would use up")
+            return missing("it is an iterator, which reading would use up")
         if id(value) in self._around:
-            return _missing("it holds itself")
+            return missing("it holds itself")
         if len(self._around) >= _DEEPEST:
-            return _missing(f"it is nested more than {_DEEPEST} deep")
+            return missing(f"it is nested more than {_DEEPEST} deep")
         self._around.add(id(value))
         try:
             return self._taken_apart(value)
@@ -242,8 +235,8 @@ class _Walk:
     def _object(self, items: list[tuple[Any, Any]]) -> dict[str, Any]:
         made = {self._key(key): self.kept(value) for key, value in items}
         if len(made) < len(items):
-            return _missing("two of its keys are the same in JSON")
-        return {_SIGN: "dict", "is": made} if _SIGN in made else made
+            return missing("two of its keys are the same in JSON")
+        return unmistakable(made)
 
     def _key(self, key: object) -> str:
         kept = self.kept(key)
@@ -252,20 +245,19 @@ class _Walk:
     def _leaf(self, value: object) -> Any:
         """What is one thing to JSON: a number that is not plain, a time, an id, a path, bytes that are text."""
         if isinstance(value, float):
-            plain = float.__float__(value)
-            return plain if isfinite(plain) else {_SIGN: "float", "is": float.__repr__(plain)}
+            return finite(value)
         if isinstance(value, int):
             plain = int.__int__(value)
-            return plain if _is_plain(plain) else _missing(f"it is a number of {plain.bit_length()} bits")
+            return plain if _is_plain(plain) else missing(f"it is a number of {plain.bit_length()} bits")
         if isinstance(value, bytes | bytearray):
             self._spend(len(value))
         try:
             return self.kept(to_jsonable_python(value))
         except ValueError as error:  # PydanticSerializationError is one
             if isinstance(value, bytes | bytearray):
-                return _missing("it is bytes that are no text")
+                return missing("it is bytes that are no text")
             unknown = f"{type(value).__qualname__} cannot be written as JSON"
-            return _missing(unknown if "unknown type" in str(error) else f"{unknown}: {_said(error)}")
+            return missing(unknown if "unknown type" in str(error) else f"{unknown}: {_said(error)}")
 
     def _spend(self, size: int) -> None:
         self._left -= size

@@ -22,7 +22,7 @@ import os
 import threading
 from pathlib import Path
 
-from actwright.nodes.understudy import has_open, leads_to, lock_file, lock_owner
+from actwright.nodes.understudy import has_open, leads_to, lock_file, owner_of
 
 __all__ = ["NodeLock", "hold", "holder", "is_held", "is_ours"]
 
@@ -174,14 +174,7 @@ def _holder(path: Path) -> int | None:
     with _registry.mutex:
         if _registry.has(path):
             return os.getpid()
-        try:
-            descriptor = os.open(path, os.O_RDONLY)
-        except FileNotFoundError:
-            return None
-        try:
-            return lock_owner(descriptor)
-        finally:
-            os.close(descriptor)
+        return owner_of(str(path))
 
 
 def is_ours(path: Path) -> bool:

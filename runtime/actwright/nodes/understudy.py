@@ -51,6 +51,7 @@ __all__ = [
     "lock_file",
     "lock_owner",
     "main",
+    "owner_of",
 ]
 
 EXIT_SETTLED = 0
@@ -185,36 +186,24 @@ def _wait_for_death(job: _Job) -> int | None:
 
 def _is_dead(job: _Job, *, unless_told: bool) -> bool:
     """Whether the lock is free for good, as it is after `exec` too. Asking takes nothing: the living take it again."""
-    return _owner(job.lock) is None and not has_open(job.pid, job.lock, unless_told=unless_told)
+    return owner_of(job.lock) is None and not has_open(job.pid, job.lock, unless_told=unless_told)
 
 
 def _recover_dead(job: _Job) -> int:
     """Recover a node, unless one of its locks is held: then it lives, or another one is at it."""
     wanted = [job.replay_lock] if job.forces else [job.lock, job.replay_lock]
-    held = next((path for path in wanted if _owner(path) is not None), None)
+    held = next((path for path in wanted if owner_of(path) is not None), None)
     if held is None and job.detaches:
         _detach()  # a lock would not come along
     if held is None:
         held = next((path for path in wanted if lock_file(path, create=True) is None), None)
     if held is not None:
-        owner = _owner(held)
+        owner = owner_of(held)
         who = f"process {owner}" if owner else "another process"
         job.say(f"{who} holds {held}: either the node's own, which lives, or one that recovers it.")
         return EXIT_HELD
     _speak_to(job.log)
     return _recover(job)
-
-
-def _owner(path: str) -> int | None:
-    """As `lock_owner`; None for a file that is not there."""
-    try:
-        descriptor = os.open(path, os.O_RDONLY)
-    except FileNotFoundError:
-        return None
-    try:
-        return lock_owner(descriptor)
-    finally:
-        os.close(descriptor)  # which is harmless as long as the lock is not ours
 
 
 def _recover(job: _Job) -> int:
@@ -372,6 +361,18 @@ def lock_owner(descriptor: int) -> int | None:
     answer = fcntl.fcntl(descriptor, fcntl.F_GETLK, struct.pack(_FLOCK, *(fields[name] for name in order)))
     found = dict(zip(order, struct.unpack(_FLOCK, answer), strict=True))
     return None if found["l_type"] == fcntl.F_UNLCK else max(found["l_pid"], 0)
+
+
+def owner_of(path: str) -> int | None:
+    """As `lock_owner`, of a file that is not open here; None for one that is not there."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY)
+    except FileNotFoundError:
+        return None
+    try:
+        return lock_owner(descriptor)
+    finally:
+        os.close(descriptor)  # which is harmless as long as the lock is not ours
 
 
 def has_open(pid: int, path: str, *, unless_told: bool) -> bool:
