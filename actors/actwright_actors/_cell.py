@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import anyio
 
+from actwright_actors._deadline import Deadline
 from actwright_actors._incarnation import Incarnation
 from actwright_actors._latch import Latch
 from actwright_actors._log import logger
@@ -25,7 +26,6 @@ from actwright_actors.errors import ActorDead, LinkBroken, MailboxFull
 from actwright_actors.exit import Crashed, ExitReason, Killed, Normal, Shutdown
 from actwright_actors.mailbox import MailboxOptions
 from actwright_actors.ref import ActorRef, Down, Status
-from actwright_actors.timers import Timer
 
 if TYPE_CHECKING:
     from actwright_actors._kernel import Kernel
@@ -37,7 +37,7 @@ FEW_WATCHERS: Final = 16
 
 
 class Keeper(Protocol):
-    """Decides about a cell's incarnations: a supervisor."""
+    """Decides about the incarnations of cells, its children: a supervisor."""
 
     def child_started(self, cell: Cell) -> None:
         """`on_start` has returned."""
@@ -45,6 +45,14 @@ class Keeper(Protocol):
 
     def child_ended(self, cell: Cell, reason: ExitReason) -> None:
         """The incarnation is over; the keeper owes the cell a `relaunch` or a `bury`."""
+        ...
+
+    async def stop_children(self) -> None:
+        """Stop them all in order, and wait for it. Once they are gone, do nothing."""
+        ...
+
+    def kill_children(self, when_gone: Callable[[], object]) -> None:
+        """Kill them all, and call `when_gone` once the last is buried, which may be now."""
         ...
 
 
@@ -153,15 +161,13 @@ class Cell:
     def request_stop(self, reason: ExitReason) -> None:
         self.signal(StopRequest(reason))
 
-    def shut_down(self) -> Timer:
-        """Stop it in order; a timer, for the caller to cancel at its end, kills it when it takes too long."""
+    def shut_down(self) -> Deadline:
+        """Stop it in order; a deadline, for the caller to cancel at its end, kills it when it takes too long."""
         seconds = self.life.seconds_to_stop()
         self.request_stop(Shutdown())
-        return self.kernel.timers.call_later(seconds, partial(self._kill_late, seconds))
+        return self.life.deadlines.start(seconds, partial(self._kill_late, seconds))
 
     def _kill_late(self, seconds: float) -> None:
-        if self.life.seconds_to_stop() > seconds:
-            return  # a supervisor that has started meanwhile: now its children have all the time that they may take
         logger.warning("Actor %r did not stop within %s s; it is killed.", self.name, seconds)
         self.abort(Killed())
 

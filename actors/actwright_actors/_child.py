@@ -7,13 +7,13 @@ from dataclasses import dataclass, field
 from typing import Any, cast
 
 from actwright_actors._cell import Cell
+from actwright_actors._deadline import Deadline
 from actwright_actors.actor import Actor
 from actwright_actors.errors import ActorDead
 from actwright_actors.exit import ExitReason, Normal, StartFailed
 from actwright_actors.ref import ActorRef
 from actwright_actors.replies import DeferredReply
 from actwright_actors.restart import ChildSpec, RestartType
-from actwright_actors.timers import Timer
 
 __all__ = ["Child", "make_actor"]
 
@@ -41,7 +41,7 @@ class Child:
     """Not to be started again."""
     must_stop: bool = False
     """To be stopped, or being stopped, so its end calls for nothing."""
-    kill_timer: Timer | None = None
+    kill_timer: Deadline | None = None
     """Set from the beginning of an ordered stop until its end was handled."""
 
     @property

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 import anyio
 
+from actwright_actors._deadline import Deadline, Deadlines
 from actwright_actors._latch import Latch
 from actwright_actors._log import logger
 from actwright_actors._messages import IDLE, Envelope, Reply, TimerFired, content
@@ -26,10 +27,9 @@ from actwright_actors.errors import ActorDead, AlreadySpawned, DeadlockDetected,
 from actwright_actors.exit import Crashed, ExitReason, Killed, StartFailed
 from actwright_actors.keyed_timers import KeyedTimers
 from actwright_actors.ref import ActorRef
-from actwright_actors.timers import Timer
 
 if TYPE_CHECKING:
-    from actwright_actors._cell import Cell
+    from actwright_actors._cell import Cell, Keeper
 
 __all__ = ["Incarnation"]
 
@@ -42,6 +42,7 @@ class Incarnation:
 
     __slots__ = (
         "__weakref__",
+        "_deadlines",
         "_debts",
         "_over",
         "_patience",
@@ -51,6 +52,7 @@ class Incarnation:
         "_wait",
         "abort_reason",
         "actor",
+        "as_keeper",
         "busy_since",
         "cell",
         "children",
@@ -88,7 +90,10 @@ class Incarnation:
         self.children: dict[ChildTask, None] = {}
         self.children_gone: Latch | None = None
         self._over: Latch | None = None
-        self._patience: Timer | None = None
+        self.as_keeper: Keeper | None = None
+        """Its actor, once it has kept others alive."""
+        self._deadlines: Deadlines | None = None
+        self._patience: Deadline | None = None
         self._debts: dict[Reply, None] | None = None
         self._stash: deque[Any] | None = None
         self._stashed_turn = -1
@@ -113,10 +118,14 @@ class Incarnation:
     def seconds_to_stop(self) -> float:
         """The time for `on_start` to return, for its child tasks to end, and then for `on_stop`."""
         own = self.actor.stop_timeout if self.cell.stop_timeout is None else self.cell.stop_timeout
-        # A supervisor waits for its children's ends as long as they may take, but not for a start that may never come.
-        if own is None or (math.isinf(own) and self.status == "starting"):
-            return self.cell.kernel.stop_timeout
-        return own
+        return self.cell.kernel.stop_timeout if own is None else own
+
+    @property
+    def deadlines(self) -> Deadlines:
+        """What it has to be done by, however long it waits for others."""
+        if self._deadlines is None:
+            self._deadlines = Deadlines(self.cell.kernel.timers, self.cell.kernel.clock.now)
+        return self._deadlines
 
     def abort(self, reason: ExitReason) -> None:
         """End it now: cancel what it is doing. The reason is written down before the cancellation can be seen."""
@@ -134,9 +143,9 @@ class Incarnation:
         self.scope.cancel()
         if self._patience is None:
             seconds = self.seconds_to_stop()
-            if math.isinf(seconds):  # a supervisor gives its children all their time, but gives in at once itself
+            if math.isinf(seconds):  # to take any time for its end is one thing, to swallow a kill another
                 seconds = self.cell.kernel.stop_timeout
-            self._patience = self.cell.kernel.timers.call_later(seconds, partial(self._give_up, seconds))
+            self._patience = self.deadlines.start(seconds, partial(self._give_up, seconds))
 
     def unwound(self) -> None:
         """It gave in to the cancellation, or there was none."""
@@ -154,7 +163,11 @@ class Incarnation:
             child.cancel()
             child.abandon()
         self.cell.kernel.abandoned.add(self)
-        self.end(self.abort_reason or Killed())
+        end = partial(self.end, self.abort_reason or Killed())
+        if self.as_keeper is None:
+            end()
+        else:
+            self.as_keeper.kill_children(end)
 
     def end(self, reason: ExitReason) -> None:
         """It is over, or given up: settle what it owes and give the cell back. The second call finds all done."""

@@ -18,7 +18,7 @@ import anyio
 from anyio.abc import TaskGroup
 
 from actwright_actors import _backend
-from actwright_actors._cell import Cell
+from actwright_actors._cell import Cell, Keeper
 from actwright_actors._checks import require_actor, require_at_least
 from actwright_actors._incarnation import Incarnation
 from actwright_actors._interrupt import interrupt_in
@@ -185,12 +185,25 @@ class Kernel:
 
     # -- starting --------------------------------------------------------------------------------------------------
 
-    def add(
-        self, actor: Actor[Any], name: str | None, mailbox: MailboxOptions | None, stop_timeout: float | None
-    ) -> Cell:
-        """Make a cell and register its name; launching it is the caller's business."""
+    def require_open(self) -> None:
+        """Raise SystemClosed, before the system is open or once it stops, to who would start something new."""
         if not self.is_open:
             raise SystemClosed(self.name)
+
+    def add(
+        self,
+        actor: Actor[Any],
+        name: str | None,
+        mailbox: MailboxOptions | None,
+        stop_timeout: float | None,
+        keeper: Keeper | None = None,
+    ) -> Cell:
+        """Make a cell and register its name; launching it is the caller's business.
+
+        A keeper starts its first children, after a restart of its own, also while the system stops: it stops them.
+        """
+        if keeper is None:
+            self.require_open()
         self.require_loop_thread("ActorSystem.spawn_soon")
         require_actor("spawn", actor)
         for seconds in (stop_timeout, actor.stop_timeout):
@@ -201,6 +214,7 @@ class Kernel:
         elif name in self.cells:
             raise NameTaken(name)
         cell = self.cells[name] = Cell(self, actor, name, mailbox or _UNBOUNDED, stop_timeout)
+        cell.keeper = keeper
         return cell
 
     def _new_name(self, kind: str) -> str:

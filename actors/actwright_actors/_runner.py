@@ -6,7 +6,8 @@ exception, and no actor takes another one down by accident.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
+from functools import partial
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, Final
 
@@ -46,9 +47,7 @@ async def run_actor(life: Incarnation) -> None:
         life.unwound()
         if life.status != "ended":  # it is, if it was given up
             life.status = "stopping"
-        reason = await end_children(life, reason)
-        if life.has_started:
-            reason = await call_on_stop(life, reason)
+        reason = await wind_up(life, reason)
         life.report(reason)
         life.end(reason)
     finally:
@@ -151,7 +150,17 @@ def reason_of_abort(life: Incarnation) -> ExitReason:
     return reason
 
 
-async def end_children(life: Incarnation, reason: ExitReason) -> ExitReason:
+async def wind_up(life: Incarnation, reason: ExitReason) -> ExitReason:
+    """Do what is due at its end, of which it was `reason` so far, and say how that changes the reason."""
+    reason = await end_child_tasks(life, reason)
+    if life.has_started and type(life.actor).on_stop is not DEFAULT_ON_STOP:
+        reason = await run_last(life, reason, partial(life.actor.on_stop, reason))
+    if life.as_keeper is not None:  # of whose children none is left, unless on_start failed, or on_stop was cut
+        reason = await run_last(life, reason, life.as_keeper.stop_children)
+    return reason
+
+
+async def end_child_tasks(life: Incarnation, reason: ExitReason) -> ExitReason:
     """Cancel the child tasks and wait for their end; after `stop_timeout`, abandon those that are left."""
     if not life.children:
         return reason
@@ -175,26 +184,25 @@ async def end_children(life: Incarnation, reason: ExitReason) -> ExitReason:
     return reason if reason.is_abnormal or life.abort_reason is None else life.abort_reason
 
 
-async def call_on_stop(life: Incarnation, reason: ExitReason) -> ExitReason:
-    """Call `on_stop` under a shield with a deadline, and say how that changes the reason."""
-    actor, name = life.actor, life.cell.name
-    if type(actor).on_stop is DEFAULT_ON_STOP:
-        return reason
-    life.unwound()  # what was cut until now is what came before on_stop
+async def run_last(life: Incarnation, reason: ExitReason, callback: Callable[[], Awaitable[None]]) -> ExitReason:
+    """Call it under a shield with a deadline. What it raises, or a cut, is the reason where there was no worse one."""
+    name = life.cell.name
+    life.unwound()  # what was cut until now is what came before
     if reason.is_abnormal:
         life.abort_reason = reason  # what it counts as, should it be given up here
     life.scope = scope = anyio.CancelScope(shield=True)  # what a further kill() cancels
-    timer = life.cell.kernel.timers.call_later(life.seconds_to_stop(), life.cut)
+    deadline = life.deadlines.start(life.seconds_to_stop(), life.cut)
     try:
         with scope:
-            await actor.on_stop(reason)
+            await callback()
     except BaseException as error:
         life.cell.kernel.reraise_if_closed(error, life.task)
         if not reason.is_abnormal:
             return Crashed(error)
         life.cell.kernel.log_escaped("on_stop of actor %r raised, which had ended already: %s.", error, name, reason)
     finally:
-        timer.cancel()
+        deadline.cancel()
+        life.unwound()
     if scope.cancelled_caught:
         logger.warning("on_stop of actor %r was cut: it took too long, or the actor was killed.", name)
         return reason if reason.is_abnormal else Killed()

@@ -46,7 +46,7 @@ class Actor(Generic[M_contra]):
 
     stop_timeout: ClassVar[float | None] = None
     """Seconds for `on_stop`, for child tasks to end, and for a handler to give in to a cancellation; None: the
-    system's `stop_timeout`."""
+    system's `stop_timeout`. What a supervisor waits for its children does not count."""
 
     stash_capacity: ClassVar[int] = 1_000
     """How many messages `context.stash()` puts aside."""

@@ -8,7 +8,6 @@ restart just adds to what is to be done. No event costs more than what it concer
 
 from __future__ import annotations
 
-import math
 import random
 from collections import deque
 from collections.abc import Callable, Iterable
@@ -25,9 +24,9 @@ from actwright_actors._interrupt import interrupt_in
 from actwright_actors._log import logger
 from actwright_actors._messages import Notice
 from actwright_actors.actor import Actor, Ask
-from actwright_actors.errors import NoSuchChild, RestartIntensityExceeded
+from actwright_actors.errors import ActorDead, NoSuchChild, RestartIntensityExceeded
 from actwright_actors.exit import ExitReason, Killed, Shutdown, StartFailed
-from actwright_actors.ref import ActorRef
+from actwright_actors.ref import ActorRef, Down
 from actwright_actors.replies import DeferredReply, Refusal
 from actwright_actors.restart import (
     AutoShutdown,
@@ -109,15 +108,16 @@ class Supervisor(Actor[SupervisorMessage]):
     crashes with RestartIntensityExceeded. That is for its own supervisor to see, which starts `children` anew; those
     that StartChild added are gone. (OTP ends it with `shutdown` there, and so would not restart a transient one.)
 
+    `stop_timeout` is the time for its own code: it stands still while it waits for its children, each of which has its
+    own. One that is given up because it swallows a kill counts as ended once its children, killed then, are gone; until
+    then, and from the moment at which it stops its children, it starts none.
+
     `backoff` is each child's own. `auto_shutdown` says whether it ends, as Shutdown, when significant children have
     ended by themselves: not by StopChild, nor because a sibling's death took them down.
 
     Raises ValueError for arguments that cannot be: an unknown word, a negative number, two children of one name, a
     significant child where `auto_shutdown` is "never". `chance` gives the random numbers of `backoff`.
     """
-
-    # Its children have their own deadlines; a deadline on top of them would leave orphans.
-    stop_timeout: ClassVar[float | None] = math.inf
 
     _stops_all_at_once: ClassVar[bool] = False
 
@@ -155,14 +155,8 @@ class Supervisor(Actor[SupervisorMessage]):
         require_unique_names(self._specs)
 
     async def on_start(self) -> None:
-        try:
-            for spec in self._specs:
-                await self._start_and_wait(spec)
-        except BaseException:
-            cell_of(self.context.ref).life.unwound()  # it gives in, and what follows takes as long as its children may
-            with anyio.CancelScope(shield=True):
-                await self._stop_all()
-            raise
+        for spec in self._specs:
+            await self._start_and_wait(spec)
 
     async def handle(self, message: SupervisorMessage | _Notice) -> Any:
         match message:
@@ -173,6 +167,8 @@ class Supervisor(Actor[SupervisorMessage]):
                     return self.stop_child(name)
                 except NoSuchChild as error:
                     return Refusal(error)
+            case _ChildEnded() | _ChildStarted() | _BackoffOver() if self._is_closing:
+                pass  # it was given up, goes on though, and has none left
             case _ChildEnded(child):
                 if self._children.get(child.name) is child:  # else of this supervisor's life before its own restart
                     self._ended(child)
@@ -191,21 +187,22 @@ class Supervisor(Actor[SupervisorMessage]):
         return Refusal(error)
 
     async def on_stop(self, reason: ExitReason) -> None:
-        await self._stop_all()
+        await self.stop_children()
 
     # -- for subclasses, in the supervisor's own task --------------------------------------------------------------
 
     def start_child(self, spec: ChildSpec) -> ActorRef[Any]:
         """Start a child after all others, without waiting for its `on_start`; if that fails, the child is gone.
 
-        Raises NameTaken, SystemClosed, ValueError as StartChild does, or what `spec.factory` raised.
+        Raises NameTaken, SystemClosed, ValueError as StartChild does, ActorDead once this supervisor has begun to stop
+        its children, or what `spec.factory` raised.
         """
-        return self._add(spec).cell.ref
+        return self._add_later(spec).cell.ref
 
     def stop_child(self, name: str) -> ActorRef[Any]:
         """Stop a child for good, without waiting for its end. Raises NoSuchChild."""
         child = self._children.get(name)
-        if child is None:
+        if child is None or child.cell.status == "dead":
             raise NoSuchChild(self.context.name, name)
         self._dismiss(child)
         if child.is_down:
@@ -256,13 +253,21 @@ class Supervisor(Actor[SupervisorMessage]):
 
     def _add(self, spec: ChildSpec, reply: DeferredReply[ActorRef[Any]] | None = None) -> Child:
         self._check(spec)
-        cell = cell_of(self.context.ref).kernel.add(make_actor(spec), spec.name, spec.mailbox, spec.stop_timeout)
-        cell.keeper = self
+        own = cell_of(self.context.ref)
+        if self._is_closing:
+            raise ActorDead(own.ref, own.exit_reason)
+        cell = own.kernel.add(make_actor(spec), spec.name, spec.mailbox, spec.stop_timeout, keeper=self)
+        own.life.as_keeper = self
         cell.launch()
         child = self._children[cell.name] = Child(spec, cell, reply)
         if spec.significant:
             self._significant.add(child)
         return child
+
+    def _add_later(self, spec: ChildSpec, reply: DeferredReply[ActorRef[Any]] | None = None) -> Child:
+        """Add one that there is not from the first. Raises SystemClosed once the system has begun to stop."""
+        cell_of(self.context.ref).kernel.require_open()
+        return self._add(spec, reply)
 
     async def _start_and_wait(self, spec: ChildSpec) -> None:
         """Start one of the children that there are from the first. Raises what kept it from starting."""
@@ -278,7 +283,7 @@ class Supervisor(Actor[SupervisorMessage]):
         asked = life.defer()
         reply = DeferredReply[ActorRef[Any]](life, asked)
         try:
-            child = self._add(spec, reply)
+            child = self._add_later(spec, reply)
         except BaseException as error:  # from the factory too, where a SystemExit is a failure like any other
             self._refuse(reply, spec.name, error)
             return
@@ -370,11 +375,11 @@ class Supervisor(Actor[SupervisorMessage]):
         del self._children[child.name]
         child.cell.bury(child.reason)
 
-    # -- its own end -----------------------------------------------------------------------------------------------
+    # -- its own end, as its incarnation has it --------------------------------------------------------------------
 
-    async def _stop_all(self) -> None:
-        """Stop the children, the last started first. Cut short, by a second kill, kill them. Returns when all are gone
-        and leaves no orphan; each child's own timeout bounds it."""
+    async def stop_children(self) -> None:
+        """Stop the children, the last started first; each has its own deadline, and meanwhile this one has none. Cut
+        short, by a further kill, kill them. Leaves no orphan: returns, or raises, when all are gone."""
         self._is_closing = True
         children = [*reversed(self._children.values())]
         for child in children:
@@ -382,14 +387,33 @@ class Supervisor(Actor[SupervisorMessage]):
                 child.cell.bury(child.reason)
             elif self._stops_all_at_once:
                 child.shut_down()
-        try:
-            for child in children:
-                child.shut_down()
-                await child.cell.stopped.wait()
-        except BaseException:
-            for child in children:
-                child.cell.abort(Killed())
-            with anyio.CancelScope(shield=True):
+        with cell_of(self.context.ref).life.deadlines.paused():
+            try:
                 for child in children:
+                    child.shut_down()
                     await child.cell.stopped.wait()
-            raise
+            except BaseException:
+                for child in children:
+                    child.cell.abort(Killed())
+                with anyio.CancelScope(shield=True):
+                    for child in children:
+                        await child.cell.stopped.wait()
+                raise
+
+    def kill_children(self, when_gone: Callable[[], object]) -> None:
+        """Kill the children, of which none is left when `when_gone` is called: at once, or by the last one's end."""
+        self._is_closing = True
+        left = {child.cell.ref for child in self._children.values()}
+
+        def gone(down: Down) -> None:
+            left.discard(down.ref)
+            if not left:
+                when_gone()
+
+        if not left:
+            when_gone()
+        for child in self._children.values():
+            if child.cell.status == "restarting":
+                child.cell.bury(child.reason)
+            child.cell.abort(Killed())
+            child.cell.watch(gone, gone)

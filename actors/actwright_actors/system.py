@@ -39,10 +39,10 @@ class ActorSystem:
 
     Actors live in a task of the loop's own that no cancellation of the `async with` reaches. Leaving the block, by
     whatever way, stops them one by one in the reverse order of their start: stop, wait for the actor's `stop_timeout`,
-    kill; one that swallows even that is abandoned after another `stop_timeout`, so the end always comes. A
-    cancellation that arrives meanwhile, scoped or native, however often, waits for that and is raised then; if the
-    block itself raised, that exception is. A KeyboardInterrupt that escapes from an actor cancels the block, and is
-    raised when the actors have stopped.
+    kill; one that swallows even that is abandoned after another `stop_timeout`. So the end comes in any case but two:
+    code that holds the loop itself, and a `stop_timeout` of `math.inf`. A cancellation that arrives meanwhile, scoped
+    or native, however often, waits for that and is raised then; if the block itself raised, that exception is. A
+    KeyboardInterrupt that escapes from an actor cancels the block, and is raised when the actors have stopped.
 
     `clock` drives all its timers; `on_dead_letter` gets every DeadLetter (by default it is logged at debug) in the
     loop's thread, or, once the system is closed, in the sender's; `instrument` hears of all that actors do. An actor

@@ -6,7 +6,7 @@ from typing import Any
 
 import anyio
 import pytest
-from tests.actors.helpers import open_system
+from tests.actors.helpers import Hold, open_system
 
 from actwright_actors import (
     Actor,
@@ -149,6 +149,30 @@ async def test_an_on_stop_that_swallows_its_cut_is_given_up_after_another_stop_t
         assert ref.exit_reason == Killed()
         assert system.abandoned == 1
         stubborn.release.set()
+
+
+async def test_one_that_was_given_up_and_whose_on_stop_is_cut_later_is_gone_when_its_task_is() -> None:
+    clock, stopping = ManualClock(), Hold()
+
+    class Slow(Stubborn):
+        async def on_stop(self, reason: ExitReason) -> None:
+            await stopping()
+
+    async with open_system(clock=clock, stop_timeout=2) as system:
+        stubborn = Slow()
+        ref = await system.spawn(stubborn)
+        ref.tell("handle")
+        await stubborn.entered.wait()
+        ref.kill()
+        await wait_and_advance(clock, 2)
+        assert system.abandoned == 1
+        stubborn.release.set()
+        await stopping.entered.wait()
+        await wait_and_advance(clock, 2)
+        assert stopping.was_cancelled
+        assert system.abandoned == 0
+        await wait_and_advance(clock, 2)  # by when it would have been given up, had it swallowed that
+        assert system.abandoned == 0
 
 
 async def test_an_ordered_stop_takes_stop_timeout_then_kills_then_gives_up() -> None:

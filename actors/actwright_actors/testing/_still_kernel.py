@@ -7,7 +7,7 @@ from collections.abc import Callable, Coroutine
 from contextvars import Context
 from typing import Any
 
-from actwright_actors._cell import Cell
+from actwright_actors._cell import Cell, Keeper
 from actwright_actors._kernel import Kernel
 from actwright_actors.actor import Actor
 from actwright_actors.dead_letters import DeadLetterHandler
@@ -35,7 +35,12 @@ class StillKernel(Kernel):
         self._record = record
 
     def add(
-        self, actor: Actor[Any], name: str | None, mailbox: MailboxOptions | None, stop_timeout: float | None
+        self,
+        actor: Actor[Any],
+        name: str | None,
+        mailbox: MailboxOptions | None,
+        stop_timeout: float | None,
+        keeper: Keeper | None = None,
     ) -> Cell:
         raise RuntimeError(
             f"A harness has no system in which it could spawn this {type(actor).__name__}. Test an actor that spawns "

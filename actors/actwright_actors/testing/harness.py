@@ -15,7 +15,7 @@ from actwright_actors._incarnation import Incarnation
 from actwright_actors._latch import Latch
 from actwright_actors._mailbox import EMPTY
 from actwright_actors._messages import IDLE, Envelope, Reply, Special, StopRequest, content
-from actwright_actors._runner import call_on_stop, classify, end_children, open_special, reason_of_abort
+from actwright_actors._runner import classify, open_special, reason_of_abort, wind_up
 from actwright_actors.actor import Actor, Ask, ChildTask
 from actwright_actors.dead_letters import DeadLetter
 from actwright_actors.errors import ActorDead, AlreadySpawned
@@ -212,9 +212,7 @@ class ActorHarness(Generic[M]):
         life.status = "stopping"
         for child in self.child_tasks:
             child.forget()
-        reason = await end_children(life, reason)
-        if life.has_started:
-            reason = await call_on_stop(life, reason)
+        reason = await wind_up(life, reason)
         life.end(reason)
         return reason
 

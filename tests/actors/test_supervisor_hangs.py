@@ -1,0 +1,417 @@
+"""Supervisors whose own code hangs: they have a deadline like anybody, their children's time not counted, and whatever
+becomes of them none of their children is left behind."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any, cast
+
+import anyio
+import pytest
+from tests.actors.helpers import Hold, Worker, open_system
+from tests.actors.team import Busy, Team, child, crash, hold_up
+from tests.actors.test_stubborn import swallow, wait_and_advance
+
+from actwright_actors import (
+    ActorDead,
+    ActorRef,
+    ActorSystem,
+    Backoff,
+    ChildSpec,
+    Crashed,
+    ExitReason,
+    Killed,
+    Normal,
+    NoSuchChild,
+    Shutdown,
+    StartChild,
+    StartFailed,
+    Supervisor,
+    SystemClosed,
+)
+from actwright_actors.testing import ManualClock, Probe
+
+pytestmark = pytest.mark.anyio
+
+
+class Deaf:
+    """A message to a `Scripted` supervisor: it waits for `release` and swallows its cancellation, then calls `then`."""
+
+    def __init__(self, then: Callable[[], object] = lambda: None) -> None:
+        self.entered, self.release, self.returned = anyio.Event(), anyio.Event(), anyio.Event()
+        self.then = then
+
+    async def __call__(self, *_: object) -> None:
+        self.entered.set()
+        await swallow(self.release)
+        try:
+            self.then()
+        finally:
+            self.returned.set()
+
+
+class Scripted(Supervisor):
+    """Awaits what it is told to: as a message, after its children have started, and before and after they stop."""
+
+    after_start: Callable[[], Awaitable[object]] | None = None
+    before_stop: Callable[[], Awaitable[object]] | None = None
+    after_stop: Callable[[], Awaitable[object]] | None = None
+
+    async def on_start(self) -> None:
+        await super().on_start()
+        if self.after_start is not None:
+            await self.after_start()
+
+    async def handle(self, message: Any) -> Any:
+        if callable(message):
+            return await cast("Callable[[], Awaitable[object]]", message)()
+        return await super().handle(message)
+
+    async def on_stop(self, reason: ExitReason) -> None:
+        if self.before_stop is not None:
+            await self.before_stop()
+        await super().on_stop(reason)
+        if self.after_stop is not None:
+            await self.after_stop()
+
+
+async def test_a_system_closes_though_a_supervisor_hangs_in_a_message_and_its_children_stop_in_order() -> None:
+    team, clock, hold = Team(), ManualClock(), Hold()
+    refs = list[ActorRef[Any]]()
+    async with anyio.create_task_group() as group:
+
+        async def run() -> None:
+            async with ActorSystem(clock=clock, stop_timeout=2) as system:
+                top: ActorRef[Any] = await system.spawn(Busy(team.specs("abc")), name="top")
+                refs.append(top)
+                top.tell(hold)
+                await hold.entered.wait()
+
+        group.start_soon(run)
+        await hold.entered.wait()
+        await anyio.wait_all_tasks_blocked()
+        await wait_and_advance(clock, 1)
+        assert refs[0].is_alive
+        clock.advance(1)
+    assert refs[0].exit_reason == Killed()
+    assert team.events[3:] == ["-c", "-b", "-a"]
+    assert team.ends == [Shutdown()] * 3
+
+
+@pytest.mark.parametrize("place", ["before_stop", "after_stop"])
+async def test_an_on_stop_that_hangs_is_cut_at_its_deadline_and_the_children_stop_in_order(place: str) -> None:
+    team, clock, hold = Team(), ManualClock(), Hold()
+    async with open_system(clock=clock, stop_timeout=2) as system:
+        supervisor = Scripted(team.specs("abc"))
+        setattr(supervisor, place, hold)
+        ref = await system.spawn(supervisor)
+        ref.stop()
+        await hold.entered.wait()
+        await wait_and_advance(clock, 1)
+        assert ref.is_alive
+        clock.advance(1)
+        assert await ref.stopped() == Killed()
+        assert hold.was_cancelled
+        assert team.events[3:] == ["-c", "-b", "-a"]
+        assert team.ends == [Shutdown()] * 3
+
+
+async def test_the_time_that_the_children_take_to_stop_does_not_count_against_their_supervisor() -> None:
+    team, clock, before, after = Team(), ManualClock(), Hold(), Hold()
+    async with open_system(clock=clock, stop_timeout=2) as system:
+        supervisor = Scripted([team.spec("a", stop_timeout=60)])
+        supervisor.before_stop, supervisor.after_stop = before, after
+        ref = await system.spawn(supervisor)
+        stop_a = team.hold_stop("a")
+        ref.stop()
+        await before.entered.wait()
+        await wait_and_advance(clock, 1.5)
+        before.release.set()
+        await stop_a.entered.wait()
+        await wait_and_advance(clock, 50)
+        stop_a.release.set()
+        await after.entered.wait()
+        await wait_and_advance(clock, 0.25)
+        assert not after.was_cancelled
+        clock.advance(0.25)
+        assert await ref.stopped() == Killed()
+        assert not stop_a.was_cancelled
+
+
+async def test_an_inner_supervisor_has_its_stop_timeout_for_itself_and_its_children_theirs() -> None:
+    team, clock, after = Team(), ManualClock(), Hold()
+
+    def make() -> Supervisor:
+        inner = Scripted([team.spec("a", stop_timeout=60)])
+        inner.after_stop = after
+        return inner
+
+    async with open_system(clock=clock) as system:
+        top = await system.spawn(Supervisor([ChildSpec("inner", make, stop_timeout=2)]))
+        stop_a, inner = team.hold_stop("a"), child(system, "inner")
+        top.stop()
+        await stop_a.entered.wait()
+        await wait_and_advance(clock, 50)
+        stop_a.release.set()
+        await after.entered.wait()
+        await wait_and_advance(clock, 1)
+        assert inner.is_alive
+        clock.advance(1)
+        assert await inner.stopped() == Killed()
+        assert await top.stopped() == Normal()
+
+
+async def test_a_supervisor_that_is_given_up_is_down_after_its_children_which_are_killed() -> None:
+    team, clock, deaf = Team(), ManualClock(), Deaf()
+    async with open_system(clock=clock, stop_timeout=2) as system:
+        ref: ActorRef[Any] = await system.spawn(Scripted(team.specs("ab")))
+        probe = await Probe.start(system)
+        a, b = child(system, "a"), child(system, "b")
+        stop_b = team.hold_stop("b")
+        for watched in (a, b, ref):
+            watched.monitor(probe.ref)
+        ref.tell(deaf)
+        await deaf.entered.wait()
+        ref.kill()
+        await wait_and_advance(clock, 2)
+        assert await probe.expect_down(a) == Killed()
+        await stop_b.entered.wait()
+        await probe.expect_none()
+        assert ref.is_alive
+        stop_b.release.set()
+        assert await probe.expect_down(b) == Killed()
+        assert await probe.expect_down(ref) == Killed()
+        assert system.actors() == [probe.ref]
+        assert system.abandoned == 1
+        deaf.release.set()
+        await anyio.wait_all_tasks_blocked()
+        await probe.expect_none()
+        assert system.abandoned == 0
+
+
+async def test_a_supervisor_without_children_that_is_given_up_is_down_at_once() -> None:
+    clock, deaf = ManualClock(), Deaf()
+    async with open_system(clock=clock, stop_timeout=2) as system:
+        ref: ActorRef[Any] = await system.spawn(Scripted())
+        a = await ref.ask(StartChild(Team().spec("a", restart="temporary")))
+        await a.stop_and_wait()
+        ref.tell(deaf)
+        await deaf.entered.wait()
+        ref.kill()
+        await wait_and_advance(clock, 2)
+        assert ref.exit_reason == Killed()
+        deaf.release.set()
+
+
+async def test_the_next_incarnation_of_a_supervisor_that_was_given_up_finds_the_names_of_its_children_free() -> None:
+    team, clock, deaf = Team(), ManualClock(), Deaf()
+    async with open_system(clock=clock, stop_timeout=2) as system:
+        top = await system.spawn(Supervisor([ChildSpec("inner", lambda: Scripted(team.specs("ab")))]))
+        inner = child(system, "inner")
+        stop_a = team.hold_stop("a")
+        inner.tell(deaf)
+        await deaf.entered.wait()
+        inner.kill()
+        await wait_and_advance(clock, 2)
+        await stop_a.entered.wait()
+        del team.holds_stop["a"]
+        stop_a.release.set()
+        await anyio.wait_all_tasks_blocked()
+        assert await child(system, "a").ask("again") == ["again"]
+        assert inner.is_alive
+        assert top.is_alive
+        deaf.release.set()  # what the old incarnation still does concerns the new one in no way
+        await anyio.wait_all_tasks_blocked()
+        assert await child(system, "b").ask("again") == ["again"]
+        assert sorted(team.events[2:4]) == ["-a", "-b"]
+        assert team.events[4:] == ["+a", "+b"]
+
+
+@pytest.mark.parametrize("late", ["starts a child", "stops a child", "hears of an end", "restarts"])
+async def test_a_supervisor_that_was_given_up_and_goes_on_has_no_children_any_more(late: str) -> None:
+    team, clock, raised = Team(), ManualClock(), list[BaseException]()
+
+    def act() -> None:
+        supervisor = supervisors[0]
+        try:
+            if late == "starts a child":
+                supervisor.start_child(team.spec("c"))
+            elif late == "stops a child":
+                supervisor.stop_child("a")
+        except Exception as error:
+            raised.append(error)
+
+    deaf = Deaf(act)
+    async with open_system(clock=clock, stop_timeout=2) as system:
+        supervisors = [Scripted(team.specs("ab"), strategy="one_for_all", backoff=Backoff(10.0), intensity=9)]
+        ref: ActorRef[Any] = await system.spawn(supervisors[0])
+        a = child(system, "a")
+        if late == "restarts":
+            await crash(a)
+        ref.tell(deaf)
+        await deaf.entered.wait()
+        if late == "hears of an end":
+            await crash(a)
+        ref.kill()
+        await wait_and_advance(clock, 2)
+        assert ref.exit_reason == Killed()
+        assert system.actors() == []
+        deaf.release.set()
+        await deaf.returned.wait()
+        await wait_and_advance(clock, 20)
+        assert system.actors() == []
+        assert system.abandoned == 0
+    expected = {"starts a child": ActorDead, "stops a child": NoSuchChild}.get(late)
+    assert [type(error) for error in raised] == ([expected] if expected else [])
+
+
+async def test_a_supervisor_that_is_given_up_while_it_hears_of_an_end_starts_nothing_again() -> None:
+    team, clock, deaf = Team(), ManualClock(), Deaf()
+
+    class Sluggish(Supervisor):
+        async def handle(self, message: Any) -> Any:
+            await deaf()
+            return await super().handle(message)
+
+    async with open_system(clock=clock, stop_timeout=2) as system:
+        ref = await system.spawn(Sluggish(team.specs("ab")))
+        await crash(child(system, "a"))
+        await deaf.entered.wait()
+        ref.kill()
+        await wait_and_advance(clock, 2)
+        assert ref.exit_reason == Killed()
+        deaf.release.set()
+        await deaf.returned.wait()
+        await anyio.wait_all_tasks_blocked()
+        assert system.actors() == []
+        assert team.events == ["+a", "+b", "-a", "-b"]
+
+
+@pytest.mark.parametrize("while_starting", [True, False])
+async def test_a_supervisor_killed_twice_waits_for_a_child_that_has_more_time_than_itself(while_starting: bool) -> None:
+    team, clock = Team(), ManualClock()
+    slow = Deaf()
+    async with open_system(clock=clock, stop_timeout=2) as system:
+        supervisor = Scripted([team.spec("a", stop_timeout=60)])
+        starting = Hold()
+        if while_starting:
+            supervisor.after_start = starting
+        ref = system.spawn_soon(supervisor)
+        await anyio.wait_all_tasks_blocked()
+        a = child(system, "a")
+        a.tell(slow)
+        await slow.entered.wait()
+        ref.kill()
+        await anyio.wait_all_tasks_blocked()
+        ref.kill()
+        await wait_and_advance(clock, 0, 59)
+        assert (ref.status, a.is_alive) == ("stopping", True)
+        clock.advance(1)
+        assert await a.stopped() == Killed()
+        assert await ref.stopped() == Killed()
+        slow.release.set()
+
+
+async def test_a_subclass_that_fails_after_its_children_have_started_leaves_none_behind() -> None:
+    team, error = Team(), ValueError("no licence")
+
+    class Unlicensed(Supervisor):
+        async def on_start(self) -> None:
+            await super().on_start()
+            raise error
+
+    async with open_system() as system:
+        with pytest.raises(ValueError, match="no licence"):
+            await system.spawn(Unlicensed(team.specs("ab")))
+        assert team.events == ["+a", "+b", "-b", "-a"]
+        assert system.actors() == []
+
+
+async def test_a_subclass_whose_on_stop_forgets_the_supervisors_leaves_no_child_behind() -> None:
+    team = Team()
+
+    class Forgetful(Supervisor):
+        async def on_stop(self, reason: ExitReason) -> None:
+            team.events.append("on_stop")
+
+    async with open_system() as system:
+        ref = await system.spawn(Forgetful(team.specs("ab")))
+        ref.stop()
+        assert await ref.stopped() == Normal()
+        assert team.events == ["+a", "+b", "on_stop", "-b", "-a"]
+
+
+async def test_no_child_can_be_started_once_the_others_have_been_stopped() -> None:
+    team = Team()
+
+    class Restless(Supervisor):
+        async def on_stop(self, reason: ExitReason) -> None:
+            await super().on_stop(reason)
+            self.start_child(team.spec("late"))
+
+    async with open_system() as system:
+        ref = await system.spawn(Restless(team.specs("a")))
+        ref.stop()
+        reason = await ref.stopped()
+        assert isinstance(reason, Crashed)
+        assert isinstance(reason.error, ActorDead)
+        assert team.events == ["+a", "-a"]
+
+
+async def test_a_supervisor_restarts_its_children_also_while_the_system_waits_for_another_actor_to_stop() -> None:
+    team = Team()
+    inner = ChildSpec("inner", lambda: Busy(team.specs("a"), intensity=0))
+    systems, tops, holds = list[ActorSystem](), list[ActorRef[Any]](), list[Hold]()
+    async with anyio.create_task_group() as group:
+
+        async def run() -> None:
+            async with ActorSystem() as system:
+                systems.append(system)
+                tops.append(await system.spawn(Supervisor([inner])))
+                await system.spawn(Supervisor([team.spec("z")]))
+                holds.append(await hold_up(child(system, "z")))
+
+        group.start_soon(run)
+        await anyio.wait_all_tasks_blocked()
+        await crash(child(systems[0], "a"))  # beyond the intensity of `inner`, which ends, and is started again
+        await anyio.wait_all_tasks_blocked()
+        assert child(systems[0], "a").status == "running"
+        holds[0].release.set()
+    assert tops[0].exit_reason == Shutdown()
+    assert team.starts["a"] == 2
+
+
+async def test_a_system_that_stops_takes_no_new_children() -> None:
+    team, hold = Team(), Hold()
+    supervisors, asked = list[ActorRef[Any]](), list[BaseException]()
+
+    async def ask() -> None:
+        await hold()
+        try:
+            await supervisors[0].ask(StartChild(team.spec("late")))
+        except SystemClosed as error:
+            asked.append(error)
+
+    async with open_system() as system:
+        supervisors.append(await system.spawn(Supervisor(team.specs("a"))))
+        last = await system.spawn(Worker())
+        last.tell(ask)
+        await hold.entered.wait()
+        system.timers.call_later(0, hold.release.set)  # once it has begun to stop
+    assert len(asked) == 1
+    assert team.events == ["+a", "-a"]
+
+
+async def test_a_start_that_is_given_up_takes_the_children_that_had_started_with_it() -> None:
+    team, clock, deaf = Team(), ManualClock(), Deaf()
+    async with open_system(clock=clock, stop_timeout=2) as system:
+        supervisor = Scripted(team.specs("ab"))
+        supervisor.after_start = deaf
+        ref = system.spawn_soon(supervisor)
+        await deaf.entered.wait()
+        ref.kill()
+        await wait_and_advance(clock, 2)
+        assert isinstance(ref.exit_reason, Killed | StartFailed)
+        assert team.ends == [Killed(), Killed()]
+        assert system.actors() == []
+        deaf.release.set()
