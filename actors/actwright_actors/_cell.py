@@ -20,7 +20,7 @@ from actwright_actors._latch import Latch
 from actwright_actors._log import logger
 from actwright_actors._mailbox import Mailbox
 from actwright_actors._messages import IDLE, Envelope, Notice, StopRequest, content
-from actwright_actors.actor import Actor
+from actwright_actors.actor import Actor, ActorContext
 from actwright_actors.dead_letters import DeadLetterReason
 from actwright_actors.errors import ActorDead, LinkBroken, MailboxFull
 from actwright_actors.exit import Crashed, ExitReason, Killed, Normal, Shutdown
@@ -38,6 +38,8 @@ FEW_WATCHERS: Final = 16
 
 class Keeper(Protocol):
     """Decides about the incarnations of cells, its children: a supervisor."""
+
+    context: ActorContext
 
     def child_started(self, cell: Cell) -> None:
         """`on_start` has returned."""
@@ -105,6 +107,11 @@ class Cell:
             return "dead"
         return "restarting" if self.life.status == "ended" else self.life.status
 
+    @property
+    def supervisor(self) -> Cell | None:
+        """Who starts it again, as long as anybody may."""
+        return None if self.keeper is None else cell_of(self.keeper.context.ref)
+
     # -- life cycle ------------------------------------------------------------------------------------------------
 
     def launch(self, context: Context | None = None) -> None:
@@ -117,7 +124,8 @@ class Cell:
 
     def relaunch(self, actor: Actor[Any], reason: ExitReason) -> None:
         """Start the next incarnation, with the mail that is left, since the one before ended for `reason`."""
-        self.life = Incarnation(self, actor)
+        before, self.life = self.life, Incarnation(self, actor)
+        self.life.follow(before)
         self.restarts += 1
         if self.kernel.instrument is not None:
             self.kernel.observe(lambda instrument: instrument.actor_restarted(self.ref, reason, self.restarts))
@@ -154,6 +162,7 @@ class Cell:
         for notify in (watchers or {}).values():
             notify(Down(self.ref, reason))
         self.stopped.set()
+        self.life.tell_of_end(reason)
         self.keeper = None
         if self.life not in self.kernel.abandoned:  # which may yet come to its on_stop
             self.life.forget_actor()

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 import anyio
 
 from actwright_actors._deadline import Deadline, Deadlines
-from actwright_actors._latch import Latch
+from actwright_actors._latch import Ending, Latch
 from actwright_actors._log import logger
 from actwright_actors._messages import IDLE, Envelope, Reply, TimerFired, content
 from actwright_actors._runner import run_actor, run_child
@@ -44,7 +44,8 @@ class Incarnation:
         "__weakref__",
         "_deadlines",
         "_debts",
-        "_over",
+        "_ending",
+        "_kills_next",
         "_patience",
         "_stash",
         "_stashed_turn",
@@ -89,7 +90,8 @@ class Incarnation:
         self._wait: tuple[Cell, Callable[[], bool]] | None = None
         self.children: dict[ChildTask, None] = {}
         self.children_gone: Latch | None = None
-        self._over: Latch | None = None
+        self._ending: Ending | None = None
+        self._kills_next = False
         self.as_keeper: Keeper | None = None
         """Its actor, once it has kept others alive."""
         self._deadlines: Deadlines | None = None
@@ -115,6 +117,12 @@ class Incarnation:
             self.settled.set()
             self.cell.incarnation_started()
 
+    def follow(self, before: Incarnation) -> None:
+        """Take over what was asked of the actor since that life ended. Before this one is launched."""
+        self._ending, before._ending = before._ending, None
+        if before._kills_next:
+            self.abort(Killed())
+
     def seconds_to_stop(self) -> float:
         """The time for `on_start` to return, for its child tasks to end, and then for `on_stop`."""
         own = self.actor.stop_timeout if self.cell.stop_timeout is None else self.cell.stop_timeout
@@ -133,6 +141,13 @@ class Incarnation:
             if self.abort_reason is None:
                 self.abort_reason = reason
             self.cut()
+
+    def kill(self) -> None:
+        """End it now as Killed; if it is over, the life that follows, if one does."""
+        if self.status == "ended":
+            self._kills_next = True
+        else:
+            self.abort(Killed())
 
     def cancel(self) -> None:
         """Cancel what is left of it, once it is abandoned."""
@@ -183,19 +198,23 @@ class Incarnation:
         self.unstash_all()
         self.settled.set()
         self.cell.incarnation_ended(self, reason)
-        if self._over is not None:
-            self._over.set()
+        self.tell_of_end(reason)
 
     def forget_actor(self) -> None:
         """Whoever keeps a reference to the dead keeps nothing of the user's."""
         self.actor = _NOBODY
 
-    async def wait_for_end(self) -> None:
-        """Wait until this life, not the actor, is over."""
-        if self.status != "ended":
-            if self._over is None:
-                self._over = Latch(self.cell.kernel.make_wake)
-            await self._over.wait()
+    def ending(self) -> Ending:
+        """The end to come: of this life, or, if it is over, of the one that follows, or of the actor if none does."""
+        if self._ending is None:
+            self._ending = Ending(self.cell.kernel.make_wake)
+        return self._ending
+
+    def tell_of_end(self, reason: ExitReason) -> None:
+        """The end that was to come has come, if anybody waits for it."""
+        ending, self._ending = self._ending, None
+        if ending is not None:
+            ending.come(reason)
 
     def report(self, reason: ExitReason) -> None:
         """Say a crash in the log, since perhaps nobody watches, and let a KeyboardInterrupt end the system."""
@@ -266,7 +285,9 @@ class Incarnation:
 
     @property
     def waits_for(self) -> Cell | None:
-        """Whom its own task waits for, and until then handles nothing."""
+        """Whom its own task waits for, and until then handles nothing; once it is over, who is to start the next."""
+        if self.status == "ended":
+            return self.cell.supervisor
         if self._wait is None:
             return None
         target, is_over = self._wait

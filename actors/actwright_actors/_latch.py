@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from actwright_actors._backend import Wake
+from actwright_actors.exit import ExitReason
 
-__all__ = ["Latch"]
+__all__ = ["Ending", "Latch"]
 
 
 class Latch:
@@ -46,3 +47,18 @@ class Latch:
     def _forget(self, wake: Wake) -> None:
         if self._waiting is not None:
             self._waiting.remove(wake)
+
+
+class Ending(Latch):
+    """The end of one life of an actor, for those who wait for it."""
+
+    __slots__ = ("reason",)
+
+    def __init__(self, make_wake: Callable[[], Wake]) -> None:
+        super().__init__(make_wake)
+        self.reason: ExitReason | None = None
+
+    def come(self, reason: ExitReason) -> None:
+        """It has ended, for `reason`."""
+        self.reason = reason
+        self.set()

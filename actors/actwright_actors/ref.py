@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from threading import get_ident
@@ -15,10 +16,11 @@ from actwright_actors._messages import Envelope, Notice, Reply
 from actwright_actors.actor import Ask
 from actwright_actors.dead_letters import DeadLetterReason
 from actwright_actors.errors import AskTimeout, DeadlockDetected, MailboxFull, SystemClosed, WrongThread
-from actwright_actors.exit import ExitReason, Killed, Normal
+from actwright_actors.exit import ExitReason, Normal
 
 if TYPE_CHECKING:
     from actwright_actors._cell import Cell
+    from actwright_actors._latch import Ending
 
 __all__ = ["ActorRef", "Down", "Status"]
 
@@ -163,7 +165,10 @@ class ActorRef(Generic[M_contra]):
     # -- life ------------------------------------------------------------------------------------------------------
 
     def stop(self) -> None:
-        """Ask it to end as Normal, once the handler that is running and all earlier system messages are done."""
+        """Ask it to end as Normal, once the handler that is running and all earlier system messages are done.
+
+        Between two incarnations, `stop`, `drain` and `kill` are for the next one, if there will be one.
+        """
         self._cell.kernel.run_in_loop(partial(self._cell.request_stop, Normal()))
 
     def drain(self) -> None:
@@ -172,14 +177,21 @@ class ActorRef(Generic[M_contra]):
         self._cell.kernel.run_in_loop(self._cell.drain)
 
     def kill(self) -> None:
-        """Cancel what it is doing, now. It ends as Killed, after `on_stop`; a second kill cuts `on_stop` too."""
-        self._cell.kernel.run_in_loop(partial(self._cell.abort, Killed()))
+        """Cancel what it is doing, now. It ends as Killed, after `on_stop`; a second kill cuts `on_stop` too.
+
+        Between two incarnations: the next one ends as Killed before its `on_start`, and that is one more death.
+        """
+        self._cell.kernel.run_in_loop(lambda: self._cell.life.kill())  # of the life that it is in by then
 
     async def stop_and_wait(self, timeout: float | None = None) -> ExitReason:
         """`stop()`, then wait for the end of this incarnation, which its supervisor may follow by another.
 
+        Called between two incarnations, as in a back-off, it waits for the end of the next one, for which the request
+        then is, or for the actor's death, if there is none. Why it ended before is not what this returns.
+
         Raises TimeoutError after `timeout` seconds of the system's clock, and DeadlockDetected in the actor's own
-        task. Cancelled, it stops waiting; the stop stands.
+        task, and in one for which its supervisor waits before it can start it again. Cancelled, it stops waiting; the
+        stop stands.
         """
         return await self._wait_for_end(self.stop, timeout)
 
@@ -221,12 +233,22 @@ class ActorRef(Generic[M_contra]):
     async def _wait_for_end(self, request: Callable[[], object], timeout: float | None) -> ExitReason:
         self._require_loop_thread("stop_and_wait", "Use anyio.from_thread.run(ref.stop_and_wait).")
         self._require_other_task()
-        life = self._cell.life
-        request()
-        await self._within(timeout, life.wait_for_end)
-        if life.reason is None:
+        cell = self._cell
+        if cell.exit_reason is not None:
+            return cell.exit_reason
+        ending = cell.life.ending()
+        with self._waiting_for_next_life(ending):
+            request()
+            await self._within(timeout, ending.wait)
+        if ending.reason is None:
             raise TimeoutError(f"Actor {self.name!r} has not ended within {timeout} s; it is {self.status}.")
-        return life.reason
+        return ending.reason
+
+    def _waiting_for_next_life(self, ending: Ending) -> AbstractContextManager[None]:
+        """Say, if there is none now, that the caller waits for one, which takes the supervisor's own task."""
+        if self.status != "restarting":
+            return nullcontext()
+        return self._cell.kernel.waiting_for(self._cell, lambda: self.status != "restarting" or ending.is_set())
 
     async def _within(self, timeout: float | None, wait: Callable[[], Awaitable[object]]) -> None:
         """Wait, but no longer than `timeout` seconds of the system's clock."""

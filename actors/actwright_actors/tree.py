@@ -45,7 +45,7 @@ class ActorInfo:
     current_seconds: float | None
     """For how long, by `time.perf_counter`."""
     waits_for: str | None
-    """The actor whose answer or start it waits for, and until then handles nothing."""
+    """Whose answer or start it waits for, and until then handles nothing; while it is down, its supervisor."""
     children: tuple[ActorInfo, ...]
     """Whom it supervises, in the order of their start."""
 

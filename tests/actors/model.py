@@ -130,6 +130,7 @@ class Model(World):
                 cells[target].refuses_mail = True
                 self.wake(cells[target].now)
             case do.End(_, target):
+                cells[target].kills_next = cells[target].status == "restarting"
                 self._abort(cells[target], "killed")
             case do.Watch("monitor", target, watcher):
                 self.monitor(cells[target], cells[watcher])
@@ -198,6 +199,9 @@ class Model(World):
 
     def _start(self, life: Incarnation) -> None:
         cell, node = life.cell, life.cell.node
+        if life.is_stillborn:
+            self._finish(life, "killed")
+            return
         if life.doing is None:
             self.events.append(f"start {life}")
             starts = node.starts if isinstance(node, Worker) else ()
@@ -580,7 +584,9 @@ class Model(World):
         was_stopped, child.must_stop, child.is_down = child.must_stop, False, True
         self.forget(child.being_stopped)
         child.being_stopped = None
-        if child.now.number == 1 and not child.now.has_started:  # as if it had never been
+        if (
+            child.now.number == 1 and not child.now.has_started and not child.now.is_stillborn
+        ):  # as if it had never been
             self._leave(team, child)
             self._settle_start(child)
         elif child.is_leaving:
@@ -641,7 +647,9 @@ class Model(World):
 
     def _restart(self, child: Cell) -> None:
         if child.is_down and child.ready_at <= self.now:
-            child.is_down, child.now = False, Incarnation(child, child.now.number + 1)
+            child.is_down, number = False, child.now.number + (not child.kills_next)
+            child.now = Incarnation(child, number, is_stillborn=child.kills_next)
+            child.kills_next = False
             self.wake(child.now)
 
 

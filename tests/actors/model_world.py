@@ -249,6 +249,8 @@ class Incarnation:
     """Gives it up, if it swallows its cancellation."""
     deadline: Timer | None = None
     """Of its on_stop."""
+    is_stillborn: bool = False
+    """Killed before it began: no callback is called, and it has no number of its own."""
     doom: str | None = None
     """The first kill, or crash of a child task: what came first stands."""
     reason: str = "normal"
@@ -290,6 +292,8 @@ class Cell:
     admitted: list[Mail] = field(default_factory=list[Mail])
     """Mail whose sender was told that there is room, and is on its way."""
     refuses_mail: bool = False
+    kills_next: bool = False
+    """Killed between two incarnations."""
     being_stopped: Timer | None = None
     """Kills it, if it does not stop in time."""
     # To its supervisor:

@@ -656,6 +656,15 @@ DEATHS_AT_ONCE: Final = Oracle(
     (do.End("kill", "a1"), do.End("kill", "b1")),
     (do.Close(),),
 )
+# Killed between two incarnations, it has none of its on_start's for the next one, and is started once more.
+KILLED_WHILE_DOWN: Final = Oracle(
+    (do.Spawn(1, do.Team("S", (do.Worker("a"), do.Worker("b")), strategy="rest_for_one", intensity=2, backoff=2.0)),),
+    (do.End("kill", "a1"),),
+    (do.End("kill", "a1"),),
+    (do.Advance(3.0),),
+    (do.Advance(9.0),),
+    (do.Close(),),
+)
 # A second kill of a supervisor finds one child busy and another between two incarnations.
 KILLED_IN_BACK_OFF: Final = Oracle(
     (do.Spawn(1, do.Team("S", (do.Worker("a"), do.Worker("b")), backoff=2.0)),),
@@ -671,6 +680,7 @@ KILLED_IN_BACK_OFF: Final = Oracle(
 @(THOROUGH if EXAMPLES else BRIEF)
 @example(history=DEATHS_AT_ONCE.history)
 @example(history=KILLED_IN_BACK_OFF.history)
+@example(history=KILLED_WHILE_DOWN.history)
 @given(history=histories())
 def test_after_each_step_of_any_history_the_world_is_as_the_model_says(
     anyio_backend: tuple[str, dict[str, Any]], is_in_time: Callable[[], bool], history: list[Moment]
