@@ -252,9 +252,10 @@ class Cell:
 
     async def send(self, item: Any, turn: anyio.Event) -> None:
         """Put into the user lane, as soon as there is room (`turn` is set then), what it did not take at once."""
-        may_wait = self.mailbox.options.overflow == "wait" and not self.mailbox.is_closed
-        if not (may_wait and await self.mailbox.offer_when_room(item, turn)):
+        if self.mailbox.options.overflow != "wait" or self.mailbox.is_closed:
             self.overflow(item)
+        elif not await self.mailbox.offer_when_room(item, turn):
+            self._refuse(item)
 
     def signal(self, item: Any) -> None:
         """Put it into the system lane."""
@@ -267,14 +268,18 @@ class Cell:
         """Do with a user message that the mailbox did not take what its policy says."""
         box = self.mailbox
         if box.is_closed:
-            is_dead = self.exit_reason is not None
-            self.return_to_sender(item, DeadLetterReason.DEAD if is_dead else DeadLetterReason.DRAINING)
+            self._refuse(item)
         elif box.options.overflow == "drop_newest":
             self.return_to_sender(item, DeadLetterReason.DROPPED_NEWEST)
         elif box.options.overflow == "drop_oldest":
             self.return_to_sender(box.replace_oldest(item), DeadLetterReason.DROPPED_OLDEST)
         else:
             raise MailboxFull(self.ref, box.options.capacity or 0)
+
+    def _refuse(self, item: Any) -> None:
+        """Do with a user message what becomes of one when the mailbox was closed."""
+        is_dead = self.exit_reason is not None
+        self.return_to_sender(item, DeadLetterReason.DEAD if is_dead else DeadLetterReason.DRAINING)
 
     def return_to_sender(self, item: Any, why: DeadLetterReason) -> None:
         """Make a dead letter of it; whoever asked is told at once."""

@@ -28,7 +28,18 @@ class Mailbox:
     """The queues of one actor. Only in the loop's thread. Knows nothing of actors: what to do with a refused message
     is its owner's business."""
 
-    __slots__ = ("_make_wake", "_peak", "_promised", "_system", "_user", "_waiting", "_wake", "is_closed", "options")
+    __slots__ = (
+        "_closed_times",
+        "_make_wake",
+        "_peak",
+        "_promised",
+        "_system",
+        "_user",
+        "_waiting",
+        "_wake",
+        "is_closed",
+        "options",
+    )
 
     def __init__(self, options: MailboxOptions, make_wake: Callable[[], Wake]) -> None:
         self.options = options
@@ -36,6 +47,7 @@ class Mailbox:
         self._make_wake = make_wake
         self.is_closed = False
         """No user message is admitted any more: the actor drains, or is dead."""
+        self._closed_times = 0
         self._system: deque[Any] | None = None
         priority = options.priority
         self._user: deque[Any] | PriorityLane = (
@@ -90,25 +102,29 @@ class Mailbox:
                 self._wake_up()
 
     async def offer_when_room(self, item: Any, turn: anyio.Event) -> bool:
-        """Wait for room, first come first served. False: it was closed meanwhile. Cancelled: nothing was put.
+        """Wait for room, first come first served. False: it was closed meanwhile, though it may be open again.
+        Cancelled: nothing was put.
 
         `turn`, a new event, is set when the wait is over, which the sender's task sees only later.
         """
         if self._waiting is None:
             self._waiting = deque()
         self._waiting.append(turn)
+        closed_times = self._closed_times
         try:
             await turn.wait()
         except BaseException:
-            if turn.is_set():
+            if closed_times != self._closed_times:
+                pass  # there is no place to give back
+            elif turn.is_set():
                 self._promised -= 1
                 self._give_turn()  # without us, the next in line has the place
             else:
                 self._waiting.remove(turn)
             raise
-        self._promised -= 1
-        if self.is_closed:
+        if closed_times != self._closed_times:
             return False
+        self._promised -= 1
         try:
             self._user.append(item)
         except BaseException:  # its `priority` raised: the next in line has the place
@@ -143,8 +159,10 @@ class Mailbox:
     def close(self) -> None:
         """Admit no more user messages, refuse those who wait for room, and wake the receiver to look again."""
         self.is_closed = True
+        self._closed_times += 1
+        self._promised = 0
         while self._waiting:
-            self._give_turn()
+            self._waiting.popleft().set()
         if self._wake is not None:
             self._wake_up()
 

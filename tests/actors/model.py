@@ -127,8 +127,7 @@ class Model(World):
             case do.End("stop", target):
                 self.signal(cells[target], Notice("stop", "normal"))
             case do.End("drain", target):
-                cells[target].refuses_mail = True
-                self.wake(cells[target].now)
+                self._drain(cells[target])
             case do.End(_, target):
                 cells[target].kills_next = cells[target].status == "restarting"
                 self._abort(cells[target], "killed")
@@ -380,6 +379,14 @@ class Model(World):
         if cell.keeper is not None:
             self.wake(cell.keeper)
         self._walk_out()
+
+    def _drain(self, cell: Cell) -> None:
+        """Who waits for room is refused, even if by the time that he looks a next incarnation takes mail again."""
+        cell.refuses_mail = True
+        for mail in [*cell.admitted, *cell.senders]:
+            self.later(self.refuse, cell, mail)
+        cell.admitted, cell.senders = [], []
+        self.wake(cell.now)
 
     # -- what is under way, and how it is cut short --------------------------------------------------------------------
 

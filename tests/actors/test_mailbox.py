@@ -13,7 +13,17 @@ import anyio
 import pytest
 from tests.actors.helpers import ASYNCIO_BACKENDS, ASYNCIO_IDS, Hold, Worker, open_system
 
-from actwright_actors import Actor, ActorDead, ActorRef, ActorSystem, DeadLetter, DeadLetterReason, MailboxFull
+from actwright_actors import (
+    Actor,
+    ActorDead,
+    ActorRef,
+    ActorSystem,
+    ChildSpec,
+    DeadLetter,
+    DeadLetterReason,
+    MailboxFull,
+    Supervisor,
+)
 from actwright_actors import MailboxOptions as Options
 from actwright_actors._mailbox import EMPTY, Mailbox
 from actwright_actors.testing import assert_no_dead_letters
@@ -208,6 +218,85 @@ async def test_a_promised_place_that_a_native_cancel_leaves_unused_is_free_again
         await sender
     assert box.offer(3)
     assert box.pop() == 3
+
+
+async def test_who_waited_for_room_when_it_was_closed_is_refused_though_it_is_open_again() -> None:
+    box, taken = Mailbox(Options(capacity=1), anyio.Event), list[bool]()
+    assert box.offer(1)
+
+    async def send(number: int) -> None:
+        taken.append(await box.offer_when_room(number, anyio.Event()))
+
+    async with anyio.create_task_group() as tg:
+        for number in (2, 3, 4):
+            tg.start_soon(send, number)
+        await anyio.wait_all_tasks_blocked()
+        assert box.pop() == 1  # promises the place to one of them
+        box.close()
+        box.reopen(bool)
+        assert box.offer(5)
+        assert not box.offer(6)
+        tg.start_soon(send, 7)  # has nothing to do with those before
+        await anyio.wait_all_tasks_blocked()
+        assert (taken, box.items()) == ([False, False, False], [5])
+        assert box.pop() == 5
+    assert (taken, box.items()) == ([False, False, False, True], [7])
+
+
+@pytest.mark.parametrize("anyio_backend", ASYNCIO_BACKENDS, ids=ASYNCIO_IDS)
+async def test_a_native_cancel_of_one_who_was_refused_gives_no_place_back() -> None:
+    box = Mailbox(Options(capacity=1), anyio.Event)
+    assert box.offer(1)
+    sender = asyncio.ensure_future(box.offer_when_room(2, anyio.Event()))
+    await anyio.wait_all_tasks_blocked()
+    box.close()
+    box.reopen(bool)
+    sender.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await sender
+    assert not box.offer(3)
+    assert box.items() == [1]
+
+
+async def test_a_drain_that_a_crash_cuts_short_has_refused_who_waited_for_room() -> None:
+    letters: list[DeadLetter] = []
+    workers: list[Worker] = []
+    hold = Hold()
+
+    def make() -> Worker:
+        workers.append(Worker())
+        return workers[-1]
+
+    async def drain_and_crash() -> None:
+        await hold()
+        workers[0].context.ref.drain()
+        raise ValueError("in the same breath")
+
+    async with open_system(on_dead_letter=letters.append) as system:
+        await system.spawn(Supervisor([ChildSpec("child", make, mailbox=Options(capacity=2))]))
+        ref = system.lookup("child")
+        assert ref is not None
+        ref.tell(drain_and_crash)
+        await hold.entered.wait()
+        ref.tell(1)
+        ref.tell(2)
+        async with anyio.create_task_group() as tg:
+
+            async def ask() -> None:
+                with pytest.raises(ActorDead, match="takes no more requests"):
+                    await ref.ask("asked")
+
+            for number in range(3, 6):
+                tg.start_soon(ref.send, number)
+            tg.start_soon(ask)
+            await anyio.wait_all_tasks_blocked()
+            hold.release.set()
+        assert await ref.ask("last") == "last"
+        assert workers[1].seen == [1, 2, "last"]
+        assert {letter.message for letter in letters} == {3, 4, 5, "asked"}
+        assert {letter.reason for letter in letters} == {DeadLetterReason.DRAINING}
+        (supervisor,) = system.tree().actors
+        assert supervisor.children[0].mailbox_peak == 2
 
 
 async def test_the_death_of_the_target_frees_a_waiting_sender() -> None:
