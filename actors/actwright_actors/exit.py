@@ -34,7 +34,11 @@ class Killed:
 
 @dataclass(frozen=True, slots=True)
 class Crashed:
-    """An exception escaped from it or from one of its child tasks; SystemExit and a forged cancellation count."""
+    """An exception escaped from it or from one of its child tasks; SystemExit and a forged cancellation count.
+
+    As any exception does, `error` keeps the frames that it passed through, and so the actor, whose `handle` has it as
+    `self`. Who keeps errors for long lets go of that with `traceback.clear_frames(error.__traceback__)`.
+    """
 
     is_abnormal: ClassVar[bool] = True
     error: BaseException
@@ -42,7 +46,7 @@ class Crashed:
 
 @dataclass(frozen=True, slots=True)
 class StartFailed:
-    """`on_start` raised, so it never handled a message and `on_stop` was not called."""
+    """`on_start` raised, so it never handled a message and `on_stop` was not called. `error` is as a crash's."""
 
     is_abnormal: ClassVar[bool] = True
     error: BaseException

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import math
+import traceback
 import weakref
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -372,3 +373,22 @@ async def test_the_reference_of_a_dead_actor_keeps_nothing_of_the_users() -> Non
         gc.collect()
         assert actor() is None
         assert ref.exit_reason == Normal()
+
+
+async def test_the_error_of_a_crash_keeps_the_actor_until_its_frames_are_cleared() -> None:
+    async with open_system() as system:
+        worker = Worker()
+        actor = weakref.ref(worker)
+        ref = await system.spawn(worker)
+        ref.tell(raising(ValueError("broken")))
+        reason = await ref.stopped()
+        assert isinstance(reason, Crashed)
+        await anyio.wait_all_tasks_blocked()
+        del worker
+        gc.collect()
+        assert actor() is not None  # by the user's own handle, as anywhere in Python
+        printed = traceback.format_exception(reason.error)
+        traceback.clear_frames(reason.error.__traceback__)
+        gc.collect()
+        assert actor() is None
+        assert traceback.format_exception(reason.error) == printed
