@@ -368,7 +368,8 @@ class Incarnation:
         """Its keyed timers, made at the first use."""
         if self._timers is None:
             kernel = self.cell.kernel
-            self._timers = KeyedTimers(kernel.timers, kernel.clock.now, self._remind)
+            kernel.require_loop_thread("ActorContext.timers")
+            self._timers = KeyedTimers(kernel.timers, kernel.clock.now, self._remind, kernel.require_loop_thread)
         return self._timers
 
     def _remind(self, fired: TimerFired) -> None:

@@ -37,6 +37,7 @@ class HeapTimer:
 
     def cancel(self) -> None:
         """See that it never fires. Does nothing when it has fired or was cancelled."""
+        self._timers.require_loop_thread("Cancelling a timer")
         if self._fn is not None:
             self._fn = None
             self._timers.note_cancelled()
@@ -76,17 +77,18 @@ class TimerHeap:
 
     def call_later(self, seconds: float, fn: Callable[[], object]) -> HeapTimer:
         """Call `fn()` in `seconds`; with `math.inf` never, with zero or less in the loop's next round."""
-        self._require_loop_thread()
+        self.require_loop_thread("Setting a timer")
         return self._add(self._clock.now() + seconds, fn)
 
     def call_at(self, when: float, fn: Callable[[], object]) -> HeapTimer:
         """Call `fn()` when the clock's `now()` has reached `when`. O(log n). Raises WrongThread in a foreign thread."""
-        self._require_loop_thread()
+        self.require_loop_thread("Setting a timer")
         return self._add(when, fn)
 
-    def _require_loop_thread(self) -> None:
+    def require_loop_thread(self, operation: str) -> None:
+        """Raise WrongThread, which names `operation`, unless the caller is in the loop's thread."""
         if get_ident() != self._thread_id:
-            raise WrongThread("Setting a timer", "Hand it over with system.post(...).")
+            raise WrongThread(operation, "Hand it over with system.post(...).")
 
     def _add(self, when: float, fn: Callable[[], object]) -> HeapTimer:
         if math.isnan(when):  # one of these would spoil the order of all
@@ -116,7 +118,8 @@ class TimerHeap:
         """Forget all that is pending, since the actors are gone."""
         forgotten, self._heap = self._heap, []
         for _, _, timer in forgotten:
-            timer.cancel()
+            if timer.is_pending:
+                timer.take()
         self._cancelled = 0
 
     def note_cancelled(self) -> None:

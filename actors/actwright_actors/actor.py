@@ -192,6 +192,7 @@ class ChildTask:
 
     async def wait(self) -> None:
         """Wait until it has ended. Cancelling this wait does not cancel the task."""
+        self._life.cell.kernel.require_loop_thread("ChildTask.wait")
         await self._ended.wait()
 
     def abandon(self) -> None:

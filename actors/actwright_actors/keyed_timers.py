@@ -29,10 +29,17 @@ class KeyedTimers:
     when it is restarted.
     """
 
-    def __init__(self, timers: Timers, now: Callable[[], float], signal: Callable[[TimerFired], object]) -> None:
+    def __init__(
+        self,
+        timers: Timers,
+        now: Callable[[], float],
+        signal: Callable[[TimerFired], object],
+        require_loop_thread: Callable[[str], object],
+    ) -> None:
         self._timers = timers
         self._now = now
         self._signal = signal
+        self._require_loop_thread = require_loop_thread
         self._entries: dict[Hashable, _Entry] = {}
 
     def __len__(self) -> int:
@@ -47,6 +54,7 @@ class KeyedTimers:
 
         Raises ValueError for NaN, and for a repeating timer whose `seconds` are not more than zero.
         """
+        self._require_loop_thread("ActorContext.timers.start")
         if repeat and not seconds > 0:
             raise ValueError(f"A repeating timer needs more than 0 seconds; timer {key!r} got {seconds}.")
         self.cancel(key)
@@ -56,6 +64,7 @@ class KeyedTimers:
 
     def cancel(self, key: Hashable) -> bool:
         """Stop the timer of that key, and discard its message if it waits in the mailbox. False: there was none."""
+        self._require_loop_thread("ActorContext.timers.cancel")
         entry = self._entries.pop(key, None)
         if entry is None:
             return False
@@ -68,6 +77,7 @@ class KeyedTimers:
 
     def clear(self) -> None:
         """Cancel all."""
+        self._require_loop_thread("ActorContext.timers.clear")
         for key in list(self._entries):
             self.cancel(key)
 

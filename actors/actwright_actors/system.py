@@ -164,13 +164,13 @@ class ActorSystem:
     # -- finding ---------------------------------------------------------------------------------------------------
 
     def lookup(self, name: str) -> ActorRef[Any] | None:
-        """The live actor of that name, or None."""
+        """The live actor of that name, or None. From any thread."""
         cell = self._opened().cells.get(name)
         return None if cell is None else cell.ref
 
     def actors(self) -> list[ActorRef[Any]]:
-        """All live actors, in the order of their start."""
-        return [cell.ref for cell in self._opened().cells.values()]
+        """All live actors, in the order of their start. From any thread."""
+        return [cell.ref for cell in list(self._opened().cells.values())]  # a copy: it may change while another looks
 
     @property
     def groups(self) -> Groups:

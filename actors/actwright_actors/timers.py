@@ -25,7 +25,8 @@ class Timer(Protocol):
         ...
 
     def cancel(self) -> None:
-        """See that it never fires. Does nothing when it has fired or was cancelled."""
+        """See that it never fires. Does nothing when it has fired or was cancelled. Raises WrongThread in a foreign
+        thread."""
         ...
 
 
@@ -36,7 +37,8 @@ class Timers(Protocol):
     """
 
     def call_later(self, seconds: float, fn: Callable[[], object]) -> Timer:
-        """Call `fn()` in `seconds`; with `math.inf` never, with zero or less in the loop's next round."""
+        """Call `fn()` in `seconds`; with `math.inf` never, with zero or less in the loop's next round. Raises
+        WrongThread in a foreign thread."""
         ...
 
     def call_at(self, when: float, fn: Callable[[], object]) -> Timer:

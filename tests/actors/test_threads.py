@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable
 from functools import partial
 from queue import SimpleQueue
-from typing import Any
+from typing import Any, cast
 
 import anyio
 import anyio.to_thread
@@ -27,6 +27,7 @@ from actwright_actors import (
     Normal,
     WrongThread,
 )
+from actwright_actors._cell import cell_of
 
 pytestmark = pytest.mark.anyio
 
@@ -211,12 +212,18 @@ async def test_what_only_the_loop_may_do_raises_wrong_thread_elsewhere() -> None
     async with open_system() as system:
         worker = Worker()
         ref = await system.spawn(worker)
+        other = Worker()
+        await system.spawn(other)
         context = worker.context
+        context.timers.start("key", "message", 1000)
+        timer = system.timers.call_later(1000, dict)
         child = context.start_soon(anyio.sleep_forever)
         calls: list[Callable[[], object]] = [
             context.stash, context.unstash_all, context.defer_reply, child.cancel, child.abandon,
             partial(context.link, ref), partial(context.unlink, ref), partial(context.start_soon, anyio.sleep_forever),
-            partial(context.timers.start, "key", "message", 1), partial(system.spawn_soon, Worker()),
+            partial(context.timers.start, "key", "message", 1), partial(context.timers.cancel, "key"),
+            partial(context.timers.cancel, "no key"), context.timers.clear, lambda: other.context.timers,
+            timer.cancel, lambda: child.wait().send(None), partial(system.spawn_soon, Worker()),
             partial(ref.monitor, ref), partial(ref.demonitor, ref),
         ]  # fmt: skip
         for call in calls:
@@ -224,3 +231,26 @@ async def test_what_only_the_loop_may_do_raises_wrong_thread_elsewhere() -> None
                 await anyio.to_thread.run_sync(call)
         assert ref.is_alive
         assert not child.done
+        assert timer.is_pending
+        assert context.timers.is_active("key")
+        assert len(system.timers) == 2
+
+
+async def test_what_only_looks_may_be_called_in_any_thread_while_actors_come_and_go() -> None:
+    async with open_system() as system:
+        ref = await system.spawn(Worker(), name="found")
+        cells = cell_of(ref).kernel.cells
+
+        class Coming:
+            """At this moment the loop, in its own thread, starts another."""
+
+            @property
+            def ref(self) -> ActorRef[Any]:
+                cells["another"] = cell_of(ref)
+                return ref
+
+        cells["coming"] = cast("Any", Coming())
+        assert await anyio.to_thread.run_sync(system.actors) == [ref, ref]
+        del cells["coming"], cells["another"]
+        assert await anyio.to_thread.run_sync(system.lookup, "found") is ref
+        assert [one.name for one in (await anyio.to_thread.run_sync(system.tree)).actors] == ["found"]
