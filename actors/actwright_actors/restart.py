@@ -36,7 +36,11 @@ Strategy = Literal["one_for_one", "one_for_all", "rest_for_one"]
 """Who is restarted with a child: nobody; all its siblings; those started after it."""
 
 RestartType = Literal["permanent", "transient", "temporary"]
-"""When a child that ended is started again: always; after an abnormal end; never."""
+"""When a child that ended is started again: always; after an abnormal end; never.
+
+One that is not is gone for good, and its name is free. (OTP keeps the spec of a transient child, so that a sibling's
+death starts it again in one_for_all and rest_for_one.)
+"""
 
 AutoShutdown = Literal["never", "any_significant", "all_significant"]
 """When a supervisor ends by itself: never; once a significant child has ended; once all of them have."""

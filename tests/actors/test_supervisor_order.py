@@ -11,7 +11,18 @@ import pytest
 from tests.actors.helpers import ASYNCIO_BACKENDS, ASYNCIO_IDS, Hold, open_system
 from tests.actors.team import Busy, Team, child, crash, hold_up
 
-from actwright_actors import ActorRef, ChildSpec, Crashed, Killed, Shutdown, StartChild, StopChild, Strategy, Supervisor
+from actwright_actors import (
+    ActorRef,
+    ChildSpec,
+    Crashed,
+    Killed,
+    Normal,
+    Shutdown,
+    StartChild,
+    StopChild,
+    Strategy,
+    Supervisor,
+)
 from actwright_actors.testing import ManualClock
 
 pytestmark = pytest.mark.anyio
@@ -131,6 +142,23 @@ async def test_a_temporary_sibling_goes_with_the_group_and_does_not_return() -> 
         await crash(child(system, "b"))
         assert team.events == ["+a", "+b", "-b", "-a", "+b"]
         assert a.exit_reason == Shutdown()
+
+
+@pytest.mark.parametrize("strategy", ["one_for_all", "rest_for_one"])
+async def test_a_transient_child_that_ended_normally_is_gone_and_no_siblings_death_brings_it_back(
+    strategy: Strategy,
+) -> None:
+    """OTP keeps its spec, and would start it again."""
+    team = Team()
+    specs = [team.spec("a"), team.spec("b", restart="transient"), team.spec("c")]
+    async with open_system() as system:
+        supervisor = await system.spawn(Supervisor(specs, strategy=strategy))
+        done = child(system, "b")
+        assert await done.stop_and_wait() == await done.stopped() == Normal()
+        await crash(child(system, "a"))
+        assert team.events[3:] == ["-b", "-a", "-c", "+a", "+c"]
+        assert system.lookup("b") is None
+        assert (await supervisor.ask(StartChild(team.spec("b")))).name == "b"  # the name is free
 
 
 async def test_a_child_that_does_not_stop_in_time_is_killed_when_its_group_restarts() -> None:
