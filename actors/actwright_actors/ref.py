@@ -43,8 +43,9 @@ class ActorRef(Generic[M_contra]):
     """A handle on an actor that takes messages of type `M`. Stays valid across supervised restarts, and after death.
 
     `tell`, `signal`, `stop`, `drain` and `kill` may be called in any thread: a foreign thread's call is handed to the
-    loop, and the calls of one thread keep their order. Everything else belongs to the loop's thread, and raises
-    WrongThread elsewhere. Hashable; equal to itself alone.
+    loop, and the calls of one thread keep their order. Its properties may be read in any thread. `monitor`, `demonitor`
+    and all that is awaited belong to the loop's thread, and raise WrongThread elsewhere. Hashable; equal to itself
+    alone.
     """
 
     __slots__ = ("_cell", "_mailbox", "_thread_id")
@@ -157,7 +158,8 @@ class ActorRef(Generic[M_contra]):
             if asker is not None:
                 asker.end_wait()
         if reply.outcome == "expired":
-            raise AskTimeout(self, message, deadline - now, self._cell.why_no_answer(item))
+            seconds = max(0.0, deadline - now)  # its own asker may have had no time left
+            raise AskTimeout(self, message, seconds, self._cell.why_no_answer(item))
         if reply.error is not None:
             raise reply.error
         return reply.value

@@ -77,6 +77,28 @@ async def test_an_ask_that_is_not_answered_in_time_raises_and_the_actor_goes_on(
         assert await ref.ask("next") == "next"
 
 
+async def test_an_ask_whose_own_asker_waits_no_longer_has_no_time_left_and_never_less() -> None:
+    clock, errors = ManualClock(), list[AskTimeout]()
+    async with open_system(clock=clock) as system:
+        hold, other = Hold(), await system.spawn(Worker())
+        other.tell(hold)
+        await hold.entered.wait()
+
+        async def ask_too_late() -> None:
+            clock.advance(5)
+            try:
+                await other.ask("too late")
+            except AskTimeout as error:
+                errors.append(error)
+
+        with pytest.raises(AskTimeout, match="within 3 s"):
+            await (await system.spawn(Worker())).ask(ask_too_late, timeout=3)
+        await anyio.wait_all_tasks_blocked()
+        assert [error.timeout for error in errors] == [0.0]
+        assert "within 0 s" in str(errors[0])
+        hold.release.set()
+
+
 async def test_the_deadline_of_an_ask_covers_the_wait_for_room() -> None:
     clock = ManualClock()
     async with open_system(clock=clock) as system:
