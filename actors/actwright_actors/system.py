@@ -39,10 +39,10 @@ class ActorSystem:
 
     Actors live in a task of the loop's own that no cancellation of the `async with` reaches. Leaving the block, by
     whatever way, stops them one by one in the reverse order of their start: stop, wait for the actor's `stop_timeout`,
-    kill; one that swallows even that is abandoned after another `stop_timeout`. So the end comes in any case but two:
-    code that holds the loop itself, and a `stop_timeout` of `math.inf`. A cancellation that arrives meanwhile, scoped
-    or native, however often, waits for that and is raised then; if the block itself raised, that exception is. A
-    KeyboardInterrupt that escapes from an actor cancels the block, and is raised when the actors have stopped.
+    kill; one that swallows even that is abandoned after another `stop_timeout`. So the end comes, unless a
+    `stop_timeout` is infinite or code never lets go of the loop's thread. A cancellation that arrives meanwhile,
+    scoped or native, however often, waits for that and is raised then; if the block itself raised, that exception is.
+    A KeyboardInterrupt that escapes from an actor cancels the block, and is raised when the actors have stopped.
 
     `clock` drives all its timers; `on_dead_letter` gets every DeadLetter (by default it is logged at debug) in the
     loop's thread, or, once the system is closed, in the sender's; `instrument` hears of all that actors do. An actor
@@ -113,7 +113,8 @@ class ActorSystem:
         """Start `actor`, wait until its `on_start` has returned, and return its reference.
 
         Takes what `spawn_soon` takes and raises what it raises. An exception in `on_start` is raised here, as it is.
-        Cancelled meanwhile: the actor is killed, and once it has given up the cancellation goes on. Raises ActorDead
+        Cancelled meanwhile: the actor is killed, and once it has given up the cancellation goes on; what `on_start`
+        raises then is logged. Raises ActorDead
         if somebody else killed it before it had started. An `on_start` that asks the actor which is spawning it gets
         DeadlockDetected.
         """
@@ -121,7 +122,13 @@ class ActorSystem:
         cell = self._add(actor, name, mailbox, stop_timeout, context)
         cell.is_awaited = True
         with kernel.waiting_for(cell, cell.life.settled.is_set):
-            await wait_through(cell.life.settled.wait, on_cancel=cell.ref.kill)
+            try:
+                await wait_through(cell.life.settled.wait, on_cancel=cell.ref.kill)
+            except BaseException:
+                cell.is_awaited = False  # the caller hears of the cancellation alone
+                if isinstance(cell.exit_reason, StartFailed):
+                    cell.life.report(cell.exit_reason)
+                raise
         if isinstance(cell.exit_reason, StartFailed):
             raise cell.exit_reason.error
         if isinstance(cell.exit_reason, Killed):

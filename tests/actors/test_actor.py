@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextvars
+from functools import partial
 from typing import Any
 
 import anyio
 import pytest
-from tests.actors.helpers import Hold, Worker, open_system, raising
+from tests.actors.helpers import ASYNCIO_BACKENDS, ASYNCIO_IDS, Hold, Worker, open_system, raising
 
 from actwright_actors import Actor, ActorDead, ActorRef, Crashed, ExitReason, Killed, Normal, Shutdown, StartFailed
 from actwright_actors.testing import ManualClock, Probe
@@ -206,6 +208,41 @@ async def test_a_cancelled_spawner_kills_the_actor_that_it_was_starting() -> Non
         assert scope.cancelled_caught
         assert hold.was_cancelled
         assert system.lookup("slow") is None
+
+
+async def test_what_on_start_raises_is_logged_if_its_spawner_was_cancelled(caplog: pytest.LogCaptureFixture) -> None:
+    async with open_system() as system:
+        hold = Hold()
+
+        async def start() -> None:
+            try:
+                await hold()
+            finally:
+                raise ValueError("could not undo it")
+
+        async with anyio.create_task_group() as tg:
+            tg.start_soon(partial(system.spawn, Worker(on_start=start), name="slow"))
+            await hold.entered.wait()
+            assert system.lookup("slow") is not None
+            tg.cancel_scope.cancel()
+        assert system.lookup("slow") is None
+        assert caplog.text.count("ValueError: could not undo it") == 1
+
+
+@pytest.mark.parametrize("anyio_backend", ASYNCIO_BACKENDS, ids=ASYNCIO_IDS)
+async def test_what_on_start_raised_is_logged_if_a_native_cancel_comes_before_its_spawner_hears_of_it(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async with open_system() as system:
+
+        async def cancel_and_fail() -> None:
+            spawner.cancel()
+            raise ValueError("at the same time")
+
+        spawner = asyncio.ensure_future(system.spawn(Worker(on_start=cancel_and_fail)))
+        with pytest.raises(asyncio.CancelledError):
+            await spawner
+        assert caplog.text.count("ValueError: at the same time") == 1
 
 
 async def test_spawn_says_so_when_somebody_else_killed_the_actor_meanwhile() -> None:
