@@ -59,6 +59,7 @@ class Incarnation:
         "children",
         "children_gone",
         "current",
+        "handle",
         "has_started",
         "reason",
         "scope",
@@ -76,6 +77,8 @@ class Incarnation:
         self.scope = anyio.CancelScope()
         self.settled = Latch(cell.kernel.make_wake)
         """Set when `on_start` has succeeded, or never will."""
+        self.handle = _NOBODY.handle
+        """The actor's, looked up once: to do so for each message costs a tenth of a `tell`."""
         self.has_started = False
         """`on_start` has returned, so `on_stop` is due."""
         self.task: object = None
@@ -112,6 +115,7 @@ class Incarnation:
     def mark_running(self) -> None:
         """`on_start` has returned, for one that was given up in vain."""
         self.has_started = True
+        self.handle = self.actor.handle
         if self.status == "starting":
             self.status = "running"
             self.settled.set()
@@ -203,6 +207,7 @@ class Incarnation:
     def forget_actor(self) -> None:
         """Whoever keeps a reference to the dead keeps nothing of the user's."""
         self.actor = _NOBODY
+        self.handle = _NOBODY.handle
 
     def ending(self) -> Ending:
         """The end to come: of this life, or, if it is over, of the one that follows, or of the actor if none does."""

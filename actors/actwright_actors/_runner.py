@@ -73,7 +73,7 @@ async def live(life: Incarnation) -> ExitReason:
 
 async def handle_messages(life: Incarnation) -> ExitReason:
     """The loop: one message after another, a checkpoint now and then, until it is to end."""
-    cell, mailbox, handle = life.cell, life.cell.mailbox, life.actor.handle
+    cell, mailbox, handle = life.cell, life.cell.mailbox, life.handle
     kernel = cell.kernel
     taken, since = 0, perf_counter()
     life.busy_since = since
@@ -114,17 +114,17 @@ async def open_special(life: Incarnation, item: Special) -> bool:
     if isinstance(item, TimerFired):
         if not item.is_due():
             return False
-        await life.actor.handle(item.message)
+        await life.handle(item.message)
         return True
     assert isinstance(item, Envelope)
     if life.has_expired(item):
         life.cell.return_to_sender(item, DeadLetterReason.EXPIRED)
         return False
     if item.reply is None:
-        await life.actor.handle(item.message)
+        await life.handle(item.message)
     else:
         item.reply.is_taken = False  # it may come from the stash
-        value = await life.actor.handle(item.message)
+        value = await life.handle(item.message)
         if not item.reply.is_taken:
             life.answer(item.reply, value)
     return True

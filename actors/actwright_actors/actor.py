@@ -69,6 +69,9 @@ class Actor(Generic[M_contra]):
     async def handle(self, message: M_contra) -> Any:
         """Handle one message. What it returns answers an `ask`, and is ignored for a `tell`.
 
+        It is looked up once, when `on_start` has returned: to do otherwise from some message on, let it decide by the
+        actor's state, or write a StateMachine.
+
         An exception crashes the actor; whoever asked gets ActorDead with it as the cause, who monitors the actor sees
         it in Down. `kill()` cancels it; `stop()` waits until it has returned. If it swallows the cancellation for
         `stop_timeout` seconds, the actor is given up: it counts as ended, and nothing more is handled.

@@ -8,6 +8,7 @@ from functools import partial
 from typing import Any
 
 import anyio
+import anyio.lowlevel
 import pytest
 from tests.actors.helpers import ASYNCIO_BACKENDS, ASYNCIO_IDS, Hold, Worker, open_system, raising
 
@@ -243,6 +244,33 @@ async def test_what_on_start_raised_is_logged_if_a_native_cancel_comes_before_it
         with pytest.raises(asyncio.CancelledError):
             await spawner
         assert caplog.text.count("ValueError: at the same time") == 1
+
+
+@pytest.mark.parametrize("when", ["in on_start", "later"])
+async def test_the_handle_that_there_is_after_on_start_gets_all_messages_told_and_asked_and_of_timers(
+    when: str,
+) -> None:
+    async with open_system() as system:
+        others: list[Any] = []
+
+        async def other(message: Any) -> Any:
+            others.append(message)
+            return message
+
+        async def replace() -> None:
+            if when == "in on_start":
+                worker.__dict__["handle"] = other
+
+        worker = Worker(on_start=replace)
+        ref = await system.spawn(worker)
+        worker.__dict__["handle"] = other
+        ref.tell("told")
+        worker.context.timers.start("key", "reminded", 0)
+        while len(worker.seen) + len(others) < 2:
+            await anyio.lowlevel.checkpoint()
+        assert await ref.ask("asked") == "asked"
+        seen, unseen = (others, worker.seen) if when == "in on_start" else (worker.seen, others)
+        assert ({*seen}, unseen) == ({"told", "reminded", "asked"}, [])
 
 
 async def test_spawn_says_so_when_somebody_else_killed_the_actor_meanwhile() -> None:

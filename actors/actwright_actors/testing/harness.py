@@ -175,7 +175,7 @@ class ActorHarness(Generic[M]):
         if isinstance(item, Special):
             await open_special(self._life, item)
         else:
-            await self._life.actor.handle(item)
+            await self._life.handle(item)
         self._cell.handled += 1
 
     async def _perform(self, callback: Callable[[], Awaitable[object]]) -> None:
