@@ -2,7 +2,7 @@
 
 The file is longer than others: how a history is drawn, and how it is played, belong to no other test.
 ACTWRIGHT_MODEL_EXAMPLES says how many histories each back end plays, and has what fails shrunk; without it a test run
-plays some, for a while.
+plays as many of 1,000 as there is time for, and says in its summary how many those were.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ from itertools import count
 from typing import Any, Final, Literal, TypeVar
 
 import anyio
-import pytest
 import trio
 from anyio.abc import TaskGroup, TaskStatus
 from hypothesis import HealthCheck, Phase, assume, example, given, settings
 from hypothesis import strategies as st
 from tests.actors import model_world as do
+from tests.actors.conftest import HISTORIES
 from tests.actors.helpers import open_system
 from tests.actors.model import Model, Moment, Oracle
 
@@ -62,8 +62,8 @@ from actwright_actors.testing import ManualClock
 T = TypeVar("T")
 
 EXAMPLES: Final = os.environ.get("ACTWRIGHT_MODEL_EXAMPLES")
-SECONDS: Final = 30.0
-"""How long an ordinary test run may spend on one back end."""
+SECONDS: Final = 50.0
+"""For so long an ordinary test run begins further histories on one back end. The watchdog ends a test after 60."""
 
 # -- how a history is drawn --------------------------------------------------------------------------------------------
 
@@ -635,17 +635,33 @@ def compare(stage: Stage, moment: Moment, after: str) -> None:
     assert moment.expects(stage.events), f"{stage.events} for {moment.events} {after}"
 
 
-@pytest.fixture
-def is_in_time() -> Callable[[], bool]:
-    """Whether a further example may begin."""
-    deadline = math.inf if EXAMPLES else time.monotonic() + SECONDS
-    return lambda: time.monotonic() < deadline
+class OutOfTime(BaseException):
+    """Ends the drawing of histories: hypothesis lets it pass, as it does a Ctrl-C."""
+
+
+class Budget:
+    """The time for all histories of one back end, and how many were played in it."""
+
+    def __init__(self) -> None:
+        self._ends_at = math.inf if EXAMPLES else time.monotonic() + SECONDS
+        self.played = 0
+
+    @contextmanager
+    def one_more(self) -> Generator[None]:
+        if time.monotonic() >= self._ends_at:
+            raise OutOfTime
+        try:
+            yield
+        except BaseException:
+            self._ends_at = math.inf  # hypothesis plays it again before it tells
+            raise
+        self.played += 1
 
 
 THOROUGH: Final = settings(
-    max_examples=int(EXAMPLES or 500),
+    max_examples=int(EXAMPLES or 1000),
     report_multiple_bugs=False,
-    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow, HealthCheck.data_too_large],
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )
 # Shrinking takes longer than a test may. Nor is what fails remembered, since what is remembered is not shrunk later.
 BRIEF: Final = settings(THOROUGH, phases=[phase for phase in Phase if phase is not Phase.shrink], database=None)
@@ -682,12 +698,22 @@ KILLED_IN_BACK_OFF: Final = Oracle(
 @example(history=KILLED_IN_BACK_OFF.history)
 @example(history=KILLED_WHILE_DOWN.history)
 @given(history=histories())
+def play_any(backend: str, options: dict[str, Any], budget: Budget, history: list[Moment]) -> None:
+    with budget.one_more():
+        anyio.run(play, history, backend=backend, backend_options=options)
+
+
 def test_after_each_step_of_any_history_the_world_is_as_the_model_says(
-    anyio_backend: tuple[str, dict[str, Any]], is_in_time: Callable[[], bool], history: list[Moment]
+    anyio_backend: tuple[str, dict[str, Any]], record_property: Callable[[str, object], None]
 ) -> None:
-    if is_in_time():
-        name, options = anyio_backend
-        anyio.run(play, history, backend=name, backend_options=options)
+    budget = Budget()
+    try:
+        play_any(*anyio_backend, budget)
+    except OutOfTime:
+        pass
+    finally:
+        record_property(HISTORIES, budget.played)
+    assert budget.played >= 3  # the examples
 
 
 def test_what_depends_on_the_order_of_wake_ups_is_not_promised() -> None:
