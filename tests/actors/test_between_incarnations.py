@@ -55,13 +55,13 @@ class Pause:
         self._options = options
 
     @asynccontextmanager
-    async def opened(self) -> AsyncGenerator[Pause]:
+    async def opened(self, *, is_gone: bool = False) -> AsyncGenerator[Pause]:
         async with open_system(clock=self.clock) as system:
             top = Obliging(self.team.specs("a", **self._options), backoff=SECOND, intensity=2)
             self.top = await system.spawn(top, name="top")
             self.child = child(system, "a")
             await crash(self.child)
-            assert self.child.status == "restarting"
+            assert self.child.status == ("dead" if is_gone else "restarting")
             async with anyio.create_task_group() as self.group:
                 yield self
 
@@ -270,3 +270,15 @@ async def test_the_tree_says_for_whom_a_child_waits_that_is_down() -> None:
     async with Pause().opened() as pause:
         (top,) = pause.team.members["a"].context.system.tree().actors
         assert [(one.status, one.waits_for) for one in top.children] == [("restarting", "top")]
+
+
+# -- after the last one ------------------------------------------------------------------------------------------------
+
+
+async def test_what_is_asked_of_the_dead_changes_nothing_and_their_reason_is_the_answer() -> None:
+    async with Pause(restart="temporary").opened(is_gone=True) as pause:
+        for ask in (pause.child.stop, pause.child.drain, pause.child.kill):
+            ask()
+        for how in HOWS:
+            assert await getattr(pause.child, how)() is pause.child.exit_reason
+        assert pause.team.starts["a"] == 1
