@@ -129,7 +129,11 @@ class Cell:
         self.restarts += 1
         if self.kernel.instrument is not None:
             self.kernel.observe(lambda instrument: instrument.actor_restarted(self.ref, reason, self.restarts))
-        self.life.launch(None)
+        try:
+            self.life.launch(None)
+        except BaseException:
+            self.life.status = "ended"  # it never began
+            raise
 
     def incarnation_started(self) -> None:
         """`on_start` has returned."""

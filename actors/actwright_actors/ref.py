@@ -209,11 +209,15 @@ class ActorRef(Generic[M_contra]):
         """Wait until it is dead for good, and say why. Requests nothing.
 
         Raises TimeoutError after `timeout` seconds of the system's clock, and DeadlockDetected in the actor's own
-        task. Cancelling this affects nobody else.
+        task and in that of its supervisor, which alone can tell its end from the beginning of a restart. Cancelling
+        this affects nobody else.
         """
         self._require_loop_thread("stopped", "Use anyio.from_thread.run(ref.stopped).")
         self._require_other_task()
         cell = self._cell
+        above = cell.supervisor
+        if above is not None and above.life is cell.kernel.waiting_life():
+            raise DeadlockDetected([above.ref, self, above.ref])
         await self._within(timeout, cell.stopped.wait)
         if cell.exit_reason is None:
             raise TimeoutError(f"Actor {self.name!r} has not stopped within {timeout} s; it is {self.status}.")

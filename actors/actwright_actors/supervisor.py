@@ -238,7 +238,7 @@ class Supervisor(Actor[SupervisorMessage]):
         child.is_starting = False
         if self._is_closing:
             child.stop_killing()
-            child.cell.bury(reason)
+            self._bury_late(child)
         else:
             cell_of(self.context.ref).signal(_ChildEnded(child))
 
@@ -276,6 +276,7 @@ class Supervisor(Actor[SupervisorMessage]):
         with life.waiting_for(child.cell, child.cell.life.settled.is_set):
             await child.cell.life.settled.wait()
         if child.never_started:
+            child.cell.is_awaited = False  # since this tells of it
             raise child.start_error
 
     def _start_for_asker(self, spec: ChildSpec) -> None:
@@ -375,6 +376,12 @@ class Supervisor(Actor[SupervisorMessage]):
         del self._children[child.name]
         child.cell.bury(child.reason)
 
+    def _bury_late(self, child: Child) -> None:
+        """Bury it while this supervisor ends, when nobody hears any more what kept it from starting."""
+        if child.cell.is_awaited and isinstance(child.reason, StartFailed):
+            cell_of(self.context.ref).kernel.log_escaped(f"Child {child.name!r} did not start.", child.reason.error)
+        child.cell.bury(child.reason)
+
     # -- its own end, as its incarnation has it --------------------------------------------------------------------
 
     async def stop_children(self) -> None:
@@ -384,7 +391,7 @@ class Supervisor(Actor[SupervisorMessage]):
         children = [*reversed(self._children.values())]
         for child in children:
             if child.cell.status == "restarting":
-                child.cell.bury(child.reason)
+                self._bury_late(child)
             elif self._stops_all_at_once:
                 child.shut_down()
         with cell_of(self.context.ref).life.deadlines.paused():
@@ -414,6 +421,6 @@ class Supervisor(Actor[SupervisorMessage]):
             when_gone()
         for child in self._children.values():
             if child.cell.status == "restarting":
-                child.cell.bury(child.reason)
+                self._bury_late(child)
             child.cell.abort(Killed())
             child.cell.watch(gone, gone)

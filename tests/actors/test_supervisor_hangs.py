@@ -8,7 +8,7 @@ from typing import Any, cast
 
 import anyio
 import pytest
-from tests.actors.helpers import Hold, Worker, open_system
+from tests.actors.helpers import Hold, Worker, open_system, raising
 from tests.actors.team import Busy, Team, child, crash, hold_up
 from tests.actors.test_stubborn import swallow, wait_and_advance
 
@@ -19,6 +19,7 @@ from actwright_actors import (
     Backoff,
     ChildSpec,
     Crashed,
+    DeadlockDetected,
     ExitReason,
     Killed,
     Normal,
@@ -29,6 +30,7 @@ from actwright_actors import (
     Supervisor,
     SystemClosed,
 )
+from actwright_actors._kernel import Kernel
 from actwright_actors.testing import ManualClock, Probe
 
 pytestmark = pytest.mark.anyio
@@ -400,6 +402,91 @@ async def test_a_system_that_stops_takes_no_new_children() -> None:
         system.timers.call_later(0, hold.release.set)  # once it has begun to stop
     assert len(asked) == 1
     assert team.events == ["+a", "-a"]
+
+
+async def test_a_supervisor_that_waits_in_its_own_task_for_a_child_to_be_gone_is_told_of_the_deadlock() -> None:
+    found = list[ActorRef[Any]]()
+
+    async with open_system() as system:
+        supervisor = Scripted(Team().specs("a"))
+        ref: ActorRef[Any] = await system.spawn(supervisor)
+        a = child(system, "a")
+
+        async def stop_and_wait() -> None:
+            with pytest.raises(DeadlockDetected) as caught:
+                await supervisor.stop_child("a").stopped()
+            found.extend(caught.value.cycle)
+
+        async def look() -> object:
+            return await a.stopped()
+
+        await ref.ask(stop_and_wait)
+        assert found == [ref, a, ref]
+        assert await a.stopped() == Shutdown()
+        assert await ref.ask(look) == Shutdown()  # of the dead anybody may ask
+
+
+@pytest.mark.parametrize("asked", [True, False])
+@pytest.mark.parametrize("ends", ["before it hears of it", "before it fails"])
+async def test_why_a_child_did_not_start_is_logged_where_its_supervisor_ends_first(
+    asked: bool, ends: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    error, hold = ValueError("no licence"), Hold()
+
+    async def fail() -> None:
+        with anyio.CancelScope(shield=True):
+            await hold()
+        raise error
+
+    spec = ChildSpec("a", lambda: Worker(on_start=fail))
+    async with open_system() as system, anyio.create_task_group() as group:
+        refs = [system.spawn_soon(Supervisor([] if asked else [spec]))]
+
+        async def ask() -> None:
+            with pytest.raises(ActorDead):
+                await refs[0].ask(StartChild(spec))
+
+        if asked:
+            group.start_soon(ask)
+        await hold.entered.wait()
+        if ends == "before it fails":
+            refs[0].kill()
+            await anyio.wait_all_tasks_blocked()
+            hold.release.set()
+        else:
+            system.post(hold.release.set)
+            system.post(refs[0].kill)
+        assert await refs[0].stopped() == Killed()
+    told = [record for record in caplog.records if record.exc_info and record.exc_info[1] is error]
+    assert [record.getMessage() for record in told] == ["Child 'a' did not start."]
+
+
+async def test_why_a_first_child_did_not_start_is_said_by_its_supervisors_end_alone(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async with open_system() as system:
+        ref = system.spawn_soon(Supervisor([ChildSpec("a", lambda: Worker(on_start=raising(ValueError("boom"))))]))
+        assert isinstance(await ref.stopped(), StartFailed)
+    assert [record.getMessage() for record in caplog.records if record.exc_info] == [
+        "Actor 'Supervisor-1' ended: StartFailed"
+    ]
+
+
+async def test_a_restart_whose_task_cannot_be_started_is_one_more_death(monkeypatch: pytest.MonkeyPatch) -> None:
+    team, error = Team(), MemoryError()
+
+    def fail(*_: object, **__: object) -> None:
+        raise error
+
+    async with open_system() as system:
+        supervisor = await system.spawn(Supervisor(team.specs("a"), intensity=1))
+        a = child(system, "a")
+        with monkeypatch.context() as patch:
+            patch.setattr(Kernel, "start_task", fail)
+            await crash(a)
+            assert (await supervisor.stopped()).is_abnormal
+        assert a.exit_reason == StartFailed(error)
+        assert system.actors() == []
 
 
 async def test_a_start_that_is_given_up_takes_the_children_that_had_started_with_it() -> None:
