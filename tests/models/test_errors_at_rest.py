@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 
+import pytest
+
 from actwright.exceptions import RecordedError
 from actwright.models.errors_at_rest import error_at_rest, error_from_rest
 
@@ -53,3 +55,8 @@ def test_a_long_story_loses_its_middle() -> None:
     assert len(text) < 50_000
     assert (read.message[0], read.message[-1], read.traceback[0], read.traceback[-1]) == ("a", "z", "b", "e")
     assert "characters are left out" in read.message
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"type": "x"}'])
+def test_one_that_cannot_be_read_says_so(text: str) -> None:
+    assert "It cannot be read from history: " in str(error_from_rest(text))

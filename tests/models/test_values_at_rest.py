@@ -22,6 +22,8 @@ from pydantic import BaseModel, Secret, SecretBytes, SecretStr, TypeAdapter, fie
 
 from actwright.exceptions import MissingResult
 from actwright.models.values_at_rest import (
+    kept_parameters,
+    kept_result,
     parameters_at_rest,
     parameters_from_rest,
     result_at_rest,
@@ -328,3 +330,42 @@ def test_a_result_that_is_an_iterator_is_not_used_up() -> None:
     stream = iter([1, 2])
     result_at_rest(stream, TypeAdapter(Iterable[int]))
     assert list(stream) == [1, 2]
+
+
+@pytest.mark.parametrize("value", [10**5000, [1, {"deep": -(10**5000)}]], ids=["by itself", "deep"])
+@pytest.mark.parametrize("returns", [None, TypeAdapter(Any)])
+def test_a_result_that_python_could_not_read_back_is_not_kept(value: object, returns: TypeAdapter[Any] | None) -> None:
+    missing = result_from_rest(result_at_rest(value, returns), returns)
+    assert isinstance(missing, MissingResult)
+    assert "it cannot be read back from JSON: ValueError: Exceeds the limit" in str(missing)
+
+
+UNREADABLE = ["", "{", "[]", "3", '{"value": ' + "1" * 5000 + "}", '{"other": 1}', "[" * 100_000]
+
+
+@pytest.mark.parametrize("text", UNREADABLE, ids=range(len(UNREADABLE)))
+def test_a_result_that_cannot_be_read_is_missing_and_says_why(text: str) -> None:
+    missing = result_from_rest(text)
+    assert isinstance(missing, MissingResult)
+    assert "it cannot be read back from JSON: " in str(missing)
+    assert list(kept_result(text)) == ["missing"]
+
+
+UNREADABLE_PARAMETERS = ["", "{", "[]", "3", "[" * 100_000, '{"a": {"$actwright": "missing"}}']
+
+
+@pytest.mark.parametrize("text", UNREADABLE_PARAMETERS, ids=range(len(UNREADABLE_PARAMETERS)))
+def test_parameters_that_cannot_be_read_are_missing_and_say_why(text: str) -> None:
+    (missing,) = parameters_from_rest(text).values()
+    assert isinstance(missing, MissingResult)
+    assert str(missing).startswith("The parameters cannot be read from history: ")
+    assert len(kept_parameters(text)) == 1
+
+
+def test_of_parameters_only_the_number_that_is_too_long_for_this_process_is_missing() -> None:
+    read = parameters_from_rest(f'{{"a": 1, "b": {{"c": [2, -{"9" * 5000}]}}}}')
+    assert (read["a"], read["b"]["c"][0]) == (1, 2)
+    assert str(read["b"]["c"][1]) == (
+        "Parameter 'b', at ['c'][1], was not kept in history: "
+        "it is a number of 5000 digits, which Python does not read here."
+    )

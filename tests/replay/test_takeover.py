@@ -12,7 +12,7 @@ from tests.journal.records import NOW, new_run
 from tests.replay.dead import DeadNode, dead_node, entering
 
 from actwright import flow
-from actwright.exceptions import Fenced, RecordedError
+from actwright.exceptions import Fenced, MissingResult, RecordedError
 from actwright.journal.checking import check
 from actwright.journal.protocol import DeliveryChanged, Transition
 from actwright.journal.sql_journal import SqlJournal
@@ -149,6 +149,53 @@ def test_one_that_nobody_can_be_told_of_is_failed_all_the_same(node: DeadNode) -
     assert found.given_up == []
     assert dues[0].id not in {each.delivery.id for each in found.due}
     assert node.deliveries()[dues[0].id][0] == DeliveryStatus.FAILED
+
+
+# What cannot be read
+
+
+UNREADABLE = "1" * 5000
+"""JSON, and a number of more digits than Python reads."""
+
+
+@pytest.mark.parametrize("column", ["parameters", "result"])
+def test_a_value_that_cannot_be_read_is_missing_and_keeps_nobody_from_running(node: DeadNode, column: str) -> None:
+    done, _, records = entering(Completed(), flow(subject.fn, name="done", on_completion=[tell]))
+    run, _, more = entering(Running(), subject)
+    node.write(*records, *more)
+    unreadable = f'{{"value": {UNREADABLE}}}'
+    with node.database.writing() as connection:
+        connection.exec_driver_sql(f"UPDATE runs SET {column} = ?", (unreadable,))
+    found = take_over(node.database, node.id, 3)
+    assert node.states() == {done.id: "Completed", run.id: "Crashed"}
+    assert len(found.due) == 4
+    of_done = found.due[0].run
+    missing = of_done.state.data if column == "result" else of_done.parameters["value"]
+    assert isinstance(missing, MissingResult)
+    assert "digits" in str(missing)
+
+
+def test_a_cause_that_cannot_be_read_says_so(node: DeadNode) -> None:
+    _, _, records = entering(Failed(cause=ValueError("no")), subject)
+    node.write(*records)
+    with node.database.writing() as connection:
+        connection.exec_driver_sql("UPDATE transitions SET cause = '{' WHERE cause IS NOT NULL")
+    assert "cannot be read from history" in str(take_over(node.database, node.id, 3).due[0].run.state.cause)
+
+
+def test_hooks_whose_registration_cannot_be_read_fail_with_the_reason_and_others_are_due(node: DeadNode) -> None:
+    _, lost, records = entering(Failed(), subject)
+    _, kept, more = entering(Failed(), flow(subject.fn, name="other", on_failure=[tell]))
+    node.write(*records, *more)
+    with node.database.writing() as connection:
+        connection.exec_driver_sql(
+            "UPDATE stored_objects SET payload = X'7B' "
+            "WHERE hash = (SELECT registration FROM runs WHERE subject_name = 'subject')"
+        )
+    found = take_over(node.database, node.id, 3)
+    assert [each.delivery.id for each in found.due] == [kept[0].id]
+    assert found.given_up == []
+    assert {node.deliveries()[due.id][0] for due in lost} == {DeliveryStatus.FAILED}
 
 
 # All or nothing

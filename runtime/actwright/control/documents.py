@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any, cast
 
 from actwright.control.output import iso_or_none
 from actwright.exceptions import RecordedError
 from actwright.models.marks import unmistakable
 from actwright.models.runs import FlowRun
+from actwright.models.values_at_rest import kept_result
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -70,8 +70,7 @@ def result_document(at_rest: str | None) -> dict[str, Any] | None:
     """What history keeps of a result: `{"value": ...}`, or `{"missing": why}`; None when it was not asked to."""
     if at_rest is None:
         return None
-    kept: dict[str, Any] = json.loads(at_rest)
-    return {key: _unmistakable(value) for key, value in kept.items()}
+    return {key: _unmistakable(value) for key, value in kept_result(at_rest).items()}
 
 
 def _unmistakable(value: Any) -> Any:

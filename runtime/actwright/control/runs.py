@@ -170,6 +170,7 @@ class _Inspected:
     def __init__(self, database: Database, given: str) -> None:
         from actwright.control.liveness import dead_nodes
         from actwright.journal import queries, reading
+        from actwright.models.values_at_rest import kept_parameters
 
         self.dead = dead_nodes(database)
         with database.reading() as connection:
@@ -179,7 +180,7 @@ class _Inspected:
             self.called = queries.called_by(connection, str(self.run.id))
             self.hooks = queries.find_deliveries(connection, run_id=str(self.run.id))[::-1]
             self.result = queries.result_at_rest_of(connection, str(self.run.id))
-            self.parameters: dict[str, Any] = json.loads(queries.parameters_at_rest_of(connection, str(self.run.id)))
+            self.parameters = kept_parameters(queries.parameters_at_rest_of(connection, str(self.run.id)))
         self._by_parent: defaultdict[UUID | None, list[FoundRun]] = defaultdict(list)
         for each in self.called:
             self._by_parent[each.run.parent_id].append(each)

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Final
 
 from actwright.exceptions import RecordedError
+from actwright.models.outcomes import described
 
 __all__ = ["error_at_rest", "error_from_rest", "whole_traceback"]
 
@@ -42,9 +43,12 @@ def error_at_rest(error: BaseException, traceback_of: Callable[[BaseException], 
 
 
 def error_from_rest(text: str) -> RecordedError:
-    """What `error_at_rest` kept."""
-    kept = json.loads(text)
-    return RecordedError(kept["type"], kept["message"], kept["traceback"])
+    """What `error_at_rest` kept. Never raises: of one that cannot be read, that is what is said."""
+    try:
+        kept = json.loads(text)
+        return RecordedError(kept["type"], kept["message"], kept["traceback"])
+    except Exception as error:
+        return RecordedError("unknown", f"It cannot be read from history: {described(error)}")
 
 
 def _type_name(kind: type[BaseException]) -> str:

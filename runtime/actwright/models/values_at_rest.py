@@ -26,8 +26,12 @@ from actwright.models.outcomes import described
 if TYPE_CHECKING:
     from pydantic import TypeAdapter
 
-__all__ = ["parameters_at_rest", "parameters_from_rest", "result_at_rest", "result_from_rest"]
+__all__ = [
+    "kept_parameters", "kept_result", "parameters_at_rest", "parameters_from_rest", "result_at_rest",
+    "result_from_rest",
+]  # fmt: skip
 
+_UNREADABLE: Final = "(unreadable)"
 _DEEPEST: Final = 100
 _MOST_BITS: Final = 14_000
 """Of an integer. Python reads no more than 4300 digits, since it reads them in quadratic time."""
@@ -60,16 +64,32 @@ def parameters_at_rest(parameters: Mapping[str, Any], limit_bytes: int) -> str:
     return f"{{{','.join(f'{json.dumps(name)}:{text}' for name, text in texts.items())}}}"
 
 
+def kept_parameters(text: str) -> dict[str, Any]:
+    """The JSON of `parameters_at_rest`: values, and a mark in place of each one that was not kept.
+
+    Never raises: what cannot be read now is marked too, and where no name can be told, `(unreadable)` says so.
+    """
+    try:
+        return _parsed(text)[0]
+    except Exception as error:  # RecursionError too, of what is nested too deep
+        return {_UNREADABLE: missing(f"the parameters cannot be read from history: {_said(error)}")}
+
+
 def parameters_from_rest(text: str) -> dict[str, Any]:
-    """What `parameters_at_rest` kept: JSON values, and a MissingResult in place of each one that it did not."""
-    kept = cast("dict[str, Any]", json.loads(text))
-    if SIGN not in text:
-        return kept
-    return {name: _restored(value, f"Parameter '{name}'", "") for name, value in kept.items()}
+    """The same with a MissingResult for each mark. Never raises either."""
+    try:
+        kept, has_marks = _parsed(text)
+        if not has_marks:
+            return kept
+        return {name: _restored(value, f"Parameter '{name}'", "") for name, value in kept.items()}
+    except Exception as error:
+        return {_UNREADABLE: MissingResult(f"The parameters cannot be read from history: {_said(error)}.")}
 
 
 def result_at_rest(value: object, returns: TypeAdapter[Any] | None = None) -> str:
     """What a body returned, as JSON through pydantic, or why that cannot be. Never raises.
+
+    What is kept can be read: pydantic writes integers that are longer than Python reads, say.
 
     Args:
         value: the result.
@@ -78,27 +98,36 @@ def result_at_rest(value: object, returns: TypeAdapter[Any] | None = None) -> st
     try:
         if isinstance(value, Iterator):
             return _result_missing("it is an iterator, which reading would use up")
-        written = to_json(value) if returns is None else returns.dump_json(value, warnings=False)
-        text = f'{{"value":{written.decode()}}}'
-        json.loads(text)  # what could not be read again must not be kept: a number of 5,000 digits, say
-        return text
+        text = to_json(value) if returns is None else returns.dump_json(value, warnings=False)
+        written = f'{{"value":{text.decode()}}}'
     except KeyboardInterrupt:
         raise
     except BaseException as error:  # whatever the serializers of a user's type raise
         return _result_missing(f"it cannot be written as JSON: {_said(error)}")
+    why = kept_result(written).get("missing")
+    return written if why is None else _result_missing(why)
+
+
+def kept_result(text: str) -> dict[str, Any]:
+    """The JSON of `result_at_rest`, which is `{"value": ...}`, or `{"missing": why}`; that also where it cannot be
+    read. Never raises."""
+    try:
+        kept = json.loads(text)
+        return cast("dict[str, Any]", kept if "missing" in kept else {"value": kept["value"]})
+    except Exception as error:  # RecursionError too, of what is nested too deep
+        return {"missing": f"it cannot be read back from JSON: {_said(error)}"}
 
 
 def result_from_rest(text: str, returns: TypeAdapter[Any] | None = None) -> Any:
     """What `result_at_rest` kept: a value of the annotated type, else the JSON value, else a MissingResult.
 
+    Never raises: a result that cannot be read is a MissingResult too.
+
     Args:
         text: what was kept.
         returns: as for `result_at_rest`.
     """
-    try:
-        kept = cast("dict[str, Any]", json.loads(text))
-    except ValueError as error:  # one damaged value must not keep anybody from all the others
-        return MissingResult(f"The run completed, and what was kept of its result cannot be read: {_said(error)}.")
+    kept = kept_result(text)
     if "missing" in kept:
         return MissingResult(f"The run completed, and its result was not kept: {kept['missing']}.")
     if returns is None:
@@ -107,6 +136,22 @@ def result_from_rest(text: str, returns: TypeAdapter[Any] | None = None) -> Any:
         return returns.validate_json(json.dumps(kept["value"]))
     except Exception:  # nobody checks what a body returns: an annotation may say what is not so
         return kept["value"]
+
+
+def _parsed(text: str) -> tuple[dict[str, Any], bool]:
+    """Parameters as JSON, and whether there may be marks among them."""
+    try:
+        kept, has_marks = json.loads(text), SIGN in text
+    except ValueError:
+        kept, has_marks = json.loads(text, parse_int=_int_or_missing), True
+    return dict(cast("dict[str, Any]", kept).items()), has_marks
+
+
+def _int_or_missing(digits: str) -> Any:
+    try:
+        return int(digits)
+    except ValueError:  # this process reads fewer digits than the one that wrote them: that is a setting of Python's
+        return missing(f"it is a number of {len(digits.lstrip('-'))} digits, which Python does not read here")
 
 
 def _result_missing(why: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -20,6 +21,7 @@ from actwright.journal.schema import stored_objects
 from actwright.journal.schema import transitions as t
 from actwright.journal.statements import write
 from actwright.models.deliveries import DeliveryStatus
+from actwright.models.outcomes import described
 from actwright.nodes import rows
 from actwright.replay.settling import (
     OpenDelivery,
@@ -36,9 +38,12 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
     from actwright.journal.database import Database
+    from actwright.models.deliveries import HookDelivery
     from actwright.nodes.rows import NodeRow
 
 __all__ = ["Registrations", "Takeover", "open_deliveries", "take_over"]
+
+logger = logging.getLogger("actwright.replay")
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,20 +71,27 @@ class Registrations:
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
-        self._known: dict[str, Registration] = {}
+        self._known: dict[str, Registration | None] = {}
 
     def of_run(self, run_id: UUID) -> Registration | None:
         """What was registered for a run, or None."""
         return self.get(self._connection.execute(select(r.c.registration).where(r.c.id == str(run_id))).scalar())
 
     def get(self, hash: str | None) -> Registration | None:
-        """A registration by its hash."""
+        """A registration by its hash; None also where it cannot be read."""
         if hash is None:
             return None
         if hash not in self._known:
-            query = select(stored_objects.c.payload).where(stored_objects.c.hash == hash)
-            self._known[hash] = Registration.from_json(self._connection.execute(query).scalar_one().decode())
+            self._known[hash] = self._read(hash)
         return self._known[hash]
+
+    def _read(self, hash: str) -> Registration | None:
+        query = select(stored_objects.c.payload).where(stored_objects.c.hash == hash)
+        try:
+            return Registration.from_json(self._connection.execute(query).scalar_one().decode())
+        except Exception as error:  # of one run: the hooks of all others are to run
+            logger.error("The hooks that were registered under %s cannot be read: %s", hash, described(error))
+            return None
 
 
 def take_over(database: Database, node_id: str, max_deaths: int) -> Takeover:
@@ -125,15 +137,22 @@ def _settle_deliveries(
     connection: Connection, registrations: Registrations, node_id: str, max_deaths: int, at: datetime
 ) -> list[OpenDelivery]:
     settled = [
-        replace(each, delivery=settled_delivery(each.delivery, each.hook.max_attempts, max_deaths, at))
+        replace(each, delivery=_settled(each, max_deaths, at))
         for each in open_deliveries(connection, registrations, node_id)
     ]
-    given_up = [each for each in settled if each.delivery.status is DeliveryStatus.FAILED]
+    # Whom to tell is in the registration.
+    given_up = [each for each in settled if each.delivery.status is DeliveryStatus.FAILED and each.registration]
     untold = [each for each in given_up if not is_told_in_vain(each.delivery, max_deaths)]
     changed = {each.delivery.id: each.delivery for each in settled}
     changed |= {each.delivery.id: replace(each.delivery, status=DeliveryStatus.RUNNING) for each in untold}
     _write(connection, Entry(tuple(map(DeliveryChanged, changed.values())), ()), node_id)
     return untold
+
+
+def _settled(each: OpenDelivery, max_deaths: int, at: datetime) -> HookDelivery:
+    if each.registration is None:
+        return replace(each.delivery, replayed=True).failed(at, "what was registered for its run cannot be read")
+    return settled_delivery(each.delivery, each.hook.max_attempts, max_deaths, at)
 
 
 def _settle_runs(connection: Connection, registrations: Registrations, node: NodeRow, at: datetime) -> None:
