@@ -20,7 +20,7 @@ from actwright.journal.protocol import DeliveryChanged, Record, Transition
 from actwright.journal.schema import hook_deliveries, nodes, runs, transitions
 from actwright.journal.sql_journal import SqlJournal
 from actwright.models.deliveries import HookDelivery
-from actwright.models.runs import FlowRun
+from actwright.models.runs import FlowRun, TaskRun
 from actwright.models.states import Running, State
 from actwright.nodes import rows
 from actwright.nodes.program import Program
@@ -79,14 +79,14 @@ def dead_node(folder: Path) -> Generator[DeadNode]:
 
 
 def entering(
-    state: State[Any], subject: Any, *, backend: str = "asyncio", run: FlowRun | None = None, begun: int = 0
-) -> tuple[FlowRun, list[HookDelivery], list[Record]]:
+    state: State[Any], subject: Any, *, backend: str = "asyncio", run: FlowRun | TaskRun | None = None, begun: int = 0
+) -> tuple[Any, list[HookDelivery], list[Record]]:
     """A run of `subject` that has entered `state`, its deliveries, and what it wrote; of the first `begun` of these
     the hooks were under way."""
     registration = replace(Registration.of(subject, {}, backend=backend), backend=backend)
     payloads = Registration.of(subject, {}).payloads
     registration = replace(registration, payloads=payloads)
-    first = run or new_run(flow_name=subject.name)
+    first: Any = run or new_run(flow_name=subject.name)
     steps = [first] if state.is_pending() or state.is_running() else [first, first.entered(Running())]
     last = steps[-1] if state.is_pending() else steps[-1].entered(state)
     dues = [

@@ -7,6 +7,7 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import anyio
 import anyio.lowlevel
@@ -16,12 +17,13 @@ from tests.engine.scripts import EACH_BACKEND
 from tests.journal.records import NOW, new_run
 from tests.replay.dead import DeadNode, dead_node, entering
 
-from actwright import flow, runtime
+from actwright import Flow, flow, runtime, task
 from actwright.journal.checking import check
 from actwright.journal.protocol import DeliveryChanged
 from actwright.journal.schema import nodes
 from actwright.models.deliveries import DeliveryStatus
-from actwright.models.states import Cancelling, Failed, Running
+from actwright.models.runs import TaskRun
+from actwright.models.states import Cancelling, Failed, Pending, Running
 from actwright.nodes import rows
 from actwright.replay import main
 from actwright.replay.main import FENCED, MORE, NOTHING_LEFT, replay
@@ -66,6 +68,16 @@ def look(subject: Any, run: Any, state: Any) -> None:
     facts.extend([hook.delivery_id, hook.attempt, hook.replayed, hook.due_at, subject, run.state is state])
 
 
+async def linger(subject: Any, run: Any, state: Any) -> None:
+    for _ in range(2_000):
+        await anyio.lowlevel.checkpoint()
+    heard.append(("linger", run.name, state.name))
+
+
+def note_flow_run(subject: Any, run: Any, state: Any) -> None:
+    facts.append(runtime.flow_run.id)
+
+
 def fail(subject: Any, run: Any, state: Any) -> None:
     raise ValueError("on purpose")
 
@@ -87,6 +99,14 @@ def subject() -> None: ...
 
 @flow(on_failure=[look])
 def looking() -> None: ...
+
+
+@flow(on_failure=[linger])
+def lingering() -> None: ...
+
+
+@task(on_crashed=[tell, note_flow_run])
+def within() -> None: ...
 
 
 @flow(on_failure=[fail, tell])
@@ -134,6 +154,47 @@ def test_a_hook_sees_its_delivery_the_next_attempt_and_its_own_flow(node: DeadNo
     assert replay(node.database, node.id) == NOTHING_LEFT
     assert facts == [due.id, 2, True, due.due_at, looking, True]
     assert node.deliveries()[due.id] == (DeliveryStatus.SUCCEEDED, 2, 1)
+
+
+def test_a_hook_sees_its_own_flow_also_when_what_that_called_came_first(node: DeadNode) -> None:
+    parent, _, of_parent = entering(Failed(), looking)
+    _, _, of_child = entering(Failed(), looking, run=new_run(parent_flow_run_id=parent.id))
+    node.write(*of_child, *of_parent)
+    assert replay(node.database, node.id) == NOTHING_LEFT
+    assert [fact for fact in facts if isinstance(fact, Flow)] == [looking, looking]
+
+
+def test_runs_that_called_each_other_a_thousand_deep_have_their_hooks_run_from_the_inside_out(node: DeadNode) -> None:
+    outermost, _, records = entering(Running(), subject, run=new_run(name="outermost"))
+    flow_ids = {"flow_run_id": outermost.id, "parent_flow_run_id": outermost.id}
+    called = new_task_run("0", **flow_ids)
+    for depth in range(1_000):
+        run, _, more = entering(Running(), within, run=called)
+        records += more
+        called = new_task_run(f"{depth + 1}", parent_task_run_id=run.id, **flow_ids)
+    node.write(*records)
+    assert replay(node.database, node.id) == NOTHING_LEFT
+    told = [name for what, name, _ in heard if what == "tell"]
+    assert told == [*(str(depth) for depth in reversed(range(1_000))), "outermost"]
+    assert facts[:-1] == [outermost.id] * 1_000  # and what `atell` noted of the outermost
+
+
+def new_task_run(name: str, **parents: Any) -> TaskRun:
+    return TaskRun(id=uuid4(), task_name="within", name=name, state=Pending(), expected_start_time=NOW, **parents)
+
+
+def test_the_hooks_of_a_run_wait_for_those_of_all_that_was_called_in_it(node: DeadNode) -> None:
+    """Also where a run between the two has none."""
+
+    @flow
+    def between() -> None: ...
+
+    outer, _, of_outer = entering(Failed(), subject, run=new_run(name="outer"))
+    middle, _, of_middle = entering(Failed(), between, run=new_run(parent_flow_run_id=outer.id))
+    _, _, of_inner = entering(Failed(), lingering, run=new_run(name="inner", parent_flow_run_id=middle.id))
+    node.write(*of_outer, *of_middle, *of_inner)
+    assert replay(node.database, node.id) == NOTHING_LEFT
+    assert [(what, name) for what, name, _ in heard] == [("linger", "inner"), ("tell", "outer"), ("atell", "outer")]
 
 
 def test_a_hook_that_raises_is_recorded_and_the_next_one_runs(node: DeadNode) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import event
 from tests.journal.records import NOW, new_run
 from tests.replay.dead import DeadNode, dead_node, entering
 
@@ -149,6 +150,25 @@ def test_one_that_nobody_can_be_told_of_is_failed_all_the_same(node: DeadNode) -
     assert found.given_up == []
     assert dues[0].id not in {each.delivery.id for each in found.due}
     assert node.deliveries()[dues[0].id][0] == DeliveryStatus.FAILED
+
+
+def test_many_runs_are_read_by_as_few_statements_as_one(node: DeadNode) -> None:
+    def taking_over() -> int:
+        reads = list[str]()
+
+        def note(_connection: object, _cursor: object, statement: str, *_: object) -> None:
+            reads.extend([statement] if statement.startswith("SELECT") else [])
+
+        event.listen(node.database.engine, "before_cursor_execute", note)
+        take_over(node.database, node.id, 3)
+        event.remove(node.database.engine, "before_cursor_execute", note)
+        return len(reads)
+
+    node.write(*entering(Running(), subject)[2], *entering(Failed(), subject)[2])
+    once = taking_over()
+    for _ in range(20):
+        node.write(*entering(Running(), subject)[2], *entering(Failed(), subject)[2])
+    assert taking_over() == once
 
 
 # What cannot be read

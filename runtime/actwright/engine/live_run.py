@@ -114,9 +114,10 @@ class LiveRun:
     @property
     def flow(self) -> LiveRun | None:
         """The flow run around it: itself when it is one."""
-        if self.snapshot.kind == "flow":
-            return self
-        return self.parent.flow if self.parent else None
+        run: LiveRun | None = self
+        while run is not None and run.snapshot.kind != "flow":
+            run = run.parent
+        return run
 
     @property
     def thread_id(self) -> int:

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import contextvars
-from collections import defaultdict
-from dataclasses import dataclass
 from functools import partial
 from itertools import groupby
-from typing import TYPE_CHECKING, Any, Self, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import anyio
 
@@ -20,12 +18,11 @@ from actwright.engine.outbox import Batch, Due
 from actwright.replay.registered import RegisteredObjects
 from actwright.replay.settling import backend_of, next_work
 from actwright.replay.stand_ins import stand_in_for
-from actwright.replay.takeover import Registrations
 from actwright.settings import get_current_settings
 from actwright_actors.backends import backend_options
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from uuid import UUID
 
     from actwright.authoring.runnable import Runnable
@@ -52,53 +49,51 @@ def deliver(journal: SqlJournal, takeover: Takeover) -> None:
 
 async def _deliver(journal: SqlJournal, takeover: Takeover, work: Sequence[OpenDelivery]) -> None:
     async with Host(RuntimeOptions.of({"journal": journal})) as host, anyio.create_task_group() as tasks:
-        dues = [*takeover.given_up, *work]
-        revived = _Revived(host, journal, dues)
-        replays = {replay.run: replay for replay in (_Replay.of(revived, of_one) for of_one in _by_run(dues))}
-        children: dict[LiveRun | None, list[_Replay]] = defaultdict(list)
+        revived = _Revived(host, journal, [*takeover.given_up, *work])
+        replays = {of_run.run: of_run for of_run in map(_Replay, revived.runs())}
         for replay in replays.values():
-            children[replay.nearest_around(replays)].append(replay)
-        for run, replay in replays.items():
-            tasks.start_soon(replay.deliver, host, children[run])
+            if caller := replay.nearest_caller(replays):
+                caller.called.append(replay)
+        for replay in replays.values():
+            tasks.start_soon(replay.deliver, host)
     journal.check()
 
 
-@dataclass(frozen=True, slots=True, eq=False)
 class _Replay:
-    """What is due for one run."""
+    """What is due for one run.
 
-    run: LiveRun
-    batches: list[Batch]
-    done: anyio.Event
+    Attributes:
+        called: what is due for those runs that it called, itself or by way of runs for which nothing is due.
+    """
 
-    @classmethod
-    def of(cls, revived: _Revived, dues: Iterable[OpenDelivery]) -> Self:
-        batches = [revived.batch(of_one) for of_one in _by_transition(dues)]
-        return cls(batches[0].run, batches, anyio.Event())
+    def __init__(self, run: LiveRun) -> None:
+        self.run = run
+        self.called: list[_Replay] = []
+        self.done = anyio.Event()
 
-    def nearest_around(self, runs: Container[LiveRun]) -> LiveRun | None:
-        """Of these runs the nearest around this one: that waits for it, and those around that one for that one."""
+    def nearest_caller(self, replays: Mapping[LiveRun, _Replay]) -> _Replay | None:
+        """The first of the runs around it for which anything is due."""
         run = self.run.parent
-        while run is not None and run not in runs:
+        while run is not None and run not in replays:
             run = run.parent
-        return run
+        return None if run is None else replays[run]
 
-    async def deliver(self, host: Host, children: Iterable[_Replay]) -> None:
+    async def deliver(self, host: Host) -> None:
         """One transition after another, once the hooks of all that the run called are done: as it is in a process that
         lives."""
-        for child in children:
-            await child.done.wait()
-        for batch in self.batches:
+        for replay in self.called:
+            await replay.done.wait()
+        for batch in list(self.run.outbox):
             await host.delivered(batch)
         self.done.set()
 
 
-def _by_run(work: Iterable[OpenDelivery]) -> Iterable[list[OpenDelivery]]:
+def _by_run(work: Iterable[OpenDelivery]) -> dict[UUID, list[OpenDelivery]]:
     """Those of one run are run one after another, those of different runs side by side, in the order of the first."""
     runs: dict[UUID, list[OpenDelivery]] = {}
     for due in work:
         runs.setdefault(due.run.id, []).append(due)
-    return runs.values()
+    return runs
 
 
 def _by_transition(work: Iterable[OpenDelivery]) -> list[list[OpenDelivery]]:
@@ -109,52 +104,60 @@ class _Revived:
     """Runs of the process that is gone, with as much of the engine's record of them as a hook can see.
 
     Args:
-        dues: what is to be delivered here.
+        work: what is due for them.
     """
 
-    def __init__(self, host: Host, journal: SqlJournal, dues: Iterable[OpenDelivery]) -> None:
+    def __init__(self, host: Host, journal: SqlJournal, work: Iterable[OpenDelivery]) -> None:
         self._host = host
         self._journal = journal
         self._objects = RegisteredObjects(journal.database)
-        self._known = {due.run.id: due.known for due in dues}
+        self._work = _by_run(work)
         self._runs: dict[UUID, LiveRun] = {}
 
-    def batch(self, dues: Sequence[OpenDelivery]) -> Batch:
+    def runs(self) -> list[LiveRun]:
+        """Those for which anything is due, with that in their outboxes."""
+        return [self._with_outbox(dues) for dues in self._work.values()]
+
+    def _with_outbox(self, dues: Sequence[OpenDelivery]) -> LiveRun:
+        run = self._run(dues[0].run)
+        run.outbox.extend(self._batch(run, of_one) for of_one in _by_transition(dues))
+        return run
+
+    def _batch(self, run: LiveRun, dues: Sequence[OpenDelivery]) -> Batch:
         """The hooks of one transition."""
-        first = dues[0]
-        run = self._run(first.run)
-        told = first.known.on_hook_failure
-        batch = Batch(
+        told = dues[0].known.on_hook_failure
+        return Batch(
             run,
-            first.run,
+            dues[0].run,
             [Due(due.delivery, self._objects.hook(due.hook), due.registered.runtime_wide) for due in dues],
             on_hook_failure=None if told is None else self._objects.hook(told),
         )
-        run.outbox.append(batch)
-        return batch
 
     def _run(self, run: FlowRun | TaskRun) -> LiveRun:
-        """With those around it, for `actwright.runtime` to tell of; the outermost first, since they may be many."""
-        missing: list[FlowRun | TaskRun] = []
-        above: FlowRun | TaskRun | None = run
-        while above is not None and above.id not in self._runs:
-            missing.append(above)
-            above = None if above.parent_id is None else self._journal.run(above.parent_id)
-        parent = None if above is None else self._runs[above.id]
-        for each in reversed(missing):
-            parent = self._runs[each.id] = self._revive(each, parent)
+        """A run, after those around it: they are made from the outside in, since there may be a thousand."""
+        line = [run]
+        while above := self._above(line[-1]):
+            line.append(above)
+        for each in reversed(line):
+            if each.id not in self._runs:
+                self._runs[each.id] = self._made(each)
         return self._runs[run.id]
 
-    def _revive(self, run: FlowRun | TaskRun, parent: LiveRun | None) -> LiveRun:
+    def _above(self, run: FlowRun | TaskRun) -> FlowRun | TaskRun | None:
+        """The run around it, for `actwright.runtime` to tell of; None where that is made already."""
+        if run.parent_id is None or run.parent_id in self._runs:
+            return None
+        dues = self._work.get(run.parent_id)
+        return self._journal.run(run.parent_id) if dues is None else dues[0].run
+
+    def _made(self, run: FlowRun | TaskRun) -> LiveRun:
+        parent = None if run.parent_id is None else self._runs.get(run.parent_id)
         origin = Origin(parent, contextvars.copy_context())
         live = LiveRun(self._host, Call(self._subject(run), run.parameters), run, origin, OnLoop())
         live.future.set_result(run.state)
         return live
 
     def _subject(self, run: FlowRun | TaskRun) -> Runnable[..., Any]:
-        """Its flow or task, where that was registered together with hooks."""
-        registration = self._known.get(run.id)
-        if registration is None:
-            with self._journal.database.reading() as connection:
-                registration = Registrations(connection).of_run(run.id)
-        return stand_in_for(run) if registration is None else self._objects.subject(registration.subject)
+        """Its flow or task, which hooks of its own get; no other code gets to see it."""
+        dues = self._work.get(run.id)
+        return stand_in_for(run) if dues is None else self._objects.subject(dues[0].known.subject)

@@ -5,9 +5,10 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import and_, select
 
 from actwright.authoring.registration import Registration
 from actwright.journal import reading
@@ -33,9 +34,7 @@ from actwright.replay.settling import (
 )
 
 if TYPE_CHECKING:
-    from uuid import UUID
-
-    from sqlalchemy import Connection
+    from sqlalchemy import Connection, Select
 
     from actwright.journal.database import Database
     from actwright.models.deliveries import HookDelivery
@@ -73,9 +72,10 @@ class Registrations:
         self._connection = connection
         self._known: dict[str, Registration | None] = {}
 
-    def of_run(self, run_id: UUID) -> Registration | None:
-        """What was registered for a run, or None."""
-        return self.get(self._connection.execute(select(r.c.registration).where(r.c.id == str(run_id))).scalar())
+    def of_runs(self, ids: Select[Any]) -> dict[UUID, Registration | None]:
+        """What was registered for the runs whose ids a query finds; None for one that has no hooks."""
+        found = self._connection.execute(select(r.c.id, r.c.registration).where(r.c.id.in_(ids)))
+        return {UUID(id): self.get(hash) for id, hash in found}
 
     def get(self, hash: str | None) -> Registration | None:
         """A registration by its hash; None also where it cannot be read."""
@@ -118,19 +118,12 @@ def take_over(database: Database, node_id: str, max_deaths: int) -> Takeover:
 
 def open_deliveries(connection: Connection, registrations: Registrations, node_id: str) -> list[OpenDelivery]:
     """What is due, or was under way, on a node, in the order in which it became due."""
-    is_open = d.c.status.in_([DeliveryStatus.DUE.value, DeliveryStatus.RUNNING.value])
-    query = select(d).join(t, t.c.id == d.c.transition_id).where(d.c.node_id == node_id, is_open)
-    found = connection.execute(query.order_by(t.c.seq, d.c.position)).mappings()
-    deliveries = [delivery_of(row) for row in found]
-    entered = {
-        transition.run.state.id: transition.run
-        for run_id in {delivery.run_id for delivery in deliveries}
-        for transition in reading.transitions(connection, run_id)
-    }
-    return [
-        OpenDelivery(delivery, entered[delivery.transition_id], registrations.of_run(delivery.run_id))
-        for delivery in deliveries
-    ]
+    is_open = and_(d.c.node_id == node_id, d.c.status.in_([DeliveryStatus.DUE.value, DeliveryStatus.RUNNING.value]))
+    query = select(d).join(t, t.c.id == d.c.transition_id).where(is_open).order_by(t.c.seq, d.c.position)
+    deliveries = [delivery_of(row) for row in connection.execute(query).mappings()]
+    entered = reading.runs_as_they_were(connection, select(d.c.transition_id).where(is_open))
+    known = registrations.of_runs(select(d.c.run_id).where(is_open))
+    return [OpenDelivery(delivery, entered[delivery.transition_id], known[delivery.run_id]) for delivery in deliveries]
 
 
 def _settle_deliveries(
