@@ -22,7 +22,7 @@ from actwright.settings import get_current_settings
 from actwright_actors.backends import backend_options
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from uuid import UUID
 
     from actwright.authoring.runnable import Runnable
@@ -35,8 +35,10 @@ if TYPE_CHECKING:
 __all__ = ["deliver"]
 
 
-def deliver(journal: SqlJournal, takeover: Takeover) -> None:
+def deliver(journal: SqlJournal, takeover: Takeover, delivered: Callable[[], object]) -> None:
     """Run the hooks that may share this process, to their end. Blocks.
+
+    `delivered` is called in the loop, as the last before that closes, whatever happened.
 
     Raises:
         Fenced: another process has taken the node over in the meantime.
@@ -44,18 +46,23 @@ def deliver(journal: SqlJournal, takeover: Takeover) -> None:
     work = next_work(takeover.due)
     backend = backend_of((work or takeover.given_up)[0]) or get_current_settings().background_backend
     name, options = backend_options(cast("BackendName", backend))
-    anyio.run(partial(_deliver, journal, takeover, work), backend=name, backend_options=options)
+    anyio.run(partial(_deliver, journal, takeover, work, delivered), backend=name, backend_options=options)
 
 
-async def _deliver(journal: SqlJournal, takeover: Takeover, work: Sequence[OpenDelivery]) -> None:
-    async with Host(RuntimeOptions.of({"journal": journal})) as host, anyio.create_task_group() as tasks:
-        revived = _Revived(host, journal, [*takeover.given_up, *work])
-        replays = {of_run.run: of_run for of_run in map(_Replay, revived.runs())}
-        for replay in replays.values():
-            if caller := replay.nearest_caller(replays):
-                caller.called.append(replay)
-        for replay in replays.values():
-            tasks.start_soon(replay.deliver, host)
+async def _deliver(
+    journal: SqlJournal, takeover: Takeover, work: Sequence[OpenDelivery], delivered: Callable[[], object]
+) -> None:
+    try:
+        async with Host(RuntimeOptions.of({"journal": journal})) as host, anyio.create_task_group() as tasks:
+            revived = _Revived(host, journal, [*takeover.given_up, *work])
+            replays = {of_run.run: of_run for of_run in map(_Replay, revived.runs())}
+            for replay in replays.values():
+                if caller := replay.nearest_caller(replays):
+                    caller.called.append(replay)
+            for replay in replays.values():
+                tasks.start_soon(replay.deliver, host)
+    finally:
+        delivered()
     journal.check()
 
 

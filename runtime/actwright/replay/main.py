@@ -11,8 +11,8 @@ import os
 import signal
 import sys
 import threading
-import time
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -26,7 +26,7 @@ from actwright.replay.takeover import Takeover, take_over
 from actwright.settings import get_current_settings, tolerate_wrong_settings
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
 __all__ = ["FENCED", "MORE", "NOTHING_LEFT", "main", "replay"]
 
@@ -35,8 +35,8 @@ MORE: Final = 75
 FENCED: Final = 77
 _WATCHER_DIED: Final = 76
 
-_THREAD_SECONDS: Final = 5.0
-"""How long hooks of other processes wait for a thread that a hook of this one left behind."""
+_LAST_SECONDS: Final = 5.0
+"""How long what hooks left behind may go on when all of them are done."""
 
 logger = logging.getLogger("actwright.replay")
 
@@ -49,49 +49,72 @@ def main() -> None:
     if watcher is not None:
         _die_with(watcher)
     _go_on_whatever_is_set(database)
+    ending = _Ending()
     with closing(Database.open(database, create=False)) as opened:
-        code = replay(opened, node_id)
-    _leave(code)
+        ending.code = replay(opened, node_id, ending.begin)
+    sys.exit(ending.code)
 
 
-def _leave(code: int) -> None:
-    """End this process, which the end of an interpreter would not as long as a thread goes on that a hook started."""
-    deadline = time.monotonic() + _THREAD_SECONDS
-    for thread in _threads_of_hooks():
-        thread.join(max(deadline - time.monotonic(), 0.0))
-    if left := _threads_of_hooks():
-        logger.warning("Ends without waiting for what hooks left behind: %s", ", ".join(each.name for each in left))
-        logging.shutdown()
-        os._exit(code)
-    sys.exit(code)
+class _Ending:
+    """The end of this process, which waits a moment for what hooks left behind, and no longer.
+
+    Python joins threads that are no daemons when it ends, and a loop those of its executor when it closes: one that
+    never returns would hold up every later hook of the node, and its lock. A moment they get, since a hook's thread may
+    send what its hook was for. After that the process ends past them, and past what is to run at exit; but not before
+    the journal has what hooks did, or they would be run again.
+
+    Attributes:
+        code: the exit code. Until more is known another process has to look.
+    """
+
+    def __init__(self) -> None:
+        self.code = MORE
+
+    def begin(self, journal: SqlJournal) -> None:
+        timer = threading.Timer(_LAST_SECONDS, self._end, [journal])
+        timer.daemon = True
+        timer.start()
+
+    def _end(self, journal: SqlJournal) -> None:
+        # Not by `logging`: what never returns may hold a lock of a handler.
+        try:
+            journal.close()
+            others = [each for each in threading.enumerate() if not each.daemon and each is not threading.main_thread()]
+            which = ", ".join(each.name for each in others) or "what is to run at exit"
+            os.write(2, f"Ends without waiting for what hooks left behind: {which}\n".encode(errors="replace"))
+            sys.stdout.flush()
+        finally:
+            os._exit(self.code)
 
 
-def _threads_of_hooks() -> list[threading.Thread]:
-    return [each for each in threading.enumerate() if not each.daemon and each is not threading.main_thread()]
+def _nothing(_: object) -> None: ...
 
 
-def replay(database: Database, node_id: str) -> int:
-    """Settle a node, run the hooks that may share this process, and say what is left, as an exit code."""
+def replay(database: Database, node_id: str, delivered: Callable[[SqlJournal], object] = _nothing) -> int:
+    """Settle a node, run the hooks that may share this process, and say what is left, as an exit code.
+
+    `delivered` is called with the journal when hooks have run, before anything is waited for that they may have left.
+    """
     settings = get_current_settings()
     takeover = take_over(database, node_id, settings.max_deaths)
     work = next_work(takeover.due)
     if work or takeover.given_up:
         try:
-            _deliver(database, takeover)
+            _deliver(database, takeover, delivered)
         except Fenced:
             return FENCED
     with database.writing() as connection:
         return NOTHING_LEFT if rows.settle(connection, node_id) else MORE
 
 
-def _deliver(database: Database, takeover: Takeover) -> None:
+def _deliver(database: Database, takeover: Takeover, delivered: Callable[[SqlJournal], object]) -> None:
     from actwright.replay.delivering import deliver  # the engine is loaded only where a hook is due
 
     journal = SqlJournal(database, takeover.node.id, takeover.node.epoch)
     try:
         program = takeover.node.program
         with preparing(program.argv, program.cwd, program.sys_path):
-            deliver(journal, takeover)
+            deliver(journal, takeover, partial(delivered, journal))
     finally:
         journal.close()
 
