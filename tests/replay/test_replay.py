@@ -164,6 +164,18 @@ def test_a_hook_sees_its_own_flow_also_when_what_that_called_came_first(node: De
     assert [fact for fact in facts if isinstance(fact, Flow)] == [looking, looking]
 
 
+def test_a_hook_that_cannot_be_loaded_is_called_by_its_own_name(
+    node: DeadNode, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    _, (due,), records = entering(Failed(), looking)
+    node.write(*records)
+    monkeypatch.delattr(f"{__name__}.look")
+    with caplog.at_level("INFO", "actwright"):
+        replay(node.database, node.id)
+    assert node.deliveries()[due.id][0] == DeliveryStatus.FAILED
+    assert "Running hook 'look' in response to entering state 'Failed'" in caplog.text
+
+
 def test_runs_that_called_each_other_a_thousand_deep_have_their_hooks_run_from_the_inside_out(node: DeadNode) -> None:
     outermost, _, records = entering(Running(), subject, run=new_run(name="outermost"))
     flow_ids = {"flow_run_id": outermost.id, "parent_flow_run_id": outermost.id}

@@ -45,6 +45,7 @@ class RegisteredObjects:
         def not_loaded(*_: object) -> None:
             raise found
 
+        not_loaded.__name__ = registered.name  # by which logs call it
         return Hook(not_loaded)
 
     def subject(self, registered: RegisteredSubject) -> Runnable[..., Any]:
