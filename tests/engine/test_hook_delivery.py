@@ -373,6 +373,21 @@ async def test_on_hook_failure_is_told_once_of_each_delivery_that_failed_for_goo
     assert (failed.attempt, failed.error) == (3, "ValueError: on purpose")
 
 
+async def test_a_delivery_that_failed_is_open_until_that_was_told() -> None:
+    """So that another process tells of it, should this one die meanwhile."""
+    seen: list[tuple[DeliveryStatus, int | None]] = []
+
+    async with open_runtime(on_hook_failure=lambda _: seen.append(standing())) as opened:
+
+        def standing() -> tuple[DeliveryStatus, int | None]:
+            (delivery,) = opened.journal.deliveries()
+            return delivery.status, delivery.untold
+
+        await flow(body, on_completion=[raising(ValueError())])()
+        assert standing() == (DeliveryStatus.FAILED, None)
+    assert seen == [(DeliveryStatus.RUNNING, 0)]
+
+
 @bodies
 async def test_an_on_hook_failure_that_raises_is_logged_and_not_told_of_itself(
     is_async: bool, recorder: Recorder, caplog: pytest.LogCaptureFixture

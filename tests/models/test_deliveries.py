@@ -28,6 +28,14 @@ def test_a_delivery_that_fails_and_then_succeeds_keeps_its_id_and_counts_its_att
     assert (done.due_at, done.started_at, done.ended_at) == (DUE, DUE + 2 * SECOND, DUE + 3 * SECOND)
 
 
+def test_one_that_failed_for_good_is_open_until_that_is_told_and_keeps_how_it_ended() -> None:
+    untold = delivery().started(DUE).to_be_told(DUE + SECOND, "ValueError: meh")
+    assert (untold.is_open, untold.telling().is_open) == (True, True)
+    told = untold.telling().told()
+    assert (told.is_open, told.status, told.untold) == (False, DeliveryStatus.FAILED, None)
+    assert (told.attempt, told.ended_at, told.error) == (1, DUE + SECOND, "ValueError: meh")
+
+
 def test_a_skipped_delivery_says_why_and_was_never_begun() -> None:
     skipped = delivery().skipped(DUE, "it expired")
     assert (skipped.status, skipped.attempt, skipped.error) == (DeliveryStatus.SKIPPED, 0, "it expired")

@@ -6,7 +6,7 @@ import os
 import socket
 from collections.abc import Generator
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -14,6 +14,7 @@ from uuid import UUID
 from sqlalchemy import select
 from tests.journal.records import NOW, delivery_for, new_run
 
+from actwright.authoring.hooks import Hook
 from actwright.authoring.registration import Registration, due_for
 from actwright.journal.database import Database
 from actwright.journal.protocol import DeliveryChanged, Record, Transition
@@ -79,13 +80,18 @@ def dead_node(folder: Path) -> Generator[DeadNode]:
 
 
 def entering(
-    state: State[Any], subject: Any, *, backend: str = "asyncio", run: FlowRun | TaskRun | None = None, begun: int = 0
+    state: State[Any],
+    subject: Any,
+    *,
+    backend: str = "asyncio",
+    run: FlowRun | TaskRun | None = None,
+    begun: int = 0,
+    on_hook_failure: Any = None,
 ) -> tuple[Any, list[HookDelivery], list[Record]]:
     """A run of `subject` that has entered `state`, its deliveries, and what it wrote; of the first `begun` of these
     the hooks were under way."""
-    registration = replace(Registration.of(subject, {}, backend=backend), backend=backend)
-    payloads = Registration.of(subject, {}).payloads
-    registration = replace(registration, payloads=payloads)
+    told = None if on_hook_failure is None else Hook(on_hook_failure)
+    registration = Registration.of(subject, {}, told, backend=backend)
     first: Any = run or new_run(flow_name=subject.name)
     steps = [first] if state.is_pending() or state.is_running() else [first, first.entered(Running())]
     last = steps[-1] if state.is_pending() else steps[-1].entered(state)

@@ -17,11 +17,11 @@ from tests.engine.scripts import EACH_BACKEND
 from tests.journal.records import NOW, new_run
 from tests.replay.dead import DeadNode, dead_node, entering
 
-from actwright import Flow, flow, runtime, task
+from actwright import Flow, flow, hook, runtime, task
 from actwright.journal.checking import check
 from actwright.journal.protocol import DeliveryChanged
 from actwright.journal.schema import nodes
-from actwright.models.deliveries import DeliveryStatus
+from actwright.models.deliveries import DeliveryStatus, HookDelivery
 from actwright.models.runs import TaskRun
 from actwright.models.states import Cancelling, Failed, Pending, Running
 from actwright.nodes import rows
@@ -64,8 +64,8 @@ async def atell(subject: Any, run: Any, state: Any) -> None:
 
 
 def look(subject: Any, run: Any, state: Any) -> None:
-    hook = runtime.hook
-    facts.extend([hook.delivery_id, hook.attempt, hook.replayed, hook.due_at, subject, run.state is state])
+    its = runtime.hook
+    facts.extend([its.delivery_id, its.attempt, its.replayed, its.due_at, subject, run.state is state])
 
 
 async def linger(subject: Any, run: Any, state: Any) -> None:
@@ -84,13 +84,13 @@ def fail(subject: Any, run: Any, state: Any) -> None:
 
 def take_over_meanwhile(subject: Any, run: Any, state: Any) -> None:
     """Another process thinks that this one is dead."""
-    (dead,) = taken_over_by_hook
+    (dead,) = known_to_hooks
     with dead.database.writing() as connection:
         connection.execute(update(nodes).values(epoch=nodes.c.epoch + 1))
     heard.append(("take over", run.name, state.name))
 
 
-taken_over_by_hook: list[DeadNode] = []
+known_to_hooks: list[DeadNode] = []
 
 
 @flow(on_failure=[tell, atell], on_crashed=[tell, atell])
@@ -243,7 +243,7 @@ def test_hooks_of_another_back_end_are_for_another_process(node: DeadNode) -> No
 
 
 def test_one_that_another_process_took_over_starts_no_further_hook_and_says_so(node: DeadNode) -> None:
-    taken_over_by_hook[:] = [node]
+    known_to_hooks[:] = [node]
     run, (first, second), records = entering(Failed(), stolen)
     node.write(*records)
     assert replay(node.database, node.id) == FENCED
@@ -260,6 +260,44 @@ def test_the_hooks_of_a_cancelled_run_see_cancelling_and_then_cancelled(node: De
     node.write(*records)
     assert replay(node.database, node.id) == NOTHING_LEFT
     assert heard == [("tell", "r", "Cancelling"), ("tell", "r", "Cancelled")]
+
+
+@pytest.mark.parametrize(("max_attempts", "attempts"), [(None, 3), (3, 3), (2, 2)])
+def test_a_death_uses_up_an_attempt_and_no_retry(node: DeadNode, max_attempts: int | None, attempts: int) -> None:
+    retried: Any = failing.with_options(on_failure=[hook(fail, retries=1, max_attempts=max_attempts)])
+    _, (due,), records = entering(Failed(), retried, begun=1)
+    node.write(*records)
+    assert replay(node.database, node.id) == NOTHING_LEFT
+    assert node.deliveries()[due.id] == (DeliveryStatus.FAILED, attempts, 1)
+
+
+def note_failure(delivery: HookDelivery) -> None:
+    facts.append((delivery.status, delivery.attempt, delivery.error))
+
+
+def test_what_a_death_kept_from_being_told_is_told_and_its_hook_not_run_again(node: DeadNode) -> None:
+    """And the hooks after it run after that."""
+    run, (due, after), records = entering(Failed(), subject, begun=1, on_hook_failure=note_failure)
+    node.write(*records, DeliveryChanged(due.to_be_told(NOW, "ValueError: no").telling()))
+    assert replay(node.database, node.id) == NOTHING_LEFT
+    assert facts[0] == (DeliveryStatus.FAILED, 1, "ValueError: no")
+    assert heard == [("atell", run.name, "Failed")]
+    assert node.deliveries() == {due.id: (DeliveryStatus.FAILED, 1, 0), after.id: (DeliveryStatus.SUCCEEDED, 1, 0)}
+    assert check(node.database) == []
+
+
+def look_meanwhile(delivery: HookDelivery) -> None:
+    (dead,) = known_to_hooks
+    facts.extend([check(dead.database), dead.deliveries()[delivery.id][0], dead.is_settled])
+
+
+def test_while_it_is_told_a_delivery_is_open_and_what_the_journal_says_agrees(node: DeadNode) -> None:
+    known_to_hooks[:] = [node]
+    _, (due, _), records = entering(Failed(), failing, on_hook_failure=look_meanwhile)
+    node.write(*records)
+    assert replay(node.database, node.id) == NOTHING_LEFT
+    assert facts == [[], DeliveryStatus.RUNNING, False]
+    assert node.deliveries()[due.id][0] == DeliveryStatus.FAILED
 
 
 def test_a_node_that_still_has_work_is_not_settled_by_the_rows(node: DeadNode) -> None:

@@ -6,6 +6,7 @@ from dataclasses import replace
 from datetime import timedelta
 from itertools import count, takewhile
 from typing import Any
+from unittest.mock import ANY
 from uuid import UUID, uuid4
 
 import pytest
@@ -127,7 +128,7 @@ def open_deliveries() -> st.SearchStrategy[HookDelivery]:
     def as_it_can_be(delivery: HookDelivery) -> HookDelivery:
         begun = delivery.attempt > 0
         status = delivery.status if delivery.status is DeliveryStatus.DUE or begun else DeliveryStatus.DUE
-        return replace(delivery, status=status, cuts=min(delivery.cuts, delivery.attempt))
+        return replace(delivery, status=status, cuts=min(delivery.cuts, delivery.attempt), untold=None)
 
     return any_delivery().filter(lambda each: each.is_open).map(as_it_can_be)
 
@@ -188,6 +189,37 @@ def test_a_hook_that_always_ends_its_process_is_begun_twice_and_then_alone_as_of
             break
     assert begun == [2, max_deaths]
     assert delivery.error == f"its process died each of the {max_deaths} times that it ran alone in one"
+
+
+@given(delivery=open_deliveries(), max_attempts=attempts, max_deaths=st.integers(1, 4))
+def test_one_that_is_given_up_is_due_until_whoever_is_to_be_told_was(
+    delivery: HookDelivery, max_attempts: int | None, max_deaths: int
+) -> None:
+    settled = settled_delivery(delivery, max_attempts, max_deaths, LATER)
+    told = settled_delivery(delivery, max_attempts, max_deaths, LATER, tells=True)
+    if settled.status is DeliveryStatus.FAILED:
+        assert told == replace(settled, status=DeliveryStatus.DUE, untold=0)
+    else:
+        assert told == settled
+
+
+@pytest.mark.parametrize("max_deaths", [1, 3])
+@pytest.mark.parametrize("cuts", [0, 5])
+def test_telling_of_a_failure_is_done_again_as_often_as_a_hook_would_be_run(max_deaths: int, cuts: int) -> None:
+    """However often the hook itself was cut short, and however few attempts it may have."""
+    failed = replace(delivery_for(new_run(Running())).started(NOW), cuts=cuts).to_be_told(NOW, "ValueError: meh")
+    delivery, begun = failed, [0, 0]  # among others, alone
+    for _ in range(2 + max_deaths):
+        assert delivery.is_open
+        begun[next_work([OpenDelivery(delivery, new_run(Running()), REGISTERED)] * 2) != [ANY, ANY]] += 1
+        delivery = settled_delivery(delivery.telling(), 1, max_deaths, LATER, tells=True)
+    assert begun == [2, max_deaths]
+    assert delivery.error == (
+        "ValueError: meh (on_hook_failure was not told: "
+        f"its process died each of the {max_deaths} times that it ran alone in one)"
+    )
+    assert (delivery.status, delivery.untold) == (DeliveryStatus.FAILED, None)
+    assert (delivery.attempt, delivery.cuts, delivery.ended_at) == (1, cuts, NOW)
 
 
 def test_a_delivery_of_an_unregistered_run_is_a_bug_that_is_named() -> None:

@@ -127,29 +127,15 @@ def test_taken_over_again_it_changes_nothing_but_what_was_under_way(node: DeadNo
     assert (first.node.epoch, second.node.epoch) == (2, 3)
 
 
-def test_a_hook_that_ends_its_process_each_time_is_given_up_and_told_of(node: DeadNode) -> None:
+def test_a_hook_that_ends_its_process_each_time_is_given_up(node: DeadNode) -> None:
     _, dues, records = entering(Failed(), subject, begun=1)
     node.write(*records)
     for _ in range(4):
         found = take_over(node.database, node.id, 3)
-        assert found.given_up == []
         node.write(DeliveryChanged(found.due[0].delivery.started(NOW)))
     found = take_over(node.database, node.id, 3)
-    assert [each.delivery.id for each in found.given_up] == [dues[0].id]
     assert [each.delivery.id for each in found.due] == [due.id for due in dues[1:]]
-    assert found.given_up[0].delivery.status is DeliveryStatus.FAILED
-    assert node.deliveries()[dues[0].id] == (DeliveryStatus.RUNNING, 5, 5), "open until somebody was told"
-
-
-def test_one_that_nobody_can_be_told_of_is_failed_all_the_same(node: DeadNode) -> None:
-    _, dues, records = entering(Failed(), subject, begun=1)
-    node.write(*records)
-    begun = take_over(node.database, node.id, 3).due[0].delivery.started(NOW)
-    node.write(DeliveryChanged(replace(begun, cuts=7)))
-    found = take_over(node.database, node.id, 3)
-    assert found.given_up == []
-    assert dues[0].id not in {each.delivery.id for each in found.due}
-    assert node.deliveries()[dues[0].id][0] == DeliveryStatus.FAILED
+    assert node.deliveries()[dues[0].id] == (DeliveryStatus.FAILED, 5, 5)
 
 
 def test_many_runs_are_read_by_as_few_statements_as_one(node: DeadNode) -> None:
@@ -214,8 +200,20 @@ def test_hooks_whose_registration_cannot_be_read_fail_with_the_reason_and_others
         )
     found = take_over(node.database, node.id, 3)
     assert [each.delivery.id for each in found.due] == [kept[0].id]
-    assert found.given_up == []
     assert {node.deliveries()[due.id][0] for due in lost} == {DeliveryStatus.FAILED}
+
+
+def test_one_that_is_given_up_is_due_until_that_is_told(node: DeadNode) -> None:
+    _, dues, records = entering(Failed(), subject, begun=1, on_hook_failure=tell)
+    node.write(*records)
+    node.write(DeliveryChanged(replace(dues[0], cuts=4, attempt=5)))
+    for deaths in range(5):
+        first = take_over(node.database, node.id, 3).due[0].delivery
+        assert (first.id, first.status, first.untold) == (dues[0].id, DeliveryStatus.DUE, deaths)
+        node.write(DeliveryChanged(first.telling()))
+    found = take_over(node.database, node.id, 3)
+    assert [each.delivery.id for each in found.due] == [due.id for due in dues[1:]]
+    assert node.deliveries()[dues[0].id] == (DeliveryStatus.FAILED, 5, 5)
 
 
 # All or nothing

@@ -83,10 +83,8 @@ class HookActor(Actor[Deliver]):
         """One delivery, to its end: tries until one succeeds or no other may follow."""
         log = batch.run.log
         while not due.done:
-            if due.delivery.status is DeliveryStatus.FAILED:
-                # In this order: what is committed is never looked at again, should this process die while it tells.
-                await self._tell_of_failure(batch, due.delivery, log)
-                self._change(due, due.delivery)
+            if due.delivery.untold is not None:
+                await self._tell_of_failure(batch, due, log)
                 due.done = True
             elif due.call is not None:  # ours, or one that outlived the hook actor before us, as a thread does
                 await self._conclude(batch, due, due.call, log)
@@ -110,16 +108,23 @@ class HookActor(Actor[Deliver]):
             due.done = True
             log.info("Hook '%s' finished running successfully", due.hook.name)
         else:
+            self._change(due, self._after_failure(batch, due, described(error)))
             log.error(
                 "An error was encountered while running hook '%s'", due.hook.name, exc_info=authors_traceback(error)
             )
-            if _may_retry(due):
-                self._change(due, due.delivery.to_be_retried(self._now(), described(error)))
+            if due.delivery.status is DeliveryStatus.FAILED:
+                due.done = True
+            elif due.delivery.untold is None:
                 await self._host.sleep(due.hook.retry_delay_seconds)
                 await call.really_over()
-            else:
-                due.delivery = due.delivery.failed(self._now(), described(error))
-            due.call = None
+                due.call = None
+
+    def _after_failure(self, batch: Batch, due: Due, why: str) -> HookDelivery:
+        if _may_retry(due):
+            return due.delivery.to_be_retried(self._now(), why)
+        if self._on_hook_failure(batch) is None:
+            return due.delivery.failed(self._now(), why)
+        return due.delivery.to_be_told(self._now(), why)
 
     def _started(self, due: Due) -> HookDelivery:
         due.delivery = due.delivery.started(self._now())
@@ -142,15 +147,21 @@ class HookActor(Actor[Deliver]):
         context.run(CURRENT.set, where)
         return context
 
-    async def _tell_of_failure(self, batch: Batch, delivery: HookDelivery, log: RunLogger) -> None:
+    def _on_hook_failure(self, batch: Batch) -> Hook | None:
+        return batch.on_hook_failure or self._host.options.on_hook_failure
+
+    async def _tell_of_failure(self, batch: Batch, due: Due, log: RunLogger) -> None:
         """Say that a delivery failed for good to whoever the Runtime has for that. That is no hook: it is not told
-        of its own failures."""
-        told = batch.on_hook_failure or self._host.options.on_hook_failure
+        of its own failures. Its start is committed as a hook's is, so that a death in it is known for one."""
+        told = self._on_hook_failure(batch)
         if told is not None:
-            call = self._call(partial(told.fn, delivery), told, batch.run.origin.context.copy())
+            due.delivery = due.delivery.telling()
+            await self._host.commit(DeliveryChanged(due.delivery))
+            call = self._call(partial(told.fn, due.delivery.told()), told, batch.run.origin.context.copy())
             error = await call.error()
             if error is not None:
                 log.error("on_hook_failure '%s' raised", told.name, exc_info=authors_traceback(error))
+        self._change(due, due.delivery.told())
 
     def _expired(self, due: Due) -> str | None:
         limit = due.hook.expires_seconds
@@ -163,7 +174,6 @@ class HookActor(Actor[Deliver]):
 
 
 def _may_retry(due: Due) -> bool:
-    """Whether a try that failed may be followed by another; one that a death cut short has not failed."""
-    delivery, hook = due.delivery, due.hook
-    failures = delivery.attempt - delivery.cuts
-    return failures <= hook.retries and (hook.max_attempts is None or delivery.attempt < hook.max_attempts)
+    attempts, most = due.delivery.attempt, due.hook.max_attempts
+    failures = attempts - due.delivery.cuts  # a death is no failure of the hook's: it uses up no retry
+    return failures <= due.hook.retries and (most is None or attempts < most)

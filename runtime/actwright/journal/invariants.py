@@ -54,6 +54,7 @@ class DeliveryRow:
     started_at: str | None
     ended_at: str | None
     error: str | None
+    untold: int | None = None
 
 
 def broken_in_history(
@@ -89,11 +90,12 @@ def broken_in_delivery(row: DeliveryRow) -> Iterator[Finding]:
             # One that waits for its next attempt keeps the times of its last.
             agrees = begun or (row.started_at is None and row.ended_at is None and row.attempt == 0)
         case DeliveryStatus.RUNNING:
-            agrees = begun and row.ended_at is None
+            # Its hook has ended where somebody is being told that it failed.
+            agrees = begun and (row.ended_at is None) == (row.untold is None)
         case DeliveryStatus.SUCCEEDED:
             agrees = begun and row.ended_at is not None
         case DeliveryStatus.FAILED:
-            agrees = row.ended_at is not None and row.error is not None
+            agrees = row.ended_at is not None and row.error is not None and row.untold is None
         case DeliveryStatus.SKIPPED:
             agrees = row.ended_at is not None
         case _:

@@ -41,6 +41,8 @@ class HookDelivery:
         error: of the last failed attempt, in one line.
         replayed: whether another process than the run's own delivers it.
         cuts: how many attempts the death of their process cut short.
+        untold: None, except for one that failed for good and of which `on_hook_failure` is still to be told: how often
+            a death cut that short. It is open until then, so that whoever takes it over tells of it.
     """
 
     id: UUID
@@ -57,11 +59,17 @@ class HookDelivery:
     error: str | None = None
     replayed: bool = False
     cuts: int = 0
+    untold: int | None = None
 
     @property
     def is_open(self) -> bool:
         """Whether something is left to do for it."""
         return self.status in (DeliveryStatus.DUE, DeliveryStatus.RUNNING)
+
+    @property
+    def deaths(self) -> int:
+        """How many deaths cut short what is to be done for it next: its hook, or telling that this failed."""
+        return self.cuts if self.untold is None else self.untold
 
     def started(self, at: datetime) -> Self:
         """The next attempt begins."""
@@ -75,8 +83,20 @@ class HookDelivery:
         return replace(self, status=DeliveryStatus.DUE, ended_at=at, error=error)
 
     def failed(self, at: datetime, error: str) -> Self:
-        """The last attempt failed."""
+        """The last attempt failed, and nobody is to be told."""
         return replace(self, status=DeliveryStatus.FAILED, ended_at=at, error=error)
+
+    def to_be_told(self, at: datetime, error: str) -> Self:
+        """The last attempt failed, which somebody is to be told."""
+        return replace(self, status=DeliveryStatus.DUE, ended_at=at, error=error, untold=0)
+
+    def telling(self) -> Self:
+        """Somebody is being told that it failed."""
+        return replace(self, status=DeliveryStatus.RUNNING)
+
+    def told(self) -> Self:
+        """It failed, and who was to be told was."""
+        return replace(self, status=DeliveryStatus.FAILED, untold=None)
 
     def skipped(self, at: datetime, why: str) -> Self:
         return replace(self, status=DeliveryStatus.SKIPPED, ended_at=at, error=why)

@@ -75,7 +75,7 @@ _FLOCK = "qqihh" if sys.platform == "darwin" else "hhqqi0q"
 
 _STANDING = """
 SELECT (SELECT count(*) FROM runs WHERE node_id = :node AND ended_at IS NULL),
-       count(*), total(attempt), total(cuts)
+       count(*), total(attempt), total(cuts), total(untold)
 FROM hook_deliveries WHERE node_id = :node AND status IN ('DUE', 'RUNNING')
 """
 

@@ -44,7 +44,7 @@ def deliver(journal: SqlJournal, takeover: Takeover, delivered: Callable[[], obj
         Fenced: another process has taken the node over in the meantime.
     """
     work = next_work(takeover.due)
-    backend = backend_of((work or takeover.given_up)[0]) or get_current_settings().background_backend
+    backend = backend_of(work[0]) or get_current_settings().background_backend
     name, options = backend_options(cast("BackendName", backend))
     anyio.run(partial(_deliver, journal, takeover, work, delivered), backend=name, backend_options=options)
 
@@ -54,7 +54,7 @@ async def _deliver(
 ) -> None:
     try:
         async with Host(RuntimeOptions.of({"journal": journal})) as host, anyio.create_task_group() as tasks:
-            revived = _Revived(host, journal, [*takeover.given_up, *work])
+            revived = _Revived(host, journal, work)
             replays = {of_run.run: of_run for of_run in map(_Replay, revived.runs())}
             for replay in replays.values():
                 if caller := replay.nearest_caller(replays):

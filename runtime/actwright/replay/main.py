@@ -98,7 +98,7 @@ def replay(database: Database, node_id: str, delivered: Callable[[SqlJournal], o
     settings = get_current_settings()
     takeover = take_over(database, node_id, settings.max_deaths)
     work = next_work(takeover.due)
-    if work or takeover.given_up:
+    if work:
         try:
             _deliver(database, takeover, delivered)
         except Fenced:

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from actwright.models.runs import FlowRun, TaskRun
 
 __all__ = [
-    "ALONE_FROM_CUT", "OpenDelivery", "OpenRun", "backend_of", "children_first", "is_told_in_vain", "next_work",
-    "settled_delivery", "settled_run",
+    "ALONE_FROM_CUT", "OpenDelivery", "OpenRun", "backend_of", "children_first", "next_work", "settled_delivery",
+    "settled_run",
 ]  # fmt: skip
 
 ALONE_FROM_CUT: Final = 2
@@ -108,34 +108,52 @@ def settled_run(open_run: OpenRun, why: str, at: datetime) -> Transition:
     return Transition(open_run.run.entered(state), tuple(deliveries), open_run.registration)
 
 
-def settled_delivery(delivery: HookDelivery, max_attempts: int | None, max_deaths: int, at: datetime) -> HookDelivery:
+def settled_delivery(
+    delivery: HookDelivery, max_attempts: int | None, max_deaths: int, at: datetime, *, tells: bool = False
+) -> HookDelivery:
     """An open delivery of a process that died: to be replayed, unless its hook is what kills its process each time, or
-    announces a body that will never start."""
+    announces a body that will never start.
+
+    Args:
+        tells: somebody is to be told of a delivery that failed for good.
+    """
     delivery = replace(delivery, replayed=True)
     if delivery.status is DeliveryStatus.DUE:
         if delivery.event == "on_running" and delivery.attempt == 0:
             return delivery.skipped(at, "its process died before it began, and the body that it announces never starts")
         return delivery
+    if delivery.untold is not None:
+        return _cut_telling(replace(delivery, untold=delivery.untold + 1), max_deaths)
     cut = replace(delivery.to_be_retried(at, "the death of its process cut it short"), cuts=delivery.cuts + 1)
+    why = _why_given_up(cut, max_attempts, max_deaths)
+    if why is None:
+        return cut
+    return cut.to_be_told(at, why) if tells else cut.failed(at, why)
+
+
+def _why_given_up(cut: HookDelivery, max_attempts: int | None, max_deaths: int) -> str | None:
     if max_attempts is not None and cut.attempt >= max_attempts:
-        return cut.failed(at, f"the death of its process cut attempt {cut.attempt} of {max_attempts} short")
-    deaths_alone = cut.cuts - ALONE_FROM_CUT
+        return f"the death of its process cut attempt {cut.attempt} of {max_attempts} short"
+    deaths_alone = cut.deaths - ALONE_FROM_CUT
     if deaths_alone >= max_deaths:
-        return cut.failed(at, f"its process died each of the {deaths_alone} times that it ran alone in one")
-    return cut
+        return f"its process died each of the {deaths_alone} times that it ran alone in one"
+    return None
 
 
-def is_told_in_vain(delivery: HookDelivery, max_deaths: int) -> bool:
-    """Whether it was given up, and whoever is to be told of that ends each process as well."""
-    return delivery.cuts - ALONE_FROM_CUT >= 2 * max_deaths
+def _cut_telling(cut: HookDelivery, max_deaths: int) -> HookDelivery:
+    """Telling that it failed is as a hook: done again, as long as it is not what kills its process each time."""
+    why = _why_given_up(cut, None, max_deaths)
+    if why is None:
+        return replace(cut, status=DeliveryStatus.DUE)
+    return replace(cut.told(), error=f"{cut.error} (on_hook_failure was not told: {why})")
 
 
 def next_work(due: Sequence[OpenDelivery]) -> list[OpenDelivery]:
     """What one replay process does: of what is due, in order, as much as may share a process."""
-    if not due or due[0].delivery.cuts >= ALONE_FROM_CUT:
+    if not due or due[0].delivery.deaths >= ALONE_FROM_CUT:
         return list(due[:1])
     backend = backend_of(due[0])
-    return list(takewhile(lambda each: each.delivery.cuts < ALONE_FROM_CUT and backend_of(each) == backend, due))
+    return list(takewhile(lambda each: each.delivery.deaths < ALONE_FROM_CUT and backend_of(each) == backend, due))
 
 
 def backend_of(due: OpenDelivery) -> str | None:

@@ -24,14 +24,7 @@ from actwright.journal.statements import write
 from actwright.models.deliveries import DeliveryStatus
 from actwright.models.outcomes import described
 from actwright.nodes import rows
-from actwright.replay.settling import (
-    OpenDelivery,
-    OpenRun,
-    children_first,
-    is_told_in_vain,
-    settled_delivery,
-    settled_run,
-)
+from actwright.replay.settling import OpenDelivery, OpenRun, children_first, settled_delivery, settled_run
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection, Select
@@ -51,14 +44,11 @@ class Takeover:
 
     Attributes:
         node: as it is now, under its new epoch.
-        due: its open deliveries that are to be run, in the order in which they became due.
-        given_up: those of them that have failed, since their hooks end their process each time. They stay open until
-            `on_hook_failure` was told.
+        due: its open deliveries, in the order in which they became due.
     """
 
     node: NodeRow
     due: list[OpenDelivery]
-    given_up: list[OpenDelivery]
 
 
 class Registrations:
@@ -109,11 +99,10 @@ def take_over(database: Database, node_id: str, max_deaths: int) -> Takeover:
         node = replace(found, epoch=rows.take_over(connection, node_id))
         at = datetime.now(UTC)
         registrations = Registrations(connection)
-        given_up = _settle_deliveries(connection, registrations, node_id, max_deaths, at)
+        _settle_deliveries(connection, registrations, node_id, max_deaths, at)
         _settle_runs(connection, registrations, node, at)
         due = open_deliveries(connection, registrations, node_id)
-    untold = {each.delivery.id for each in given_up}
-    return Takeover(node, [each for each in due if each.delivery.id not in untold], given_up)
+    return Takeover(node, due)
 
 
 def open_deliveries(connection: Connection, registrations: Registrations, node_id: str) -> list[OpenDelivery]:
@@ -128,24 +117,19 @@ def open_deliveries(connection: Connection, registrations: Registrations, node_i
 
 def _settle_deliveries(
     connection: Connection, registrations: Registrations, node_id: str, max_deaths: int, at: datetime
-) -> list[OpenDelivery]:
-    settled = [
-        replace(each, delivery=_settled(each, max_deaths, at))
-        for each in open_deliveries(connection, registrations, node_id)
-    ]
-    # Whom to tell is in the registration.
-    given_up = [each for each in settled if each.delivery.status is DeliveryStatus.FAILED and each.registration]
-    untold = [each for each in given_up if not is_told_in_vain(each.delivery, max_deaths)]
-    changed = {each.delivery.id: each.delivery for each in settled}
-    changed |= {each.delivery.id: replace(each.delivery, status=DeliveryStatus.RUNNING) for each in untold}
-    _write(connection, Entry(tuple(map(DeliveryChanged, changed.values())), ()), node_id)
-    return untold
+) -> None:
+    found = open_deliveries(connection, registrations, node_id)
+    changes = tuple(DeliveryChanged(_settled(each, max_deaths, at)) for each in found)
+    _write(connection, Entry(changes, ()), node_id)
 
 
 def _settled(each: OpenDelivery, max_deaths: int, at: datetime) -> HookDelivery:
     if each.registration is None:
-        return replace(each.delivery, replayed=True).failed(at, "what was registered for its run cannot be read")
-    return settled_delivery(each.delivery, each.hook.max_attempts, max_deaths, at)
+        # Whom to tell is in there too.
+        lost = replace(each.delivery, replayed=True, untold=None)
+        return lost.failed(at, "what was registered for its run cannot be read")
+    tells = each.known.on_hook_failure is not None
+    return settled_delivery(each.delivery, each.hook.max_attempts, max_deaths, at, tells=tells)
 
 
 def _settle_runs(connection: Connection, registrations: Registrations, node: NodeRow, at: datetime) -> None:
