@@ -14,8 +14,8 @@ from tests.nodes.elsewhere import another_process_holds
 pytestmark = pytest.mark.slow
 
 KEYS = {
-    "id", "event", "hook_name", "status", "attempt", "cuts", "replayed", "error", "due_at", "started_at", "ended_at",
-    "run_id", "run_kind", "run_name", "subject", "transition_id", "node_id",
+    "id", "event", "hook_name", "status", "attempt", "cuts", "replayed", "error", "due_at", "next_at", "started_at",
+    "ended_at", "run_id", "run_kind", "run_name", "subject", "transition_id", "node_id",
 }  # fmt: skip
 
 

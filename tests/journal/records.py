@@ -59,7 +59,8 @@ def any_delivery(draw: st.DrawFn) -> HookDelivery:
         hook_name=draw(texts), position=draw(st.integers(0, 99)), due_at=draw(times),
         status=draw(st.sampled_from(DeliveryStatus)), attempt=draw(st.integers(0, 99)),
         started_at=draw(st.none() | times), ended_at=draw(st.none() | times), error=draw(st.none() | texts),
-        replayed=draw(st.booleans()), cuts=draw(st.integers(0, 9)), untold=draw(st.none() | st.integers(0, 9)),
+        replayed=draw(st.booleans()), cuts=draw(st.integers(0, 9)),
+        next_at=draw(st.none() | times), untold=draw(st.none() | st.integers(0, 9)),
     )  # fmt: skip
 
 

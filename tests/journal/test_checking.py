@@ -142,6 +142,10 @@ BROKEN: dict[str, tuple[Writing, list[tuple[str, str]]]] = {
         _delivery_with(ended_at=None),
         [("a delivery's status agrees with its times", "delivery flow/SUCCEEDED")],
     ),
+    "a delivery that succeeded and waits to be retried": (
+        _delivery_with(next_at=LONG_AGO),
+        [("a delivery's status agrees with its times", "delivery flow/SUCCEEDED")],
+    ),
     "hooks that are not stored": (_run_with(registration="a" * 64), [("a run's hooks are stored", "run flow")]),
     "open in a settled node": (_open_in_a_settled_node, [("a settled node has nothing open", "run flow")]),
     "due in a settled node": (_due_in_a_settled_node, [("a settled node has nothing open", "delivery delivery")]),

@@ -28,6 +28,13 @@ def test_a_delivery_that_fails_and_then_succeeds_keeps_its_id_and_counts_its_att
     assert (done.due_at, done.started_at, done.ended_at) == (DUE, DUE + 2 * SECOND, DUE + 3 * SECOND)
 
 
+def test_one_that_waits_to_be_retried_says_until_when_and_not_once_it_is_begun_or_over() -> None:
+    waits = delivery().started(DUE).to_be_retried(DUE, "ValueError: meh", DUE + SECOND)
+    assert (waits.status, waits.next_at) == (DeliveryStatus.DUE, DUE + SECOND)
+    for after in (waits.started(DUE + SECOND), waits.skipped(DUE, "it expired"), waits.failed(DUE, "it is lost")):
+        assert after.next_at is None
+
+
 def test_one_that_failed_for_good_is_open_until_that_is_told_and_keeps_how_it_ended() -> None:
     untold = delivery().started(DUE).to_be_told(DUE + SECOND, "ValueError: meh")
     assert (untold.is_open, untold.telling().is_open) == (True, True)

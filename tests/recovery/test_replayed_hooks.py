@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import signal
+
 import pytest
+from tests.engine.scripts import EACH_BACKEND
 from tests.recovery.scene import DEADLINE, Scene
+from tests.recovery.trial import within
 
 pytestmark = pytest.mark.slow
 
@@ -177,3 +181,37 @@ async def work(): ...
     )
     assert scene.told() == ["attempt 1", "attempt 2", "attempt 3"]
     assert scene.rows("SELECT status FROM hook_deliveries") == [("SUCCEEDED",)]
+
+
+@pytest.mark.parametrize("backend", EACH_BACKEND)
+def test_a_hook_that_waits_for_its_retry_is_retried_when_that_is_due_though_its_process_died(
+    scene: Scene, backend: str
+) -> None:
+    program = scene.start(
+        f"""
+from actwright import hook as made_of
+from actwright_actors.backends import backend_options
+
+def at_second_try(flow, flow_run, state):
+    tell(time.time())
+    if runtime.hook.attempt == 1:
+        raise ConnectionError("not yet")
+
+@flow(on_completion=[made_of(at_second_try, retries=1, retry_delay_seconds=3)])
+async def work(): ...
+
+if __name__ == "__main__":
+    name, options = backend_options("{backend}")
+    anyio.run(run_flow, work, backend=name, backend_options=options)
+"""
+    )
+    assert within(DEADLINE, lambda: bool(scene.told()))
+    assert within(DEADLINE, lambda: scene.rows("SELECT next_at FROM hook_deliveries") != [(None,)])
+    program.kill()
+    assert program.wait(DEADLINE) == -signal.SIGKILL
+    assert scene.settles(), scene.log()
+    first, second = map(float, scene.told())
+    assert 3 <= second - first < DEADLINE
+    assert scene.rows("SELECT status, attempt, cuts, replayed, next_at FROM hook_deliveries") == [
+        ("SUCCEEDED", 2, 0, 1, None)
+    ]

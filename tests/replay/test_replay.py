@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -269,6 +270,27 @@ def test_a_death_uses_up_an_attempt_and_no_retry(node: DeadNode, max_attempts: i
     node.write(*records)
     assert replay(node.database, node.id) == NOTHING_LEFT
     assert node.deliveries()[due.id] == (DeliveryStatus.FAILED, attempts, 1)
+
+
+@pytest.mark.parametrize("backend", EACH_BACKEND)
+def test_a_retry_that_waits_is_made_when_it_is_due_and_not_before(node: DeadNode, backend: str) -> None:
+    retried: Any = subject.with_options(on_failure=[hook(tell, retries=1, retry_delay_seconds=60)])
+    _, (due,), records = entering(Failed(), retried, backend=backend, begun=1)
+    now = datetime.now(UTC)
+    node.write(*records, DeliveryChanged(due.to_be_retried(now, "ValueError: no", now + timedelta(seconds=0.5))))
+    assert replay(node.database, node.id) == NOTHING_LEFT
+    assert datetime.now(UTC) >= now + timedelta(seconds=0.5)
+    assert node.deliveries() == {due.id: (DeliveryStatus.SUCCEEDED, 2, 0)}
+    assert check(node.database) == []
+
+
+def test_a_retry_waits_no_longer_than_its_delay_whatever_becomes_of_the_time_of_day(node: DeadNode) -> None:
+    retried: Any = subject.with_options(on_failure=[hook(tell, retries=1, retry_delay_seconds=0.05)])
+    _, (due,), records = entering(Failed(), retried, begun=1)
+    tomorrow = datetime.now(UTC) + timedelta(days=1)
+    node.write(*records, DeliveryChanged(due.to_be_retried(NOW, "ValueError: no", tomorrow)))
+    assert replay(node.database, node.id) == NOTHING_LEFT
+    assert node.deliveries()[due.id] == (DeliveryStatus.SUCCEEDED, 2, 0)
 
 
 def note_failure(delivery: HookDelivery) -> None:

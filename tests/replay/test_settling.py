@@ -128,7 +128,8 @@ def open_deliveries() -> st.SearchStrategy[HookDelivery]:
     def as_it_can_be(delivery: HookDelivery) -> HookDelivery:
         begun = delivery.attempt > 0
         status = delivery.status if delivery.status is DeliveryStatus.DUE or begun else DeliveryStatus.DUE
-        return replace(delivery, status=status, cuts=min(delivery.cuts, delivery.attempt), untold=None)
+        next_at = delivery.next_at if begun and status is DeliveryStatus.DUE else None
+        return replace(delivery, status=status, cuts=min(delivery.cuts, delivery.attempt), untold=None, next_at=next_at)
 
     return any_delivery().filter(lambda each: each.is_open).map(as_it_can_be)
 

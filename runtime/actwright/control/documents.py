@@ -115,6 +115,7 @@ def delivery_document(found: FoundDelivery) -> dict[str, Any]:
         "replayed": delivery.replayed,
         "error": delivery.error,
         "due_at": iso_or_none(delivery.due_at),
+        "next_at": iso_or_none(delivery.next_at),
         "started_at": iso_or_none(delivery.started_at),
         "ended_at": iso_or_none(delivery.ended_at),
         "run_id": str(delivery.run_id),

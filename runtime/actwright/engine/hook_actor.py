@@ -6,8 +6,8 @@ side. A hook can neither fail nor hang its run: whatever it raises is recorded, 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from datetime import timedelta
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -23,7 +23,6 @@ from actwright_actors import Actor
 if TYPE_CHECKING:
     import contextvars
     from collections.abc import Callable
-    from datetime import datetime
 
     from actwright.authoring.hooks import Hook
     from actwright.authoring.logging import RunLogger
@@ -88,6 +87,8 @@ class HookActor(Actor[Deliver]):
                 due.done = True
             elif due.call is not None:  # ours, or one that outlived the hook actor before us, as a thread does
                 await self._conclude(batch, due, due.call, log)
+            elif due.delivery.next_at is not None:
+                await self._wait_for_retry(due, due.delivery.next_at)
             elif why := self._expired(due):
                 self._change(due, due.delivery.skipped(self._now(), why))
                 log.error("Hook '%s' is not run: %s", due.hook.name, why)
@@ -115,16 +116,20 @@ class HookActor(Actor[Deliver]):
             if due.delivery.status is DeliveryStatus.FAILED:
                 due.done = True
             elif due.delivery.untold is None:
-                await self._host.sleep(due.hook.retry_delay_seconds)
                 await call.really_over()
                 due.call = None
 
     def _after_failure(self, batch: Batch, due: Due, why: str) -> HookDelivery:
         if _may_retry(due):
-            return due.delivery.to_be_retried(self._now(), why)
+            return due.delivery.to_be_retried(self._now(), why, self._later(due.hook.retry_delay_seconds))
         if self._on_hook_failure(batch) is None:
             return due.delivery.failed(self._now(), why)
         return due.delivery.to_be_told(self._now(), why)
+
+    async def _wait_for_retry(self, due: Due, at: datetime) -> None:
+        """Once, and never for longer than the delay: the time of day may be set back, here or by another process."""
+        await self._host.sleep(min((at - self._now()).total_seconds(), due.hook.retry_delay_seconds))
+        due.delivery = replace(due.delivery, next_at=None)
 
     def _started(self, due: Due) -> HookDelivery:
         due.delivery = due.delivery.started(self._now())
@@ -171,6 +176,15 @@ class HookActor(Actor[Deliver]):
 
     def _now(self) -> datetime:
         return self._host.now()
+
+    def _later(self, seconds: float) -> datetime | None:
+        """So long from now; None for at once."""
+        if not seconds:
+            return None
+        try:
+            return self._now() + timedelta(seconds=seconds)
+        except OverflowError:  # past the end of any calendar
+            return datetime.max.replace(tzinfo=UTC)
 
 
 def _may_retry(due: Due) -> bool:

@@ -61,7 +61,7 @@ def _broken_histories(connection: Connection) -> Iterator[Finding]:
 
 
 def _broken_deliveries(connection: Connection) -> Iterator[Finding]:
-    columns = ("id", "status", "attempt", "started_at", "ended_at", "error", "untold")
+    columns = ("id", "status", "attempt", "started_at", "ended_at", "error", "next_at", "untold")
     for row in connection.execute(select(*(hook_deliveries.c[name] for name in columns))):
         yield from broken_in_delivery(DeliveryRow(*row))
 

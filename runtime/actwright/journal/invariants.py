@@ -54,6 +54,7 @@ class DeliveryRow:
     started_at: str | None
     ended_at: str | None
     error: str | None
+    next_at: str | None = None
     untold: int | None = None
 
 
@@ -100,6 +101,8 @@ def broken_in_delivery(row: DeliveryRow) -> Iterator[Finding]:
             agrees = row.ended_at is not None
         case _:
             agrees = False
+    if row.next_at is not None:
+        agrees &= row.status == DeliveryStatus.DUE and begun and row.untold is None
     if not agrees:
         detail = f"{row.status} in attempt {row.attempt}, started at {row.started_at}, ended at {row.ended_at}"
         yield Finding("a delivery's status agrees with its times", f"delivery {row.id}", detail)

@@ -112,6 +112,7 @@ def delivery_row(delivery: HookDelivery, node_id: str) -> list[Any]:
         iso(delivery.ended_at),
         _utf8_or_none(delivery.error),
         delivery.replayed,
+        iso(delivery.next_at),
         delivery.untold,
     ]
 
@@ -177,6 +178,7 @@ def delivery_of(row: Row) -> HookDelivery:
         ended_at=_time(row["ended_at"]),
         error=row["error"],
         replayed=bool(row["replayed"]),
+        next_at=_time(row["next_at"]),
         untold=row["untold"],
     )
 

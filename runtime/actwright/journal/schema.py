@@ -108,6 +108,7 @@ hook_deliveries = Table(
     Column("ended_at", String(32)),
     Column("error", Text),
     Column("replayed", Boolean, nullable=False),
+    Column("next_at", String(32)),  # while it waits to be retried
     Column("untold", Integer),  # set where on_hook_failure is still to be told: how often a death cut that short
     Index("hook_deliveries_open_by_node", "node_id", "status"),
     Index("hook_deliveries_by_run", "run_id"),

@@ -66,7 +66,8 @@ _RUNS: Final = _Writing(
 )  # fmt: skip
 _TRANSITIONS: Final = _Writing(schema.transitions)
 _DELIVERIES: Final = _Writing(
-    schema.hook_deliveries, ("status", "attempt", "cuts", "started_at", "ended_at", "error", "replayed", "untold")
+    schema.hook_deliveries,
+    ("status", "attempt", "cuts", "started_at", "ended_at", "error", "replayed", "next_at", "untold"),
 )
 _LOGS: Final = _Writing(schema.logs)
 

@@ -41,6 +41,7 @@ class HookDelivery:
         error: of the last failed attempt, in one line.
         replayed: whether another process than the run's own delivers it.
         cuts: how many attempts the death of their process cut short.
+        next_at: while it waits to be retried: before that its next attempt does not begin, whichever process makes it.
         untold: None, except for one that failed for good and of which `on_hook_failure` is still to be told: how often
             a death cut that short. It is open until then, so that whoever takes it over tells of it.
     """
@@ -59,6 +60,7 @@ class HookDelivery:
     error: str | None = None
     replayed: bool = False
     cuts: int = 0
+    next_at: datetime | None = None
     untold: int | None = None
 
     @property
@@ -73,18 +75,20 @@ class HookDelivery:
 
     def started(self, at: datetime) -> Self:
         """The next attempt begins."""
-        return replace(self, status=DeliveryStatus.RUNNING, attempt=self.attempt + 1, started_at=at, ended_at=None)
+        return replace(
+            self, status=DeliveryStatus.RUNNING, attempt=self.attempt + 1, started_at=at, ended_at=None, next_at=None
+        )
 
     def succeeded(self, at: datetime) -> Self:
         return replace(self, status=DeliveryStatus.SUCCEEDED, ended_at=at, error=None)
 
-    def to_be_retried(self, at: datetime, error: str) -> Self:
-        """The attempt failed, and another follows."""
-        return replace(self, status=DeliveryStatus.DUE, ended_at=at, error=error)
+    def to_be_retried(self, at: datetime, error: str, next_at: datetime | None = None) -> Self:
+        """The attempt failed, and another follows: at once, or not before `next_at`."""
+        return replace(self, status=DeliveryStatus.DUE, ended_at=at, error=error, next_at=next_at)
 
     def failed(self, at: datetime, error: str) -> Self:
         """The last attempt failed, and nobody is to be told."""
-        return replace(self, status=DeliveryStatus.FAILED, ended_at=at, error=error)
+        return replace(self, status=DeliveryStatus.FAILED, ended_at=at, error=error, next_at=None)
 
     def to_be_told(self, at: datetime, error: str) -> Self:
         """The last attempt failed, which somebody is to be told."""
@@ -99,4 +103,4 @@ class HookDelivery:
         return replace(self, status=DeliveryStatus.FAILED, untold=None)
 
     def skipped(self, at: datetime, why: str) -> Self:
-        return replace(self, status=DeliveryStatus.SKIPPED, ended_at=at, error=why)
+        return replace(self, status=DeliveryStatus.SKIPPED, ended_at=at, error=why, next_at=None)

@@ -83,6 +83,7 @@ def upgrade() -> None:
         Column("ended_at", String(32)),
         Column("error", Text),
         Column("replayed", Boolean, nullable=False),
+        Column("next_at", String(32)),
         Column("untold", Integer),
         Index("hook_deliveries_open_by_node", "node_id", "status"),
         Index("hook_deliveries_by_run", "run_id"),
