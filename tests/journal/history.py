@@ -32,7 +32,10 @@ class Author:
         self.connection = connection
 
     def node(self, node_id: str = NODE, *, settled_at: str | None = LONG_AGO) -> str:
-        self._insert(nodes, id=node_id, epoch=1, pid=1, host="", program="", started_at=LONG_AGO, settled_at=settled_at)
+        self._insert(
+            nodes, id=node_id, epoch=1, pid=1, host="", program="", started_at=LONG_AGO, settled_at=settled_at,
+            prunings=0,
+        )  # fmt: skip
         return node_id
 
     def run(

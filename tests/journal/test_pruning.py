@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -12,13 +12,19 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sqlalchemy import insert, select, update
-from tests.journal.history import LONG_AGO, Author, counted
+from sqlalchemy import insert, select
+from tests.journal.history import LONG_AGO, NODE, Author, counted
+from tests.journal.records import new_run
 
+from actwright import flow
+from actwright.authoring.registration import Registration
 from actwright.journal.database import Database
+from actwright.journal.protocol import Transition
 from actwright.journal.pruning import Counts, prune, size_of_next_slice
-from actwright.journal.schema import nodes, runs, variables
+from actwright.journal.schema import nodes, runs, stored_objects, variables
+from actwright.journal.sql_journal import SqlJournal
 from actwright.journal.upkeep import check
+from actwright.models.states import Completed, Running
 
 NOW = datetime(2020, 2, 1, tzinfo=UTC)
 RECENTLY = "2020-02-01T00:00:00.000001+00:00"
@@ -129,45 +135,63 @@ def test_stored_objects_stay_as_long_as_a_run_leads_to_them(database: Database) 
     assert prune(database, NOW + timedelta(days=1)).stored_objects == 2
 
 
-def test_stored_objects_stay_while_a_node_is_open_which_may_rely_on_them(database: Database) -> None:
+def test_stored_objects_go_also_while_a_node_is_open_and_it_is_told(database: Database) -> None:
     with database.writing() as connection:
-        Author(connection).node(settled_at=None)
-        Author(connection).stored("a" * 64)
+        author = Author(connection)
+        author.node("over", settled_at=RECENTLY)
+        author.node(settled_at=None)
+        author.stored("a" * 64)
+    assert prune(database, NOW) == Counts(stored_objects=1)
+    with database.reading() as connection:
+        told = connection.execute(select(nodes.c.id, nodes.c.prunings)).all()
+    assert sorted(told) == [(NODE, 1), ("over", 0)]
     assert prune(database, NOW) == Counts()
 
 
-REGISTERS: dict[str, Callable[[Author], object]] = {
-    "is open": lambda author: author.node("new", settled_at=None),
-    "has ended meanwhile": lambda author: author.node("new", settled_at=RECENTLY),
-    "was settled, and is so again": lambda author: author.connection.execute(update(nodes).values(settled_at=RECENTLY)),
-}
+def test_a_program_whose_objects_were_deleted_stores_them_again_for_its_next_run(database: Database) -> None:
+    def by_value(*_: object) -> None: ...
+
+    registration = Registration.of(flow(print, on_end=[by_value]), {})
+    with database.writing() as connection:
+        Author(connection).node(settled_at=None)
+    with closing(SqlJournal(database, NODE, 1)) as journal:
+        for _ in range(2):
+            run = new_run()
+            for state in (run.state, Running(), Completed(timestamp=NOW)):
+                run = run.entered(state)
+                journal.append(Transition(run, registration=registration))
+            assert journal.flush()
+            assert counted(database)["stored_objects"] == 1 + len(registration.payloads) > 1
+            assert check(database) == []
+            assert prune(database, NOW + timedelta(days=1)).stored_objects == 1 + len(registration.payloads)
+    assert check(database) == []
 
 
-@pytest.mark.parametrize("who", REGISTERS)
-def test_stored_objects_stay_that_a_node_may_have_come_to_rely_on_since_they_were_looked_up(
-    database: Database, monkeypatch: pytest.MonkeyPatch, who: str
+def test_stored_objects_stay_that_a_run_has_come_to_refer_to_since_they_were_looked_up(
+    database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What was found is deleted in slices; it happens between two of them."""
-    objects = [f"{number:064x}" for number in range(100)]
+    payload, registration = ("e" * 64, "f" * 64)
     with database.writing() as connection:
         author = Author(connection)
-        author.node()
+        author.node(settled_at=None)
         author.run("new", ended_at=RECENTLY)
-        for each in objects:
-            author.stored(each)
-    left: list[int] = []
+        for number in range(100):
+            author.stored(f"{number:064x}")
+        author.stored(payload)
+        author.stored(registration, f'{{"hooks": [{{"where": "{payload}"}}]}}')
+    begun: list[str] = []
 
-    def register(_: float) -> None:
-        if not left:
+    def begin(_: float) -> None:
+        if not begun:
             with database.writing() as connection:
-                REGISTERS[who](Author(connection))
-            left.append(counted(database)["stored_objects"])
+                begun.append(Author(connection).run("begun", ended_at=None, registration=registration))
 
     with monkeypatch.context() as patch:
-        patch.setattr(time, "sleep", register)
-        gone = prune(database, NOW).stored_objects
-    assert 0 < gone < len(objects)
-    assert left == [len(objects) - gone] == [counted(database)["stored_objects"]]
+        patch.setattr(time, "sleep", begin)
+        assert prune(database, NOW).stored_objects == 100
+    with database.reading() as connection:
+        assert set(connection.scalars(select(stored_objects.c.hash))) == {payload, registration}
 
 
 def test_pruning_that_is_cut_short_leaves_a_journal_as_it_should_be(

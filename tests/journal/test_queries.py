@@ -158,7 +158,9 @@ def test_deliveries_are_filtered_and_come_newest_first(connection: Connection) -
 def test_what_is_left_to_do_is_counted_by_node(connection: Connection) -> None:
     for name in ("node", "idle"):
         connection.execute(
-            insert(nodes).values(id=name, epoch=1, pid=1, host="", program="", started_at=at(0), settled_at=None)
+            insert(nodes).values(
+                id=name, epoch=1, pid=1, host="", program="", started_at=at(0), settled_at=None, prunings=0
+            )
         )
     add_run(connection, 1, state="Running")
     add_run(connection, 2)

@@ -6,11 +6,18 @@ import os
 from datetime import timedelta
 from pathlib import Path
 
+import anyio
 import pytest
+from sqlalchemy import func, select
 
+from actwright import flow, run_flow
+from actwright.journal.checking import check
 from actwright.journal.database import Database
+from actwright.journal.schema import stored_objects
 from actwright.nodes.locks import hold
+from actwright.nodes.node import process_node
 from actwright.nodes.upkeep import Pruning, remove_lock_files, where_the_understudy_dies_too
+from actwright.settings import get_current_settings
 
 
 @pytest.fixture
@@ -55,6 +62,31 @@ def test_old_runs_are_pruned_at_most_once_a_day(
     open_once()
     assert len(asked) == 1
     database.close()
+
+
+def test_old_runs_go_with_the_hooks_that_were_stored_for_them_by_a_program_that_goes_on(tmp_path: Path) -> None:
+    def by_value(*_: object) -> None: ...
+
+    @flow(on_completion=[by_value])
+    async def work() -> None: ...
+
+    def stored() -> int:
+        with node.database.reading() as connection:
+            return connection.scalar(select(func.count()).select_from(stored_objects)) or 0
+
+    anyio.run(run_flow, work)
+    node = process_node(get_current_settings())
+    kept = stored()
+    assert kept > 1
+    (tmp_path / "pruned").touch()
+    os.utime(tmp_path / "pruned", (0, 0))
+    pruning = Pruning(node.database, timedelta(0), tmp_path)
+    pruning.start()
+    pruning.join()
+    assert (stored(), list(node.journal.runs())) == (0, [])
+    anyio.run(run_flow, work)
+    assert stored() == kept
+    assert check(node.database) == []
 
 
 def test_history_that_is_kept_for_ever_is_not_pruned(database: Database, tmp_path: Path) -> None:

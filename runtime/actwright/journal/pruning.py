@@ -7,9 +7,10 @@ import time
 from collections import Counter
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Final
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
-from sqlalchemy import ColumnElement, Table, and_, delete, exists, func, literal, or_, select
+from sqlalchemy import ColumnElement, Table, and_, delete, exists, func, literal, or_, select, update
 
 from actwright.journal.schema import commands, hook_deliveries, logs, nodes, runs, stored_objects, transitions
 from actwright.models.deliveries import DeliveryStatus
@@ -17,7 +18,7 @@ from actwright.models.deliveries import DeliveryStatus
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from sqlalchemy import Connection
+    from sqlalchemy import Connection, Select
 
     from actwright.journal.database import Database
 
@@ -48,7 +49,7 @@ def prune(database: Database, older_than: datetime) -> Counts:
 
     A run of which something has not ended, or a hook failed or is due, is kept with all that belongs to it. So is what
     is not history: variables, blocks. Nodes that are settled and have no run left go too, and stored objects (hooks
-    and flows) that no run refers to, unless a node is open: it may know an object as stored and not store it again.
+    and flows) that no run refers to: programs that have stored them are told, and store what they need again.
 
     It deletes in small transactions and pauses between them, so that nobody who writes waits for long. Cut short, it
     leaves a valid journal: what is called goes before its caller.
@@ -67,6 +68,7 @@ def prune(database: Database, older_than: datetime) -> Counts:
 
 
 Columns = tuple[tuple[Table, ColumnElement[Any]], ...]
+_Which: TypeAlias = "Callable[[Connection, Sequence[Any]], Sequence[Any]]"
 _OF_RUNS: Final[Columns] = (  # what belongs to a run goes before it
     (logs, logs.c.run_id),
     (commands, commands.c.run_id),
@@ -84,28 +86,25 @@ class _Broom:
         self._database = database
         self._size = 10
 
-    def sweep(self, keys: Sequence[Any], columns: Columns, may: Callable[[Connection], bool] = lambda _: True) -> None:
-        """Delete these, as long as that `may` be done; it is asked in each transaction that deletes."""
+    def sweep(self, keys: Sequence[Any], columns: Columns, which: _Which = lambda _, keys: keys) -> None:
+        """Delete these; `which` of a slice is asked in the transaction that deletes it."""
         done = 0
         while done < len(keys):
             began = time.monotonic()
-            if not self._delete(keys[done : done + self._size], columns, may):
-                return
+            self._delete(keys[done : done + self._size], columns, which)
             took = time.monotonic() - began
             done += self._size
             self._size = size_of_next_slice(self._size, took)
             time.sleep(took)  # half of the time is others', however many runs there are
 
-    def _delete(self, keys: Sequence[Any], columns: Columns, may: Callable[[Connection], bool]) -> bool:
+    def _delete(self, keys: Sequence[Any], columns: Columns, which: _Which) -> None:
         with self._database.writing() as connection:
-            if not may(connection):
-                return False
+            doomed = which(connection, keys)
             deleted = {
-                table.name: connection.execute(delete(table).where(column.in_(keys))).rowcount
+                table.name: connection.execute(delete(table).where(column.in_(doomed))).rowcount
                 for table, column in columns
             }
         self.counts.update(deleted)
-        return True
 
 
 def size_of_next_slice(size: int, took_seconds: float) -> int:
@@ -185,34 +184,28 @@ def _nodes_without_runs(database: Database, limit: str) -> Sequence[str]:
 
 
 def _sweep_objects(broom: _Broom, database: Database) -> None:
-    """What nobody refers to, nor is about to: only a node that is open does, and none was since they were looked up."""
+    """What no run refers to. A program may begin such a run at any moment, and know an object of it as stored."""
     with database.reading() as connection:
-        known = _known_nodes(connection)
-        orphaned: Sequence[str] = () if known.are_open else _orphaned_objects(connection)
-    broom.sweep(orphaned, ((stored_objects, stored_objects.c.hash),), lambda now: _known_nodes(now) == known)
+        seen = connection.scalar(select(func.max(transitions.c.seq))) or 0
+        used = _used(connection, select(runs.c.registration))
+        orphaned = [each for each in connection.scalars(select(stored_objects.c.hash)) if each not in used]
+    broom.sweep(orphaned, ((stored_objects, stored_objects.c.hash),), partial(_still_orphaned, seen))
 
 
-@dataclass(frozen=True, slots=True)
-class _KnownNodes:
-    """The nodes, as far as it takes to see whether one of them was open in the meantime."""
-
-    are_open: int
-    count: int
-    started_last: str | None
-    settled_last: str | None
-
-
-def _known_nodes(connection: Connection) -> _KnownNodes:
-    are_open = func.count().filter(nodes.c.settled_at.is_(None))
-    columns = are_open, func.count(), func.max(nodes.c.started_at), func.max(nodes.c.settled_at)
-    return _KnownNodes(*connection.execute(select(*columns).select_from(nodes)).one())
+def _still_orphaned(seen: int, connection: Connection, hashes: Sequence[str]) -> Sequence[str]:
+    """Those that no run refers to which was written since a transition was `seen`. Who begins one after this
+    transaction is told by it to store its objects again."""
+    connection.execute(update(nodes).where(nodes.c.settled_at.is_(None)).values(prunings=nodes.c.prunings + 1))
+    written_since = select(transitions.c.run_id).where(transitions.c.seq > seen)
+    used = _used(connection, select(runs.c.registration).where(runs.c.id.in_(written_since)))
+    return [each for each in hashes if each not in used]
 
 
-def _orphaned_objects(connection: Connection) -> Sequence[str]:
+def _used(connection: Connection, registrations: Select[Any]) -> set[str]:
     """A run refers to its registration by hash, and a registration, which is JSON, to payloads by theirs."""
-    registrations = select(runs.c.registration).where(runs.c.registration.is_not(None)).distinct()
-    used = set(connection.scalars(registrations))
+    registrations = registrations.where(runs.c.registration.is_not(None)).distinct()
+    used = set[str](connection.scalars(registrations))
     payloads = select(stored_objects.c.payload).where(stored_objects.c.hash.in_(registrations))
     for payload in connection.scalars(payloads):
         used.update(_HASH.findall(payload.decode("utf-8", errors="replace")))
-    return [each for each in connection.scalars(select(stored_objects.c.hash)) if each not in used]
+    return used

@@ -41,6 +41,7 @@ nodes = Table(
     Column("program", Text, nullable=False),  # JSON: what a replay process is started with, see nodes.program
     Column("started_at", String(32), nullable=False),
     Column("settled_at", String(32)),  # nothing is open, nothing is due, and nobody will add to it
+    Column("prunings", Integer, nullable=False),  # how often, while it was open, stored objects were deleted
 )
 
 runs = Table(

@@ -96,7 +96,8 @@ class SqlJournal:
         self._fenced: Fenced | None = None
         self._fence_watchers: dict[object, Callable[[ActwrightError], object]] = {}
         self._lock = threading.Lock()
-        self._stored: set[str] = set()  # hashes that this process has committed; kept while its node is not settled
+        self._stored: set[str] = set()  # hashes that this process has committed, since the latest pruning
+        self._prunings = 0
         self._failing_since: float | None = None
         self._failure: Exception | None = None
         self._said_at = 0.0
@@ -160,15 +161,20 @@ class SqlJournal:
                 return
 
     def _commit(self, batch: Batch) -> None:
-        for hash in self._stored & batch.objects.keys():
-            del batch.objects[hash]
         with self.database.writing() as connection:
-            self._check_fence(connection)
+            self._look_at_node(connection)
+            for hash in self._stored & batch.objects.keys():
+                del batch.objects[hash]
             write(connection, batch)
         self._stored.update(batch.objects)
 
-    def _check_fence(self, connection: Connection) -> None:
-        epoch = connection.execute(statements.EPOCH, {"node_id": self.node_id}).scalar()
+    def _look_at_node(self, connection: Connection) -> None:
+        """The fence; and whether what was stored may have been deleted, since no run referred to it just then."""
+        found = connection.execute(statements.OWN_NODE, {"node_id": self.node_id}).one_or_none()
+        epoch, prunings = found or (None, 0)
+        if epoch == self.epoch and prunings != self._prunings:
+            self._stored.clear()
+            self._prunings = prunings
         if epoch != self.epoch:
             raise Fenced(
                 f"Another process has taken over node {self.node_id} (epoch {self.epoch} here, {epoch} there). "

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from actwright.journal.batch import Batch
 
-__all__ = ["ADD_OBJECT", "ADD_VARIABLE", "EPOCH", "SET_VARIABLE", "UNSET_VARIABLE", "write"]
+__all__ = ["ADD_OBJECT", "ADD_VARIABLE", "OWN_NODE", "SET_VARIABLE", "UNSET_VARIABLE", "write"]
 
 _MOST_ROWS: Final = 64
 """Of one statement: 64 rows of the widest table have 1,344 values, and SQLite takes 32,766."""
@@ -72,7 +72,9 @@ _DELIVERIES: Final = _Writing(
 _LOGS: Final = _Writing(schema.logs)
 
 ADD_OBJECT: Final = sqlite.insert(schema.stored_objects).on_conflict_do_nothing()
-EPOCH: Final = select(schema.nodes.c.epoch).where(schema.nodes.c.id == bindparam("node_id"))
+_NODES = schema.nodes.c
+OWN_NODE: Final = select(_NODES.epoch, _NODES.prunings).where(_NODES.id == bindparam("node_id"))
+"""What each batch looks at first, in its own transaction."""
 
 ADD_VARIABLE: Final = sqlite.insert(schema.variables).on_conflict_do_nothing()
 _SET = sqlite.insert(schema.variables)

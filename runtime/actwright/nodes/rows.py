@@ -43,7 +43,7 @@ def add(connection: Connection, node_id: str, pid: int, host: str, program: Prog
     """Make a node known."""
     values = {
         "id": node_id, "epoch": FIRST_EPOCH, "pid": pid, "host": host, "program": program.to_json(),
-        "started_at": _now(),
+        "started_at": _now(), "prunings": 0,
     }  # fmt: skip
     connection.execute(insert(nodes).values(values))
 

@@ -23,6 +23,7 @@ def upgrade() -> None:
         Column("program", Text, nullable=False),
         Column("started_at", String(32), nullable=False),
         Column("settled_at", String(32)),
+        Column("prunings", Integer, nullable=False),
     )
     op.create_table(
         "runs",
