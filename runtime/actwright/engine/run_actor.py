@@ -20,7 +20,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from enum import Enum, auto
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from actwright.authoring.futures import wait
@@ -28,13 +27,11 @@ from actwright.authoring.retries import delay_before
 from actwright.engine import messages as m
 from actwright.engine.arguments import handles_in, resolve_returned
 from actwright.engine.bodies import Attempt
-from actwright.engine.outbox import due_hooks
+from actwright.engine.ledger import Ledger
 from actwright.engine.preparation import arguments_of, name_of_run, parameters_to_show
-from actwright.engine.results import result_to_keep
 from actwright.engine.retry_condition import wants_retry
 from actwright.engine.tracebacks import authors_traceback
 from actwright.exceptions import InternalError, JournalUnavailable, RunTimedOut
-from actwright.journal.protocol import Transition
 from actwright.models.outcomes import Crash, Returned, Timeout, described
 from actwright.models.states import Cancelled, Cancelling, Failed, Retrying, Running, State
 from actwright.models.transitions import awaiting_retry, end_of_attempt, may_follow, row_of
@@ -45,9 +42,6 @@ if TYPE_CHECKING:
 
     from actwright.authoring.futures import Handle
     from actwright.engine.live_run import LiveRun
-    from actwright.engine.outbox import Batch
-    from actwright.models.deliveries import HookDelivery
-    from actwright.models.runs import FlowRun, TaskRun
     from actwright_actors import Timer
 
 __all__ = ["Phase", "RunActor"]
@@ -81,6 +75,7 @@ class RunActor(Actor[m.RunMessage]):
         self.host = run.host
         state = run.snapshot.state
         self.phase = Phase.FINAL if state.is_final() else Phase.UNWINDING if state.is_cancelling() else Phase.PENDING
+        self._ledger = Ledger(run)
         self._parameters: dict[str, Any] = {}
         self._verdict: State[Any] | None = None
         self._returned: Returned | None = None
@@ -89,7 +84,6 @@ class RunActor(Actor[m.RunMessage]):
         self._was_ended = False
         self._is_finished = False
         self._heard: list[BaseException] = []
-        self._open_hooks = {batch.state.id for batch in run.outbox if batch.released and not batch.told}
         self._timer: Timer | None = None
 
     async def handle(self, message: m.RunMessage) -> None:
@@ -108,8 +102,7 @@ class RunActor(Actor[m.RunMessage]):
             self._record()
 
     def _record(self) -> None:
-        """The run exists from here on: nothing of it happens before the journal knows of it."""
-        self._append(self.run.snapshot)
+        self._ledger.open()
         call = self.run.call
         awaited = [handle for handle in handles_in([call.parameters, call.wait_for]) if not handle.done()]
         if awaited:
@@ -155,59 +148,26 @@ class RunActor(Actor[m.RunMessage]):
             logger.error("%s is %s: refused to enter %s", run.title, run.snapshot.state, state)
             return
         state = state.model_copy(update={"timestamp": self.host.now()})  # it may have been made a while ago
-        run.snapshot = run.snapshot.entered(state)
         if state.is_final():
             self.phase = Phase.FINAL
         elif self.phase is not Phase.UNWINDING:
             self.phase = Phase.ENTERING
-        batches = due_hooks(run, run.snapshot, self.host.hooks_for(run))
-        run.outbox += batches
-        deliveries = tuple(due.delivery for batch in batches for due in batch.dues)
-        if batches or self.host.commits_first(run, state):
-            run.uncommitted.add(state.id)
-            self._append(run.snapshot, deliveries, committed=partial(run.note_committed, state))
-            if state.is_final() or (state.is_running() and run.snapshot.run_count == 1):
-                self._set_timer(self.host.options.journal_wait_seconds, m.CommitIsLate(state))
-        else:
-            self._append(run.snapshot, deliveries)
+        if not self._ledger.enter(state):
             self.committed(m.Committed(state))
-
-    def _append(
-        self,
-        snapshot: FlowRun | TaskRun,
-        deliveries: tuple[HookDelivery, ...] = (),
-        committed: Callable[[], object] | None = None,
-    ) -> None:
-        run = self.run
-        record = Transition(snapshot, deliveries, run.registration, result_to_keep(run, snapshot.state))
-        if run.is_recorded or snapshot.state.is_pending():
-            records = [record]
-        else:  # it was cancelled, say, while it waited for room
-            pending = snapshot.model_copy(update={"state": run.first_state})
-            records = [Transition(pending, registration=run.registration), record]
-        run.is_recorded = True
-        self.host.journal.append(*records, committed=committed)
+        elif state.is_final() or (state.is_running() and run.snapshot.run_count == 1):
+            self._set_timer(self.host.options.journal_wait_seconds, m.CommitIsLate(state))
 
     def committed(self, message: m.Committed) -> None:
         state = message.state
-        self.run.uncommitted.discard(state.id)
-        self.run.durable.discard(state.id)
-        self._release(lambda batch: batch.state is state and not batch.after_unwinding)
+        self._ledger.committed(state)
         if state.is_cancelling():
             self._answer_cancels()
             self._stop_work(state.message or "it was cancelled.")
         self._go_on(state)
 
     def hooks_done(self, message: m.HooksDone) -> None:
-        self._open_hooks.discard(message.state.id)
+        self._ledger.hooks_done(message.state)
         self._go_on(message.state)
-
-    def _release(self, which: Callable[[Batch], bool]) -> None:
-        """Hand hooks that are due to the hook actor."""
-        for batch in self.run.outbox:
-            if not batch.released and which(batch):
-                self._open_hooks.add(batch.state.id)
-                self.host.deliver(batch)
 
     def _go_on(self, state: State[Any]) -> None:
         """A commit or its hooks are done: do what had to wait for that."""
@@ -225,7 +185,7 @@ class RunActor(Actor[m.RunMessage]):
     @property
     def _is_quiet(self) -> bool:
         """Nothing of the run is under way: no body, no child, no hook, no commit."""
-        return not (self.run.attempt or self.run.children or self._open_hooks or self.run.uncommitted)
+        return self._ledger.is_quiet and not (self.run.attempt or self.run.children)
 
     def _entered(self, state: State[Any]) -> None:
         """The transition is committed and its hooks are done: do what the state is for."""
@@ -303,9 +263,7 @@ class RunActor(Actor[m.RunMessage]):
         state = self.run.snapshot.state
         # What was said to an actor that died is lost: these have ended.
         self.run.children = {child for child in self.run.children if not child.future.done()}
-        # Of an actor that died: what it entered is committed or about to be, so its hooks are due.
-        self.run.uncommitted -= self.run.durable
-        self._release(lambda batch: batch.state.id not in self.run.uncommitted and not batch.after_unwinding)
+        self._ledger.take_over()
         if self.phase is Phase.UNWINDING:
             self._answer_cancels()
             self._stop_work(f"it is {state.name}.")
@@ -469,7 +427,7 @@ class RunActor(Actor[m.RunMessage]):
     def commit_is_late(self, message: m.CommitIsLate) -> None:
         state = message.state
         is_held_back = self.phase is Phase.PENDING and not self.run.is_recorded
-        if state.id not in self.run.uncommitted and not is_held_back:
+        if self._ledger.has_committed(state) and not is_held_back:
             return
         if self.phase is Phase.UNWINDING:
             self._stop_work(state.message or "it was cancelled.")
@@ -492,14 +450,14 @@ class RunActor(Actor[m.RunMessage]):
 
     def _answer_cancels(self) -> None:
         """Those who asked hear that it is Cancelling once that is committed."""
-        if self.run.snapshot.state.id not in self.run.uncommitted:
+        if self._ledger.has_committed(self.run.snapshot.state):
             self.run.grant_cancels()
 
     def _check_unwound(self) -> None:
         if not self._is_quiet:
             return
         self._clear_timer()
-        self._release(lambda batch: batch.after_unwinding)
+        self._ledger.unwound()
         if self._is_quiet:
             self._enter(Cancelled(message=self.run.snapshot.state.message))
 
