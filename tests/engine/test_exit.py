@@ -147,3 +147,52 @@ def test_sigint_while_the_first_call_opens_its_loop_ends_the_script_with_130(tmp
     with started(tmp_path, PREAMBLE + INTERRUPTED_START, background_backend=backend) as program:
         assert program.exit_code() == 130
     assert program.lines == []
+
+
+AT_EXIT = """
+import atexit, sys, threading
+
+@flow(**hooks)
+def sync(): ...
+
+@flow(**hooks)
+async def work(): ...
+
+@task(**hooks)
+def part(): ...
+
+def called():
+    try:
+        CALL
+    except Exception as error:
+        print(f"{type(error).__name__}: {error}")
+
+def late():
+    threading.main_thread().join()
+    CALL
+"""
+
+CALLS = pytest.mark.parametrize("call", ["sync()", "part.submit().wait()", "anyio.run(work)"])
+
+
+@CALLS
+@pytest.mark.parametrize("before", ["", "sync()"], ids=["the first one", "not the first one"])
+def test_a_call_in_an_exit_handler_is_refused_and_the_reason_is_said(tmp_path: Path, call: str, before: str) -> None:
+    source = PREAMBLE + AT_EXIT.replace("CALL", call) + f"atexit.register(called)\n{before}\n"
+    ran = run_script(tmp_path, source)
+    said = [line for line in ran.stdout.splitlines() if line != "sync: Completed"]
+    assert len(said) == 1, ran.stderr
+    assert said[0].startswith("RuntimeClosed: ")
+    assert "while Python exits" in said[0]
+    assert "at the end of the script" in said[0]
+    assert "Traceback" not in ran.stderr
+
+
+@CALLS
+def test_a_thread_that_goes_on_when_its_script_has_ended_may_call_for_the_first_time(tmp_path: Path, call: str) -> None:
+    source = PREAMBLE + AT_EXIT.replace("CALL", call) + "threading.Thread(target=late).start()\n"
+    ran = run_script(tmp_path, source)
+    assert ran.stdout.splitlines() == [
+        f"{next(name for name in ('sync', 'part', 'work') if name in call)}: Completed"
+    ], ran.stderr
+    assert "Traceback" not in ran.stderr

@@ -113,6 +113,10 @@ def load_engine() -> EngineEntry:
     return _engine()
 
 
+# Event loops load it, and once a script has ended it cannot be: but a thread that goes on may call for the first time.
+import_module("concurrent.futures.thread")
+
+
 @cache
 def _engine() -> EngineEntry:
     return cast(EngineEntry, import_module("actwright.engine.entry"))

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from anyio.from_thread import BlockingPortal, start_blocking_portal
 
+from actwright.engine.at_exit import refuse_at_exit
 from actwright.engine.host import Host
 from actwright.engine.options import RuntimeOptions
 from actwright.engine.signals import interrupts_call
@@ -72,6 +73,7 @@ def background_host(origin: Host | None) -> Host:
         key = backend, _level_of_this_thread() + 1
         if key in _loops and origin in _loops[key].hosts:
             return _loops[key].hosts[origin][0]
+    refuse_at_exit("A flow or task was called, or a Variable asked for,")
     return _in_a_thread(partial(_open, key, origin))
 
 

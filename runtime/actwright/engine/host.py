@@ -17,6 +17,7 @@ import anyio
 from actwright.authoring.registration import Registration, Unfindable
 from actwright.authoring.replay_guard import refuse_while_loading
 from actwright.authoring.waiting import event_of
+from actwright.engine.at_exit import refuse_at_exit
 from actwright.engine.forked import fork_error, note_host
 from actwright.engine.hook_actor import Deliver, HookActor
 from actwright.engine.kit import clock_for
@@ -111,6 +112,7 @@ class Host:
         # Half a host, or half a run, could never be brought to its end.
         protect_from_keyboard_interrupt(Host.__aenter__, Host.__aexit__, Host.launch)
         refuse_while_loading("A Runtime was opened")
+        refuse_at_exit("A Runtime was opened")
         await self._open_journal()
         await self._system.__aenter__()
         specs = [
