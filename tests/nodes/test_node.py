@@ -21,10 +21,13 @@ from tests.journal.records import new_run
 from tests.nodes.elsewhere import is_free
 
 from actwright import Runtime, flow, run_flow, task
+from actwright.exceptions import JournalUnavailable
 from actwright.journal.checking import check
 from actwright.journal.database import Database
 from actwright.journal.protocol import Transition
 from actwright.journal.schema import hook_deliveries, nodes, runs
+from actwright.nodes import locks, rows
+from actwright.nodes.companion import Recovery
 from actwright.nodes.node import Node, close_nodes, lock_path, open_nodes, process_node
 from actwright.settings import get_current_settings
 
@@ -73,6 +76,64 @@ def test_closed_with_a_run_open_it_leaves_the_lock_for_whoever_recovers_it(caplo
         this_node()
     assert f"Node {node.id} (pid " in caplog.text
     assert "`actwright recover` sees to them" in caplog.text
+
+
+def dead_node() -> str:
+    """One with a run open, whose process and understudy are gone; its id."""
+    node = this_node()
+    node.journal.append(Transition(new_run()))
+    close_nodes()
+    return node.id
+
+
+def test_a_dead_node_that_cannot_be_recovered_from_here_is_named_and_holds_up_neither_others_nor_this_process(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    dead = {dead_node(), dead_node()}
+    monkeypatch.setenv("ACTWRIGHT_UNDERSTUDY", "true")
+    get_current_settings.cache_clear()
+    tried: list[str] = []
+
+    def refuse(recovery: Recovery) -> bool:
+        tried.append(recovery.node_id)
+        raise PermissionError(f"the log of {recovery.node_id} is another user's")
+
+    monkeypatch.setattr("actwright.nodes.node.recover_dead", refuse)
+    caplog.clear()
+    assert this_node().journal.flush()
+    assert set(tried) == dead
+    for each in dead:
+        assert f"wait for the next Runtime, or for `actwright recover`. the log of {each}" in caplog.text
+
+
+def test_a_node_of_which_it_cannot_be_told_whether_it_lives_is_left_alone(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    other = dead_node()
+    real = locks.holder
+
+    def holder(path: Path, pid: int | None = None) -> int | None:
+        if path.stem == other:
+            raise PermissionError(f"{path} is another user's")
+        return real(path, pid)
+
+    monkeypatch.setattr(locks, "holder", holder)
+    caplog.clear()
+    node = this_node()
+    assert f"Whether node {other} is alive cannot be told from here: " in caplog.text
+    assert "recover" not in caplog.text
+    assert lock_path(other, node.database).exists()
+
+
+def test_a_journal_that_cannot_be_written_just_as_others_are_seen_to_is_no_reason_to_fail(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def unsettled(_: object) -> None:
+        raise JournalUnavailable("the disk is full")
+
+    monkeypatch.setattr(rows, "unsettled", unsettled)
+    assert this_node().journal.flush()
+    assert "is not seen to from here: the disk is full" in caplog.text
 
 
 @task

@@ -14,6 +14,7 @@ from actwright import flow, run_flow
 from actwright.journal.checking import check
 from actwright.journal.database import Database
 from actwright.journal.schema import stored_objects
+from actwright.nodes import locks
 from actwright.nodes.locks import hold
 from actwright.nodes.node import process_node
 from actwright.nodes.upkeep import Pruning, remove_lock_files, where_the_understudy_dies_too
@@ -33,6 +34,21 @@ def test_lock_files_that_nobody_holds_go_and_those_held_or_waited_for_stay(tmp_p
     remove_lock_files(tmp_path, of_nodes_but={"dead"})
     assert sorted(path.stem for path in tmp_path.iterdir()) == ["dead", "ours"]
     ours.release(unlink=True)
+
+
+def test_a_lock_file_of_another_user_stays_and_the_others_go(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("mine", "theirs", "zero"):
+        (tmp_path / f"{name}.lock").touch()
+    real = locks.is_held
+
+    def is_held(path: Path) -> bool:
+        if path.stem == "theirs":
+            raise PermissionError
+        return real(path)
+
+    monkeypatch.setattr(locks, "is_held", is_held)
+    remove_lock_files(tmp_path, of_nodes_but=set())
+    assert [path.stem for path in tmp_path.iterdir()] == ["theirs"]
 
 
 def test_old_runs_are_pruned_at_most_once_a_day(

@@ -114,20 +114,39 @@ class Node:
 
     def see_to_others(self, by_understudies: bool) -> None:
         """See to nodes whose process and understudy both died: one understudy each, or a word about what to do. And to
-        what is over."""
+        what is over. Where that fails it is said, and left to the next who tries: it is no business of this process."""
+        try:
+            self._see_to_others(by_understudies)
+        except (OSError, JournalError) as error:
+            logger.warning("What other processes left in %s is not seen to from here: %s", self.database.path, error)
+
+    def _see_to_others(self, by_understudies: bool) -> None:
         with self.database.writing() as connection:
             unsettled = rows.unsettled(connection)
-            dead = [node for node in unsettled if holder_of(node, self.database) is None]
+            dead = [node for node in unsettled if self._is_dead(node)]
             settled = {node.id for node in dead if rows.settle(connection, node.id)}
         waiting = [node for node in dead if node.id not in settled]
         remove_lock_files(lock_path(self.id, self.database).parent, {node.id for node in unsettled} - settled)
         self._pruning.start()
         for node in waiting:
-            who = f"Node {node.id} (pid {node.pid} on {node.host}) died, and runs of it are open or hooks due"
+            self._see_to(node, by_understudies)
+
+    def _is_dead(self, node: NodeRow) -> bool:
+        try:
+            return holder_of(node, self.database) is None
+        except OSError as error:  # another user's, say
+            logger.warning("Whether node %s is alive cannot be told from here: %s", node.id, error)
+            return False
+
+    def _see_to(self, node: NodeRow, by_understudies: bool) -> None:
+        who = f"Node {node.id} (pid {node.pid} on {node.host}) died, and runs of it are open or hooks due"
+        try:
             if not by_understudies:
                 logger.warning("%s: `actwright recover` sees to them.", who)
             elif recover_dead(recovery_of(node.program, node.id, self.database)):
                 logger.warning("%s: they are seen to now.", who)
+        except OSError as error:
+            logger.warning("%s: they wait for the next Runtime, or for `actwright recover`. %s", who, error)
 
     def close(self) -> None:
         """Write what is left, and let go of everything. Blocks."""

@@ -6,6 +6,7 @@ import logging
 import os
 import threading
 import time
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
@@ -29,11 +30,16 @@ _BETWEEN_PRUNINGS_SECONDS: Final = 24 * 3600.0
 def remove_lock_files(folder: Path, of_nodes_but: Collection[str]) -> None:
     """Remove the lock files that nobody holds, and that nobody will look for: all but those of these nodes."""
     for path in folder.glob("*.lock"):
-        if path.stem in of_nodes_but or locks.is_ours(path) or locks.is_held(path):
+        if path.stem in of_nodes_but or locks.is_ours(path):
             continue
-        lock = locks.hold(path)
-        if lock is not None:  # else somebody was quicker
-            lock.release(unlink=True)
+        with suppress(PermissionError):  # another user's
+            _remove_free(path)
+
+
+def _remove_free(path: Path) -> None:
+    lock = None if locks.is_held(path) else locks.hold(path)
+    if lock is not None:  # else somebody was quicker
+        lock.release(unlink=True)
 
 
 def where_the_understudy_dies_too() -> str | None:
