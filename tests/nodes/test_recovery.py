@@ -244,10 +244,23 @@ def test_a_journal_that_cannot_be_read_is_named_and_the_node_is_left_to_the_next
         file.unlink()
     if fault != "missing":
         stage.recovery.database.write_bytes(b"no journal at all. " * 1000 if fault == "garbage" else b"")
-    assert stage.recover().returncode == 1
+    assert stage.recover(backoff=0.0).returncode == 1
     assert f"{stage.recovery.database} cannot be read (" in stage.log()
     assert stage.recovery.lock_path.exists()
     assert stage.replays() == 0
+
+
+def test_a_journal_that_cannot_be_read_for_a_moment_is_looked_at_again(stage: Stage) -> None:
+    away = stage.recovery.database.with_suffix(".away")
+    stage.recovery.database.rename(away)
+    with subprocess.Popen(stage.recovery.understudy_command("--recover", backoff=0.2)) as recoverer:
+        try:
+            wait_until(lambda: stage.recovery.log_path.exists() and "cannot be read just now (" in stage.log())
+        finally:
+            away.rename(stage.recovery.database)
+    assert recoverer.returncode == 0
+    assert stage.replays() == 1
+    assert stage.log().count("cannot be read") == 1
 
 
 def test_a_journal_may_have_a_name_that_means_something_in_an_address(tmp_path: Path) -> None:

@@ -15,7 +15,8 @@ the node's process holds its lock, which it leaves alone. The names:
     pipe      its end of a socket to the living process; end of file: the process is gone, or has closed it
     pid       the id of the living process
     pidfd     a pidfd of it (Linux)
-    backoff   seconds to wait after a replay process that changed nothing; doubled each time, 5 s at most (0.1)
+    backoff   seconds to wait after a replay process that changed nothing, or before another look at a journal that
+              cannot be read; doubled each time, 5 s at most (0.1)
 
 Recovery is the same whoever starts it: take the dead node's lock, and the one beside it (`.replay.lock`) that is for
 whoever replays, by force or not (one winner); ask the journal whether a run is open or a hook due; if so start replay
@@ -61,7 +62,8 @@ EXIT_MORE = os.EX_TEMPFAIL
 EXIT_FENCED = os.EX_NOPERM
 
 _IDLE_LIMIT = 10
-"""After so many replay processes in a row that changed nothing, it gives up."""
+"""After so many replay processes in a row that changed nothing, or looks at a journal that cannot be read, it gives
+up."""
 
 _LONGEST_BACKOFF = 5.0
 _LOCK_TEST_SECONDS = 2.0
@@ -230,8 +232,22 @@ def _replay_what_stands(job: _Job) -> int:
 def _standing(job: _Job) -> tuple[float, ...]:
     """How the node stands in the journal: all zero when nothing is open or due; else what any progress changes.
 
-    What grows here is bounded: attempts by a hook's own options, cuts and deaths by the limit of deaths.
+    What grows here is bounded: attempts by a hook's own options, cuts and deaths by the limit of deaths. What is wrong
+    with the file may pass (a lock, a full disk, too many open files): so it is asked more than once.
     """
+    import sqlite3
+
+    for failures in range(1, _IDLE_LIMIT):
+        try:
+            return _look(job)
+        except sqlite3.Error as error:
+            if failures == 1:
+                job.say(f"{job.database} cannot be read just now ({error}).")
+            time.sleep(_pause(job, failures))
+    return _look(job)
+
+
+def _look(job: _Job) -> tuple[float, ...]:
     import sqlite3
     from contextlib import closing
     from urllib.parse import quote
@@ -258,7 +274,11 @@ def _replay(job: _Job) -> int:
         if idle == _IDLE_LIMIT:
             job.say("gave up. The next Runtime on that journal tries again, and so does `actwright recover`.")
             return EXIT_GAVE_UP
-        time.sleep(min(job.backoff * 2 ** max(idle - 1, 0), _LONGEST_BACKOFF))
+        time.sleep(_pause(job, idle))
+
+
+def _pause(job: _Job, failures: int) -> float:
+    return min(job.backoff * 2.0 ** max(failures - 1, 0), _LONGEST_BACKOFF)
 
 
 def _run_replay_process(job: _Job) -> tuple[int | None, str]:
