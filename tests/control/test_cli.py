@@ -53,6 +53,42 @@ def test_the_installed_command_is_the_same_program() -> None:
     assert ran.stdout == f"actwright {__version__}\n" == run("--version").stdout
 
 
+CLOSED = "standard output is closed, and there is nowhere to write to."
+FULL = "what was asked for cannot be written: No space left on device."
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="only Linux has a device that is always full")
+@pytest.mark.parametrize("command", ["runs ls -o json", "config", "--version", "--help"])
+@pytest.mark.parametrize(("where", "said"), [(">&-", CLOSED), (">/dev/full", FULL)])
+def test_where_nothing_can_be_written_one_line_says_so(command: str, where: str, said: str) -> None:
+    ran = in_a_shell(f"{command} {where}")
+    assert (ran.returncode, ran.stderr.splitlines()[-1:]) == (1, [f"actwright: {said}"])
+    assert "Traceback" not in ran.stderr
+    assert "Exception ignored" not in ran.stderr
+
+
+def test_a_closed_stdout_is_told_of_whatever_there_is_to_write() -> None:
+    assert in_a_shell("runs ls >&-").stderr == f"actwright: {CLOSED}\n"
+
+
+def test_what_a_closed_stderr_would_get_is_not_mixed_into_stdout() -> None:
+    ran = in_a_shell("runs ls -o json 2>&-")
+    assert (ran.returncode, ran.stdout) == (0, "[]\n")
+
+
+def test_a_reader_that_has_read_enough_hears_nothing_of_it() -> None:
+    ran = in_a_shell("config | true; exit ${PIPESTATUS[0]}")
+    assert ran.stderr == ""
+    assert ran.returncode in (0, 1)
+
+
+def in_a_shell(line: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        ["bash", "-c", f"{sys.executable} -m actwright {line}"],
+        stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+
+
 def test_help_names_the_demo() -> None:
     ran = run("--help")
     assert ran.returncode == 0

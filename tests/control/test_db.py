@@ -99,6 +99,40 @@ def test_what_cannot_be_is_listed_and_the_exit_code_is_one(journal: Path) -> Non
     assert finding["detail"] in ran.stdout
 
 
+@pytest.mark.parametrize(
+    ("column", "text", "said"),
+    [
+        ("parameters", "{", "its parameters are no JSON object: '{'"),
+        ("parameters", "[1]", "its parameters are no JSON object: '[1]'"),
+        ("tags", "nightly", "its tags are no JSON list of words: 'nightly'"),
+        ("tags", "[1]", "its tags are no JSON list of words: '[1]'"),
+    ],
+)
+def test_a_run_that_was_changed_by_hand_is_named_by_what_cannot_read_it_and_found_by_a_check(
+    column: str, text: str, said: str, journal: Path
+) -> None:
+    (run,) = printed("runs", "ls")
+    change(journal, f"UPDATE runs SET {column} = '{text}'")
+    for command in (["ls"], ["ls", "--tag", "web"], ["inspect", run["id"]], ["logs", run["id"]]):
+        ran = act("runs", *command)
+        if command[-1] == "web" and ran.exit_code == 0:
+            continue  # it does not have that tag, and need not be read
+        assert ran.exit_code == 1, ran.output
+        assert (
+            ran.stderr == f"actwright: run {run['id']} cannot be read: {said}. `actwright db check` lists all such.\n"
+        )
+    (finding,) = printed("db", "check", code=1)
+    assert (finding["subject"], finding["detail"]) == (f"run {run['id']}", said)
+
+
+def test_an_error_of_another_cause_stays_what_it_is(journal: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(*_: object) -> None:
+        raise ValueError("a bug")
+
+    monkeypatch.setattr("actwright.control.runs._write_runs", fails)
+    assert str(act("runs", "ls").exception) == "a bug"
+
+
 def test_a_file_that_is_no_journal_is_one_line(actwright_home: Path) -> None:
     actwright_home.mkdir()
     (actwright_home / "actwright.db").write_bytes(b"no database at all " * 1000)
