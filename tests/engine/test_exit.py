@@ -90,6 +90,21 @@ def test_sigint_while_a_script_that_ended_is_drained_cancels_what_goes_on_and_ru
     assert program.lines_of("work") == ["Cancelling"]
 
 
+STRUCK_ELSEWHERE = ENDLESS.replace(
+    'print("draining", flush=True)',
+    # As one does that strikes in the moment before the main thread blocks, it is noted, and interrupts no wait of it.
+    "time.sleep(0.1); signal.pthread_kill(threading.get_ident(), signal.SIGINT)",
+)
+
+
+@each_background
+def test_sigint_that_does_not_wake_the_thread_that_waits_for_the_drain_cancels_what_goes_on_all_the_same(
+    tmp_path: Path, backend: str
+) -> None:
+    ran = run_script(tmp_path, PREAMBLE + STRUCK_ELSEWHERE, background_backend=backend)
+    assert ran.stdout.splitlines() == ["work: Cancelling"], ran.stderr
+
+
 STRUCK_AS_THE_DRAIN_BEGINS = """
 import threading
 

@@ -6,7 +6,7 @@ import threading
 from typing import TYPE_CHECKING
 
 from actwright.authoring.context import in_async_code
-from actwright.authoring.waiting import blocking, until_done
+from actwright.authoring.waiting import block_on, blocking, until_done
 from actwright.exceptions import WouldDeadlock
 
 if TYPE_CHECKING:
@@ -35,7 +35,8 @@ class Accepted:
                     "The request was sent, but sync code on the event loop's own thread cannot wait for it."
                 )
             with blocking():
-                answer.result()
+                block_on(answer)
+            answer.result()
         return cls(answer)
 
     def __await__(self) -> Generator[Any, Any, None]:

@@ -11,13 +11,14 @@ from __future__ import annotations
 import atexit
 import os
 import threading
-from concurrent.futures import Future, wait
+from concurrent.futures import Future
 from contextlib import ExitStack, suppress
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
 from anyio.from_thread import BlockingPortal, start_blocking_portal
 
+from actwright.authoring.waiting import block_on
 from actwright.engine.at_exit import refuse_at_exit
 from actwright.engine.host import Host
 from actwright.engine.options import RuntimeOptions
@@ -108,9 +109,9 @@ def _in_a_thread(fn: Callable[[], T]) -> T:
     result: Future[T] = Future()
     threading.Thread(target=settle, args=(result, fn), name="actwright-opener", daemon=True).start()
     try:
-        wait([result])
+        block_on(result)
     except BaseException:
-        wait([result])
+        block_on(result)
         raise
     return result.result()
 
