@@ -6,7 +6,7 @@ import os
 import sqlite3
 import time
 import weakref
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal
 
@@ -23,6 +23,7 @@ from actwright.exceptions import (
     RuntimeClosed,
 )
 from actwright.journal.faults import fault
+from actwright.journal.forks import Forks
 from actwright.journal.location import exposure, prepare_place, vanishing
 from actwright.journal.schema import SCHEMA_VERSION, metadata
 
@@ -72,7 +73,8 @@ class Database:
         event.listen(self.engine, "connect", self._connected)
         event.listen(self.engine, "close", self._disconnected)
         event.listen(self.engine, "begin", _begin)
-        _OPEN.add(self)
+        with _forks.none():
+            _OPEN.add(self)
 
     @classmethod
     def open(
@@ -132,23 +134,25 @@ class Database:
         """
         if os.getpid() == self._pid:
             self._closed = True
-            self.engine.pool.dispose()
+            with _forks.none():
+                self.engine.pool.dispose()
 
     @contextmanager
     def _transaction(self, engine: Engine) -> Generator[Connection]:
         self._see_that_it_is_open()
-        try:
-            with engine.begin() as connection:
-                self._see_that_it_is_there()
-                yield connection
-        except DBAPIError as error:
-            meaning = fault(error, self.path)
-            if meaning is None:
-                raise
-            raise meaning from error
-        finally:
-            if self._closed:  # while this transaction went on: its connection has just come back to the pool
-                self.engine.pool.dispose()
+        with _forks.none():
+            try:
+                with engine.begin() as connection:
+                    self._see_that_it_is_there()
+                    yield connection
+            except DBAPIError as error:
+                meaning = fault(error, self.path)
+                if meaning is None:
+                    raise
+                raise meaning from error
+            finally:
+                if self._closed:  # while this transaction went on: its connection has just come back to the pool
+                    self.engine.pool.dispose()
 
     def _see_that_it_is_open(self) -> None:
         if os.getpid() != self._pid:
@@ -193,11 +197,8 @@ class Database:
             time.sleep(0.002)
 
     def _switch_to_wal(self) -> None:
-        pooled = self.engine.raw_connection()  # no transaction may be open for it
-        try:
+        with _forks.none(), closing(self.engine.raw_connection()) as pooled:  # no transaction may be open for it
             mode = pooled.cursor().execute("PRAGMA journal_mode = WAL").fetchone()[0]
-        finally:
-            pooled.close()
         if mode != "wal":
             raise JournalLocation(
                 f"{self.path} is on a file system without shared memory, which SQLite needs to let several processes "
@@ -230,8 +231,9 @@ class Database:
     def _keep_connections_for_ever(self) -> None:
         """In a forked child: see that they are never closed there, not even when its interpreter ends.
 
-        Whoever closes the last connection to a file deletes its write-ahead log, by name. A child that outlives its
-        parent would take itself for that one, and delete a log that others began since.
+        There are some only where the fork could not wait for who used them. Whoever closes the last connection to a
+        file deletes its write-ahead log, by name. A child that outlives its parent would take itself for that one, and
+        delete a log that others began since.
         """
         import ctypes
 
@@ -289,6 +291,14 @@ def _begin(connection: Connection) -> None:
 
 
 _OPEN: weakref.WeakSet[Database] = weakref.WeakSet()
+
+
+def _close_all() -> None:
+    for database in _OPEN:
+        database.engine.pool.dispose()
+
+
+_forks = Forks(_close_all)
 
 
 def _in_forked_child() -> None:
