@@ -29,7 +29,7 @@ class Child:
     reason: ExitReason = field(default_factory=Normal)
     """Of its latest end."""
     started_at: float = -math.inf
-    """When `on_start` last returned."""
+    """When `on_start` last returned, of a life that had not been given up by then."""
     restarts_in_a_row: int = 0
     """Since it last stayed up for long enough; for its back-off."""
     ready_at: float = -math.inf
@@ -54,8 +54,8 @@ class Child:
 
     @property
     def never_started(self) -> bool:
-        """Its first `on_start` has not returned, and if it has ended never will."""
-        return self.cell.restarts == 0 and not self.cell.life.has_started
+        """Its first `on_start` has not returned in time, and if it has ended never will."""
+        return self.started_at == -math.inf
 
     @property
     def start_error(self) -> BaseException:

@@ -31,7 +31,7 @@ from actwright_actors.ref import ActorRef
 if TYPE_CHECKING:
     from actwright_actors._cell import Cell, Keeper
 
-__all__ = ["Incarnation"]
+__all__ = ["Incarnation", "life_of"]
 
 
 _NOBODY: Final = Actor[Any]()
@@ -182,6 +182,7 @@ class Incarnation:
             child.cancel()
             child.abandon()
         self.cell.kernel.abandoned.add(self)
+        self.status = "stopping"
         end = partial(self.end, self.abort_reason or Killed())
         if self.as_keeper is None:
             end()
@@ -419,3 +420,8 @@ class Incarnation:
         self.children.pop(child, None)
         if self.children_gone is not None and not self.children:
             self.children_gone.set()
+
+
+def life_of(context: ActorContext) -> Incarnation:
+    """Whose view a context is: also where the cell is in its next life by now."""
+    return context._life  # pyright: ignore[reportPrivateUsage]  # so that it need not be public

@@ -141,6 +141,8 @@ class Kernel:
                 await self._end_abandoned()
                 if self.abandoned:  # whoever closes the system cannot wait for those
                     self._mark_closed()
+                    for one in self.abandoned:  # which may be in its on_stop by now, under a shield
+                        one.cancel()
                 group.cancel_scope.cancel()  # the timers, and what is abandoned and does not end
         finally:
             self._mark_closed()
@@ -175,6 +177,11 @@ class Kernel:
                 "Actor system %r closes, and %s abandoned tasks go on: cancelled %s s ago, they swallow it. The event "
                 "loop may wait for them.", self.name, len(self.abandoned), self.stop_timeout,
             )  # fmt: skip
+
+    @property
+    def is_closed(self) -> bool:
+        """Nothing lives here any more, except what is abandoned."""
+        return self._closed.is_set()
 
     def interrupt_if_asked(self, error: BaseException) -> None:
         """End the system if `error` is a Ctrl-C, or holds one, which struck where no caller could see it."""
@@ -305,7 +312,7 @@ class Kernel:
 
         What `fn` raises is logged. Raises SystemClosed once the system is closed.
         """
-        if self._closed.is_set():
+        if self.is_closed:
             raise SystemClosed(self.name)
         try:
             self._call_soon(partial(self._call_posted, fn))

@@ -6,6 +6,7 @@ exception, and no actor takes another one down by accident.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Awaitable, Callable, Coroutine
 from functools import partial
 from time import perf_counter
@@ -190,8 +191,11 @@ async def run_last(life: Incarnation, reason: ExitReason, callback: Callable[[],
     life.unwound()  # what was cut until now is what came before
     if reason.is_abnormal:
         life.abort_reason = reason  # what it counts as, should it be given up here
-    life.scope = scope = anyio.CancelScope(shield=True)  # what a further kill() cancels
-    deadline = life.deadlines.start(life.seconds_to_stop(), life.cut)
+    seconds = life.seconds_to_stop()
+    # In a closed system, for one that was abandoned, no timer runs any more but the loop's.
+    ends = anyio.current_time() + seconds if life.cell.kernel.is_closed else math.inf
+    life.scope = scope = anyio.CancelScope(deadline=ends, shield=True)  # what a further kill() cancels
+    deadline = life.deadlines.start(seconds, life.cut)
     try:
         with scope:
             await callback()

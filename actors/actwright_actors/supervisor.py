@@ -12,21 +12,21 @@ import random
 from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, ClassVar
-
-import anyio
 
 from actwright_actors._agenda import Agenda
 from actwright_actors._cell import Cell, cell_of
 from actwright_actors._checks import require_at_least, require_choice
 from actwright_actors._child import Child, make_actor
+from actwright_actors._incarnation import life_of
 from actwright_actors._interrupt import interrupt_in
 from actwright_actors._log import logger
 from actwright_actors._messages import Notice
 from actwright_actors.actor import Actor, Ask
 from actwright_actors.errors import ActorDead, NoSuchChild, RestartIntensityExceeded
 from actwright_actors.exit import ExitReason, Killed, Shutdown, StartFailed
-from actwright_actors.ref import ActorRef, Down
+from actwright_actors.ref import ActorRef
 from actwright_actors.replies import DeferredReply, Refusal
 from actwright_actors.restart import (
     AutoShutdown,
@@ -39,6 +39,7 @@ from actwright_actors.restart import (
     plan,
     require_unique_names,
 )
+from actwright_actors.waiting import wait_through
 
 __all__ = ["StartChild", "StopChild", "Supervisor", "SupervisorMessage"]
 
@@ -108,9 +109,9 @@ class Supervisor(Actor[SupervisorMessage]):
     crashes with RestartIntensityExceeded. That is for its own supervisor to see, which starts `children` anew; those
     that StartChild added are gone. (OTP ends it with `shutdown` there, and so would not restart a transient one.)
 
-    `stop_timeout` is the time for its own code: it stands still while it waits for its children, each of which has its
-    own. One that is given up because it swallows a kill counts as ended once its children, killed then, are gone; until
-    then, and from the moment at which it stops its children, it starts none.
+    `stop_timeout` is the time for its own code, and for its first children to start. It stands still while it waits
+    for them to stop, for which each has its own. One that is given up because it swallows a kill counts as ended once
+    its children, killed then, are gone, and starts none any more.
 
     `backoff` is each child's own. `auto_shutdown` says whether it ends, as Shutdown, when significant children have
     ended by themselves: not by StopChild, nor because a sibling's death took them down.
@@ -149,6 +150,7 @@ class Supervisor(Actor[SupervisorMessage]):
         self._history: deque[float] = deque(maxlen=max(intensity, 1))
         self._agenda = Agenda()
         self._is_closing = False
+        self._when_gone: Callable[[], object] | None = None
         for spec in self._specs:
             _require_spec(spec)
             self._check(spec)
@@ -194,15 +196,15 @@ class Supervisor(Actor[SupervisorMessage]):
     def start_child(self, spec: ChildSpec) -> ActorRef[Any]:
         """Start a child after all others, without waiting for its `on_start`; if that fails, the child is gone.
 
-        Raises NameTaken, SystemClosed, ValueError as StartChild does, ActorDead once this supervisor has begun to stop
-        its children, or what `spec.factory` raised.
+        Raises NameTaken, SystemClosed, ValueError as StartChild does, ActorDead in `on_stop` and where this supervisor
+        was given up, or what `spec.factory` raised.
         """
         return self._add_later(spec).cell.ref
 
     def stop_child(self, name: str) -> ActorRef[Any]:
         """Stop a child for good, without waiting for its end. Raises NoSuchChild."""
         child = self._children.get(name)
-        if child is None or child.cell.status == "dead":
+        if child is None:
             raise NoSuchChild(self.context.name, name)
         self._dismiss(child)
         if child.is_down:
@@ -237,7 +239,6 @@ class Supervisor(Actor[SupervisorMessage]):
         child.reason = reason
         child.is_starting = False
         if self._is_closing:
-            child.stop_killing()
             self._bury_late(child)
         else:
             cell_of(self.context.ref).signal(_ChildEnded(child))
@@ -253,11 +254,11 @@ class Supervisor(Actor[SupervisorMessage]):
 
     def _add(self, spec: ChildSpec, reply: DeferredReply[ActorRef[Any]] | None = None) -> Child:
         self._check(spec)
-        own = cell_of(self.context.ref)
-        if self._is_closing:
-            raise ActorDead(own.ref, own.exit_reason)
-        cell = own.kernel.add(make_actor(spec), spec.name, spec.mailbox, spec.stop_timeout, keeper=self)
-        own.life.as_keeper = self
+        life = life_of(self.context)
+        if life.status not in ("starting", "running"):
+            raise ActorDead(life.cell.ref, life.reason)
+        cell = life.cell.kernel.add(make_actor(spec), spec.name, spec.mailbox, spec.stop_timeout, keeper=self)
+        life.as_keeper = self
         cell.launch()
         child = self._children[cell.name] = Child(spec, cell, reply)
         if spec.significant:
@@ -271,7 +272,7 @@ class Supervisor(Actor[SupervisorMessage]):
 
     async def _start_and_wait(self, spec: ChildSpec) -> None:
         """Start one of the children that there are from the first. Raises what kept it from starting."""
-        child, life = self._add(spec), cell_of(self.context.ref).life
+        child, life = self._add(spec), life_of(self.context)
         child.cell.is_awaited = True
         with life.waiting_for(child.cell, child.cell.life.settled.is_set):
             await child.cell.life.settled.wait()
@@ -280,7 +281,7 @@ class Supervisor(Actor[SupervisorMessage]):
             raise child.start_error
 
     def _start_for_asker(self, spec: ChildSpec) -> None:
-        life = cell_of(self.context.ref).life
+        life = life_of(self.context)
         asked = life.defer()
         reply = DeferredReply[ActorRef[Any]](life, asked)
         try:
@@ -380,7 +381,14 @@ class Supervisor(Actor[SupervisorMessage]):
         """Bury it while this supervisor ends, when nobody hears any more what kept it from starting."""
         if child.cell.is_awaited and isinstance(child.reason, StartFailed):
             cell_of(self.context.ref).kernel.log_escaped(f"Child {child.name!r} did not start.", child.reason.error)
-        child.cell.bury(child.reason)
+        child.stop_killing()
+        self._bury(child)
+        self._tell_if_all_are_gone()
+
+    def _tell_if_all_are_gone(self) -> None:
+        if not self._children and self._when_gone is not None:
+            when_gone, self._when_gone = self._when_gone, None
+            when_gone()
 
     # -- its own end, as its incarnation has it --------------------------------------------------------------------
 
@@ -394,7 +402,7 @@ class Supervisor(Actor[SupervisorMessage]):
                 self._bury_late(child)
             elif self._stops_all_at_once:
                 child.shut_down()
-        with cell_of(self.context.ref).life.deadlines.paused():
+        with life_of(self.context).deadlines.paused():
             try:
                 for child in children:
                     child.shut_down()
@@ -402,25 +410,20 @@ class Supervisor(Actor[SupervisorMessage]):
             except BaseException:
                 for child in children:
                     child.cell.abort(Killed())
-                with anyio.CancelScope(shield=True):
-                    for child in children:
-                        await child.cell.stopped.wait()
+                await wait_through(partial(_all_gone, children))
                 raise
 
     def kill_children(self, when_gone: Callable[[], object]) -> None:
         """Kill the children, of which none is left when `when_gone` is called: at once, or by the last one's end."""
         self._is_closing = True
-        left = {child.cell.ref for child in self._children.values()}
-
-        def gone(down: Down) -> None:
-            left.discard(down.ref)
-            if not left:
-                when_gone()
-
-        if not left:
-            when_gone()
-        for child in self._children.values():
+        self._when_gone = when_gone
+        for child in [*self._children.values()]:
+            child.cell.abort(Killed())
             if child.cell.status == "restarting":
                 self._bury_late(child)
-            child.cell.abort(Killed())
-            child.cell.watch(gone, gone)
+        self._tell_if_all_are_gone()
+
+
+async def _all_gone(children: Iterable[Child]) -> None:
+    for child in children:
+        await child.cell.stopped.wait()

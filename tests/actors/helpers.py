@@ -9,6 +9,7 @@ from typing import Any, cast
 import anyio
 
 from actwright_actors import Actor, ActorSystem, ExitReason
+from actwright_actors.testing import ManualClock
 
 ASYNCIO_BACKENDS = [("asyncio", {"use_uvloop": False}), ("asyncio", {"use_uvloop": True})]
 ASYNCIO_IDS = ["asyncio", "uvloop"]
@@ -67,6 +68,18 @@ def raising(error: BaseException) -> Callable[..., Coroutine[Any, Any, object]]:
         raise error
 
     return fail
+
+
+async def swallow(release: anyio.Event) -> None:
+    """Wait for `release` under a shield, which is one way of not giving in."""
+    with anyio.CancelScope(shield=True):
+        await release.wait()
+
+
+async def wait_and_advance(clock: ManualClock, *steps: float) -> None:
+    for seconds in steps:
+        clock.advance(seconds)
+        await anyio.wait_all_tasks_blocked()
 
 
 @asynccontextmanager

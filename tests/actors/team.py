@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from functools import partial
 from typing import Any, cast
 
 import anyio
-from tests.actors.helpers import Hold, raising
+from tests.actors.helpers import Hold, raising, swallow
 
 from actwright_actors import (
     Actor,
@@ -98,6 +98,47 @@ class Busy(Supervisor):
 
     async def handle(self, message: Any) -> Any:
         return await (message() if isinstance(message, Hold) else super().handle(message))
+
+
+class Deaf:
+    """A message to a `Scripted` supervisor: it waits for `release` and swallows its cancellation, then calls `then`."""
+
+    def __init__(self, then: Callable[[], object] = lambda: None) -> None:
+        self.entered, self.release, self.returned = anyio.Event(), anyio.Event(), anyio.Event()
+        self.then = then
+
+    async def __call__(self, *_: object) -> None:
+        self.entered.set()
+        await swallow(self.release)
+        try:
+            self.then()
+        finally:
+            self.returned.set()
+
+
+class Scripted(Supervisor):
+    """Awaits what it is told to: as a message, after its children have started, and before and after they stop."""
+
+    after_start: Callable[[], Awaitable[object]] | None = None
+    before_stop: Callable[[], Awaitable[object]] | None = None
+    after_stop: Callable[[], Awaitable[object]] | None = None
+
+    async def on_start(self) -> None:
+        await super().on_start()
+        if self.after_start is not None:
+            await self.after_start()
+
+    async def handle(self, message: Any) -> Any:
+        if callable(message):
+            return await cast("Callable[[], Awaitable[object]]", message)()
+        return await super().handle(message)
+
+    async def on_stop(self, reason: ExitReason) -> None:
+        if self.before_stop is not None:
+            await self.before_stop()
+        await super().on_stop(reason)
+        if self.after_stop is not None:
+            await self.after_stop()
 
 
 def child(system: ActorSystem, name: str) -> ActorRef[Any]:

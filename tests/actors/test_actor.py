@@ -132,6 +132,23 @@ async def test_a_second_kill_cuts_on_stop() -> None:
         assert hold.was_cancelled
 
 
+@pytest.mark.parametrize("how", ["stop", "drain"])
+async def test_a_stop_or_a_drain_during_on_stop_changes_nothing(how: str) -> None:
+    hold = Hold()
+    async with open_system() as system:
+        worker = Worker(on_stop=hold)
+        ref = await system.spawn(worker)
+        ref.stop()
+        await hold.entered.wait()
+        getattr(ref, how)()
+        await anyio.wait_all_tasks_blocked()
+        assert ref.status == "stopping"
+        hold.release.set()
+        assert await ref.stopped() == Normal()
+        assert not hold.was_cancelled
+        assert worker.stops == [Normal()]
+
+
 async def test_on_stop_past_its_deadline_is_cut_and_counts_as_killed() -> None:
     clock = ManualClock()
     async with open_system(clock=clock) as system:

@@ -357,16 +357,20 @@ class Busy(Actor[str]):
 
 
 class Unspeakable(Exception):
+    def __init__(self, why: BaseException) -> None:
+        self.why = why
+
     def __repr__(self) -> str:
-        raise ValueError("no words")
+        raise self.why
 
     __str__ = __repr__
 
 
-async def test_an_error_that_cannot_be_shown_still_reaches_askers_partners_and_watchers() -> None:
+@pytest.mark.parametrize("why", [ValueError("no words"), SystemExit(3)], ids=["an exception", "a process exit"])
+async def test_an_error_that_cannot_be_shown_still_reaches_askers_partners_and_watchers(why: BaseException) -> None:
     class Raising(Actor[str]):
         async def handle(self, message: str) -> None:
-            raise Unspeakable
+            raise Unspeakable(why)
 
     async with open_system() as system:
         probe, partner = await Probe.start(system), Failing("nowhere", ValueError())
@@ -381,11 +385,12 @@ async def test_an_error_that_cannot_be_shown_still_reaches_askers_partners_and_w
         assert isinstance(await partner_ref.stopped(), Crashed)
 
 
+@pytest.mark.parametrize("raised", [LookupError, SystemExit])
 async def test_a_log_that_raises_keeps_no_actor_from_ending(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    raised: type[BaseException], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def refuse(record: logging.LogRecord) -> bool:
-        raise LookupError("a broken filter")
+        raise raised("a broken filter")
 
     log = logging.getLogger("actwright_actors")
     monkeypatch.setattr(log, "filters", [refuse])

@@ -322,16 +322,22 @@ async def test_a_full_mailbox_that_rejects_raises_at_the_sender() -> None:
 
 
 @pytest.mark.parametrize(
-    ("overflow", "kept", "dropped"), [("drop_oldest", [3, 4], [1, 2]), ("drop_newest", [1, 2], [3, 4])]
+    ("overflow", "why", "kept", "dropped"),
+    [
+        ("drop_oldest", DeadLetterReason.DROPPED_OLDEST, [3, 4], [1, 2]),
+        ("drop_newest", DeadLetterReason.DROPPED_NEWEST, [1, 2], [3, 4]),
+    ],
 )
-async def test_a_full_mailbox_that_drops_makes_dead_letters(overflow: Any, kept: list[int], dropped: list[int]) -> None:
+async def test_a_full_mailbox_that_drops_makes_dead_letters_that_say_why(
+    overflow: Any, why: DeadLetterReason, kept: list[int], dropped: list[int]
+) -> None:
     letters: list[DeadLetter] = []
     async with open_system(on_dead_letter=letters.append) as system:
         async with busy(system, Options(2, overflow)) as (ref, worker):
             for number in (1, 2, 3, 4):
                 ref.tell(number)
         assert worker.seen == kept
-        assert [letter.message for letter in letters] == dropped
+        assert letters == [DeadLetter(number, ref, why) for number in dropped]
 
 
 async def test_who_asked_a_message_that_is_dropped_hears_of_it_at_once() -> None:

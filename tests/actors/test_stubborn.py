@@ -6,7 +6,7 @@ from typing import Any
 
 import anyio
 import pytest
-from tests.actors.helpers import Hold, open_system
+from tests.actors.helpers import Hold, open_system, swallow, wait_and_advance
 
 from actwright_actors import (
     Actor,
@@ -25,12 +25,6 @@ from actwright_actors import (
 from actwright_actors.testing import ManualClock, Probe
 
 pytestmark = pytest.mark.anyio
-
-
-async def swallow(release: anyio.Event) -> None:
-    """Wait for `release` under a shield, which is one way of not giving in."""
-    with anyio.CancelScope(shield=True):
-        await release.wait()
 
 
 class Stubborn(Actor[str]):
@@ -59,12 +53,6 @@ class Stubborn(Actor[str]):
         if place == self.where:
             self.entered.set()
             await swallow(self.release)
-
-
-async def wait_and_advance(clock: ManualClock, *steps: float) -> None:
-    for seconds in steps:
-        clock.advance(seconds)
-        await anyio.wait_all_tasks_blocked()
 
 
 async def test_a_killed_handler_that_swallows_its_cancellation_is_given_up_after_stop_timeout() -> None:
@@ -223,6 +211,62 @@ async def test_a_closing_system_cancels_what_was_abandoned_and_waits_for_its_end
         assert system.abandoned == 1
     assert ended == ["tidied up"]
     assert system.abandoned == 0
+
+
+class StubbornThenSlow(Stubborn):
+    """And then it would stay in its on_stop for ever."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stopping, self.was_cut = anyio.Event(), anyio.Event()
+
+    async def on_stop(self, reason: ExitReason) -> None:
+        self.stopping.set()
+        try:
+            await anyio.sleep_forever()
+        finally:
+            self.was_cut.set()
+
+
+async def test_an_on_stop_that_begins_after_the_system_has_closed_is_cut_at_its_deadline_all_the_same() -> None:
+    actor = StubbornThenSlow()
+    async with open_system(stop_timeout=0.05) as system:
+        ref = await system.spawn(actor)
+        ref.tell("handle")
+        await actor.entered.wait()
+    assert ref.exit_reason == Killed()
+    assert not actor.stopping.is_set()
+    actor.release.set()
+    with anyio.fail_after(20):
+        await actor.was_cut.wait()
+
+
+async def test_an_on_stop_that_begins_while_the_system_waits_for_the_abandoned_is_cut_when_it_closes() -> None:
+    clock, actor = ManualClock(), StubbornThenSlow()
+    async with anyio.create_task_group() as group:
+
+        async def run() -> None:
+            async with ActorSystem(clock=clock, stop_timeout=2) as system:
+                ref = await system.spawn(actor, stop_timeout=60)
+                ref.tell("handle")
+                await actor.entered.wait()
+                ref.kill()
+                await wait_and_advance(clock, 60)
+            closed.set()
+
+        closed = anyio.Event()
+        group.start_soon(run)
+        await actor.entered.wait()
+        await anyio.wait_all_tasks_blocked()
+        actor.release.set()
+        await actor.stopping.wait()
+        await wait_and_advance(clock, 1)
+        assert not closed.is_set()
+        assert not actor.was_cut.is_set()
+        clock.advance(1)
+        with anyio.fail_after(20):
+            await closed.wait()
+            await actor.was_cut.wait()
 
 
 async def test_the_next_incarnation_is_out_of_reach_of_one_that_was_given_up() -> None:

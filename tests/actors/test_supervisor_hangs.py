@@ -3,27 +3,24 @@ becomes of them none of their children is left behind."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from typing import Any, cast
+import asyncio
+from typing import Any
 
 import anyio
 import pytest
-from tests.actors.helpers import Hold, Worker, open_system, raising
-from tests.actors.team import Busy, Team, child, crash, hold_up
-from tests.actors.test_stubborn import swallow, wait_and_advance
+from tests.actors.helpers import ASYNCIO_BACKENDS, ASYNCIO_IDS, Hold, Worker, open_system, raising, wait_and_advance
+from tests.actors.team import Busy, Deaf, Scripted, Team, child, crash, hold_up
 
 from actwright_actors import (
     ActorDead,
     ActorRef,
     ActorSystem,
-    Backoff,
     ChildSpec,
     Crashed,
     DeadlockDetected,
     ExitReason,
     Killed,
     Normal,
-    NoSuchChild,
     Shutdown,
     StartChild,
     StartFailed,
@@ -31,50 +28,11 @@ from actwright_actors import (
     SystemClosed,
 )
 from actwright_actors._kernel import Kernel
-from actwright_actors.testing import ManualClock, Probe
+from actwright_actors.testing import ManualClock
 
 pytestmark = pytest.mark.anyio
 
-
-class Deaf:
-    """A message to a `Scripted` supervisor: it waits for `release` and swallows its cancellation, then calls `then`."""
-
-    def __init__(self, then: Callable[[], object] = lambda: None) -> None:
-        self.entered, self.release, self.returned = anyio.Event(), anyio.Event(), anyio.Event()
-        self.then = then
-
-    async def __call__(self, *_: object) -> None:
-        self.entered.set()
-        await swallow(self.release)
-        try:
-            self.then()
-        finally:
-            self.returned.set()
-
-
-class Scripted(Supervisor):
-    """Awaits what it is told to: as a message, after its children have started, and before and after they stop."""
-
-    after_start: Callable[[], Awaitable[object]] | None = None
-    before_stop: Callable[[], Awaitable[object]] | None = None
-    after_stop: Callable[[], Awaitable[object]] | None = None
-
-    async def on_start(self) -> None:
-        await super().on_start()
-        if self.after_start is not None:
-            await self.after_start()
-
-    async def handle(self, message: Any) -> Any:
-        if callable(message):
-            return await cast("Callable[[], Awaitable[object]]", message)()
-        return await super().handle(message)
-
-    async def on_stop(self, reason: ExitReason) -> None:
-        if self.before_stop is not None:
-            await self.before_stop()
-        await super().on_stop(reason)
-        if self.after_stop is not None:
-            await self.after_stop()
+on_asyncio = pytest.mark.parametrize("anyio_backend", ASYNCIO_BACKENDS, ids=ASYNCIO_IDS)
 
 
 async def test_a_system_closes_though_a_supervisor_hangs_in_a_message_and_its_children_stop_in_order() -> None:
@@ -163,130 +121,41 @@ async def test_an_inner_supervisor_has_its_stop_timeout_for_itself_and_its_child
         assert await top.stopped() == Normal()
 
 
-async def test_a_supervisor_that_is_given_up_is_down_after_its_children_which_are_killed() -> None:
-    team, clock, deaf = Team(), ManualClock(), Deaf()
+@on_asyncio
+async def test_however_often_its_task_is_cancelled_natively_a_supervisor_outlives_its_children() -> None:
+    team = Team()
+    async with open_system() as system:
+        supervisor = await system.spawn(Supervisor(team.specs("ab")), name="supervisor")
+        holds = [team.hold_stop("a"), team.hold_stop("b")]
+        supervisor.stop()
+        await holds[1].entered.wait()
+        (task,) = [task for task in asyncio.all_tasks() if task.get_name() == "supervisor"]
+        for _ in range(6):
+            task.cancel()
+            await anyio.wait_all_tasks_blocked()
+        assert supervisor.is_alive
+        for hold in holds:
+            hold.release.set()
+        assert (await supervisor.stopped()).is_abnormal
+        assert system.actors() == []
+
+
+async def test_a_child_that_ended_in_time_is_not_said_to_have_been_killed(caplog: pytest.LogCaptureFixture) -> None:
+    """Though its supervisor ends before it hears of that."""
+    team, clock = Team(), ManualClock()
     async with open_system(clock=clock, stop_timeout=2) as system:
-        ref: ActorRef[Any] = await system.spawn(Scripted(team.specs("ab")))
-        probe = await Probe.start(system)
-        a, b = child(system, "a"), child(system, "b")
+        top: ActorRef[Any] = await system.spawn(Busy(team.specs("ab"), strategy="one_for_all"))
         stop_b = team.hold_stop("b")
-        for watched in (a, b, ref):
-            watched.monitor(probe.ref)
-        ref.tell(deaf)
-        await deaf.entered.wait()
-        ref.kill()
-        await wait_and_advance(clock, 2)
-        assert await probe.expect_down(a) == Killed()
-        await stop_b.entered.wait()
-        await probe.expect_none()
-        assert ref.is_alive
-        stop_b.release.set()
-        assert await probe.expect_down(b) == Killed()
-        assert await probe.expect_down(ref) == Killed()
-        assert system.actors() == [probe.ref]
-        assert system.abandoned == 1
-        deaf.release.set()
-        await anyio.wait_all_tasks_blocked()
-        await probe.expect_none()
-        assert system.abandoned == 0
-
-
-async def test_a_supervisor_without_children_that_is_given_up_is_down_at_once() -> None:
-    clock, deaf = ManualClock(), Deaf()
-    async with open_system(clock=clock, stop_timeout=2) as system:
-        ref: ActorRef[Any] = await system.spawn(Scripted())
-        a = await ref.ask(StartChild(Team().spec("a", restart="temporary")))
-        await a.stop_and_wait()
-        ref.tell(deaf)
-        await deaf.entered.wait()
-        ref.kill()
-        await wait_and_advance(clock, 2)
-        assert ref.exit_reason == Killed()
-        deaf.release.set()
-
-
-async def test_the_next_incarnation_of_a_supervisor_that_was_given_up_finds_the_names_of_its_children_free() -> None:
-    team, clock, deaf = Team(), ManualClock(), Deaf()
-    async with open_system(clock=clock, stop_timeout=2) as system:
-        top = await system.spawn(Supervisor([ChildSpec("inner", lambda: Scripted(team.specs("ab")))]))
-        inner = child(system, "inner")
-        stop_a = team.hold_stop("a")
-        inner.tell(deaf)
-        await deaf.entered.wait()
-        inner.kill()
-        await wait_and_advance(clock, 2)
-        await stop_a.entered.wait()
-        del team.holds_stop["a"]
-        stop_a.release.set()
-        await anyio.wait_all_tasks_blocked()
-        assert await child(system, "a").ask("again") == ["again"]
-        assert inner.is_alive
-        assert top.is_alive
-        deaf.release.set()  # what the old incarnation still does concerns the new one in no way
-        await anyio.wait_all_tasks_blocked()
-        assert await child(system, "b").ask("again") == ["again"]
-        assert sorted(team.events[2:4]) == ["-a", "-b"]
-        assert team.events[4:] == ["+a", "+b"]
-
-
-@pytest.mark.parametrize("late", ["starts a child", "stops a child", "hears of an end", "restarts"])
-async def test_a_supervisor_that_was_given_up_and_goes_on_has_no_children_any_more(late: str) -> None:
-    team, clock, raised = Team(), ManualClock(), list[BaseException]()
-
-    def act() -> None:
-        supervisor = supervisors[0]
-        try:
-            if late == "starts a child":
-                supervisor.start_child(team.spec("c"))
-            elif late == "stops a child":
-                supervisor.stop_child("a")
-        except Exception as error:
-            raised.append(error)
-
-    deaf = Deaf(act)
-    async with open_system(clock=clock, stop_timeout=2) as system:
-        supervisors = [Scripted(team.specs("ab"), strategy="one_for_all", backoff=Backoff(10.0), intensity=9)]
-        ref: ActorRef[Any] = await system.spawn(supervisors[0])
-        a = child(system, "a")
-        if late == "restarts":
-            await crash(a)
-        ref.tell(deaf)
-        await deaf.entered.wait()
-        if late == "hears of an end":
-            await crash(a)
-        ref.kill()
-        await wait_and_advance(clock, 2)
-        assert ref.exit_reason == Killed()
-        assert system.actors() == []
-        deaf.release.set()
-        await deaf.returned.wait()
-        await wait_and_advance(clock, 20)
-        assert system.actors() == []
-        assert system.abandoned == 0
-    expected = {"starts a child": ActorDead, "stops a child": NoSuchChild}.get(late)
-    assert [type(error) for error in raised] == ([expected] if expected else [])
-
-
-async def test_a_supervisor_that_is_given_up_while_it_hears_of_an_end_starts_nothing_again() -> None:
-    team, clock, deaf = Team(), ManualClock(), Deaf()
-
-    class Sluggish(Supervisor):
-        async def handle(self, message: Any) -> Any:
-            await deaf()
-            return await super().handle(message)
-
-    async with open_system(clock=clock, stop_timeout=2) as system:
-        ref = await system.spawn(Sluggish(team.specs("ab")))
         await crash(child(system, "a"))
-        await deaf.entered.wait()
-        ref.kill()
-        await wait_and_advance(clock, 2)
-        assert ref.exit_reason == Killed()
-        deaf.release.set()
-        await deaf.returned.wait()
+        await stop_b.entered.wait()
+        hold = await hold_up(top)
+        stop_b.release.set()
         await anyio.wait_all_tasks_blocked()
-        assert system.actors() == []
-        assert team.events == ["+a", "+b", "-a", "-b"]
+        top.kill()
+        await top.stopped()
+        assert hold.was_cancelled
+        await wait_and_advance(clock, 10)
+    assert "it is killed" not in caplog.text
 
 
 @pytest.mark.parametrize("while_starting", [True, False])
@@ -487,18 +356,3 @@ async def test_a_restart_whose_task_cannot_be_started_is_one_more_death(monkeypa
             assert (await supervisor.stopped()).is_abnormal
         assert a.exit_reason == StartFailed(error)
         assert system.actors() == []
-
-
-async def test_a_start_that_is_given_up_takes_the_children_that_had_started_with_it() -> None:
-    team, clock, deaf = Team(), ManualClock(), Deaf()
-    async with open_system(clock=clock, stop_timeout=2) as system:
-        supervisor = Scripted(team.specs("ab"))
-        supervisor.after_start = deaf
-        ref = system.spawn_soon(supervisor)
-        await deaf.entered.wait()
-        ref.kill()
-        await wait_and_advance(clock, 2)
-        assert isinstance(ref.exit_reason, Killed | StartFailed)
-        assert team.ends == [Killed(), Killed()]
-        assert system.actors() == []
-        deaf.release.set()

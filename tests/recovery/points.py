@@ -65,12 +65,12 @@ def point(name: str) -> None:
 
 def _mark(passing: str) -> bool:
     """Whether this is the first to die here."""
+    written = folder() / f"to-be-killed.{os.getpid()}"
+    written.write_text(f"{time.monotonic()} {os.getpid()} {passing}")
     try:
-        descriptor = os.open(folder() / f"killed.{ROLE}", os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        os.link(written, folder() / f"killed.{ROLE}")  # whoever waits for it finds it whole
     except FileExistsError:
         return False
-    os.write(descriptor, f"{time.monotonic()} {os.getpid()} {passing}".encode())
-    os.close(descriptor)
     return True
 
 
