@@ -32,8 +32,6 @@ class _Logger:
 def _log(log: Callable[..., None], *args: object, **options: Any) -> None:
     try:
         log(*args, stacklevel=3, **options)
-    except KeyboardInterrupt:
-        raise
     except BaseException as error:  # SystemExit too, of a user's handler or repr: it would end the task that logs
         sys.excepthook(type(error), error, error.__traceback__)
 

@@ -45,8 +45,6 @@ __all__ = [
 def _told(reason: ExitReason) -> str:
     try:
         return str(reason)
-    except KeyboardInterrupt:
-        raise
     except BaseException:  # of the repr of a user's exception; who waits for an end must hear of it all the same
         return f"{type(reason).__name__} by an exception whose repr raises"
 

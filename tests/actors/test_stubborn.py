@@ -246,7 +246,7 @@ async def test_an_on_stop_that_begins_while_the_system_waits_for_the_abandoned_i
     async with anyio.create_task_group() as group:
 
         async def run() -> None:
-            async with ActorSystem(clock=clock, stop_timeout=2) as system:
+            async with ActorSystem(clock=clock, stop_timeout=50) as system:
                 ref = await system.spawn(actor, stop_timeout=60)
                 ref.tell("handle")
                 await actor.entered.wait()
@@ -260,7 +260,7 @@ async def test_an_on_stop_that_begins_while_the_system_waits_for_the_abandoned_i
         await anyio.wait_all_tasks_blocked()
         actor.release.set()
         await actor.stopping.wait()
-        await wait_and_advance(clock, 1)
+        await wait_and_advance(clock, 49)
         assert not closed.is_set()
         assert not actor.was_cut.is_set()
         clock.advance(1)

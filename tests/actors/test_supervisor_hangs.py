@@ -122,7 +122,8 @@ async def test_an_inner_supervisor_has_its_stop_timeout_for_itself_and_its_child
 
 
 @on_asyncio
-async def test_however_often_its_task_is_cancelled_natively_a_supervisor_outlives_its_children() -> None:
+@pytest.mark.parametrize("times", [1, 6])
+async def test_however_often_its_task_is_cancelled_natively_a_supervisor_outlives_its_children(times: int) -> None:
     team = Team()
     async with open_system() as system:
         supervisor = await system.spawn(Supervisor(team.specs("ab")), name="supervisor")
@@ -130,7 +131,7 @@ async def test_however_often_its_task_is_cancelled_natively_a_supervisor_outlive
         supervisor.stop()
         await holds[1].entered.wait()
         (task,) = [task for task in asyncio.all_tasks() if task.get_name() == "supervisor"]
-        for _ in range(6):
+        for _ in range(times):
             task.cancel()
             await anyio.wait_all_tasks_blocked()
         assert supervisor.is_alive
