@@ -144,10 +144,10 @@ class Cell:
 
     def incarnation_ended(self, life: Incarnation, reason: ExitReason) -> None:
         """`life` is over, and it was this cell's."""
-        self._break_links(reason)
         if self.keeper is None:
             self.bury(reason)
         else:
+            self._break_links(reason)
             # A drain or a second stop() was meant for the incarnation that is gone.
             self.mailbox.reopen(lambda item: not isinstance(item, StopRequest))
             self.keeper.child_ended(self, reason)

@@ -153,7 +153,8 @@ def reason_of_abort(life: Incarnation) -> ExitReason:
 
 async def wind_up(life: Incarnation, reason: ExitReason) -> ExitReason:
     """Do what is due at its end, of which it was `reason` so far, and say how that changes the reason."""
-    reason = await end_child_tasks(life, reason)
+    if life.children:
+        reason = await end_child_tasks(life, reason)
     if life.has_started and type(life.actor).on_stop is not DEFAULT_ON_STOP:
         reason = await run_last(life, reason, partial(life.actor.on_stop, reason))
     if life.as_keeper is not None:  # of whose children none is left, unless on_start failed, or on_stop was cut
@@ -163,8 +164,6 @@ async def wind_up(life: Incarnation, reason: ExitReason) -> ExitReason:
 
 async def end_child_tasks(life: Incarnation, reason: ExitReason) -> ExitReason:
     """Cancel the child tasks and wait for their end; after `stop_timeout`, abandon those that are left."""
-    if not life.children:
-        return reason
     gone = life.children_gone = Latch(life.cell.kernel.make_wake)
     children = list(life.children)
     for child in children:

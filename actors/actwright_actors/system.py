@@ -114,9 +114,8 @@ class ActorSystem:
 
         Takes what `spawn_soon` takes and raises what it raises. An exception in `on_start` is raised here, as it is.
         Cancelled meanwhile: the actor is killed, and once it has given up the cancellation goes on; what `on_start`
-        raises then is logged. Raises ActorDead
-        if somebody else killed it before it had started. An `on_start` that asks the actor which is spawning it gets
-        DeadlockDetected.
+        raises then is logged. Raises ActorDead if somebody else killed it before it had started. An `on_start` that
+        asks the actor which is spawning it gets DeadlockDetected.
         """
         kernel = self._opened()
         cell = self._add(actor, name, mailbox, stop_timeout, context)
