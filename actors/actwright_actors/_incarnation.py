@@ -183,6 +183,8 @@ class Incarnation:
             child.cancel()
             child.abandon()
         self.cell.kernel.abandoned.add(self)
+        if self.status == "ended":  # it was given up before, and its on_stop came late and swallows its cut as well
+            return
         self.status = "stopping"
         end = partial(self.end, self.abort_reason or Killed())
         if self.as_keeper is None:

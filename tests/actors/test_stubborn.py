@@ -163,6 +163,34 @@ async def test_one_that_was_given_up_and_whose_on_stop_is_cut_later_is_gone_when
         assert system.abandoned == 0
 
 
+async def test_one_that_is_given_up_in_its_handler_and_again_in_its_on_stop_is_down_once() -> None:
+    clock = ManualClock()
+
+    class Deaf(Stubborn):
+        async def on_stop(self, reason: ExitReason) -> None:
+            stopping.set()
+            await swallow(done)
+
+    stopping, done, actor = anyio.Event(), anyio.Event(), Deaf()
+    async with open_system(clock=clock, stop_timeout=2) as system:
+        probe = await Probe.start(system)
+        ref = await system.spawn(actor)
+        ref.monitor(probe.ref)
+        ref.tell("handle")
+        await actor.entered.wait()
+        ref.kill()
+        await wait_and_advance(clock, 2)
+        assert await probe.expect_down(ref) == Killed()
+        other = await system.spawn(Stubborn("nowhere"), name=ref.name)
+        actor.release.set()
+        await stopping.wait()
+        await wait_and_advance(clock, 2, 2)
+        assert system.abandoned == 1
+        await probe.expect_none()
+        assert system.lookup(ref.name) is other  # whose name it is by now
+        done.set()
+
+
 async def test_an_ordered_stop_takes_stop_timeout_then_kills_then_gives_up() -> None:
     clock, stubborn = ManualClock(), Stubborn()
     async with anyio.create_task_group() as group:
