@@ -50,6 +50,7 @@ def noted(what: str, **more: object) -> Generator[None]:
 
 
 def read(place: Path) -> list[Line]:
-    """The lines, in the order in which they were written."""
+    """The lines, in the order in which they were written; not yet the one that is just being written."""
     path = place / "ledger"
-    return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+    whole, _, _ = path.read_text().rpartition("\n") if path.exists() else ("", "", "")
+    return [json.loads(line) for line in whole.splitlines()]
