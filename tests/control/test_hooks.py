@@ -75,6 +75,7 @@ def test_each_filter_leaves_what_it_says(tmp_path: Path) -> None:
         (["ls", "--status", "foo"], "Invalid value for '--status'"),
         (["ls", "--run", "nobody"], "There is no run 'nobody'"),
         (["ls", "--since", "tomorrow"], "is no time"),
+        (["ls", "--limit", str(2**63)], "Invalid value for '--limit'"),
         (["inspect", "nobody"], "There is no delivery 'nobody'"),
         (["inspect", ""], "There is no delivery ''"),
         (["retry", "nobody"], "There is no delivery 'nobody'"),

@@ -116,6 +116,7 @@ def test_nothing_that_fits_is_said_so_and_is_no_error(tmp_path: Path) -> None:
     a_killed_program(tmp_path)
     ran = act("runs", "ls", "--flow", "other")
     assert (ran.exit_code, ran.stdout, ran.stderr) == (0, "", "No run is like that.\n")
+    assert act("runs", "ls", "--flow", "").stderr == "No run is like that.\n"
 
 
 @pytest.mark.parametrize(
@@ -127,6 +128,7 @@ def test_nothing_that_fits_is_said_so_and_is_no_error(tmp_path: Path) -> None:
         ("--since", "", "is no time"),
         ("--limit", "0", "Invalid value for '--limit'"),
         ("--limit", "many", "Invalid value for '--limit'"),
+        ("--limit", str(2**63), "Invalid value for '--limit'"),
         ("--output", "xml", "'xml' is not one of"),
     ],
 )

@@ -11,6 +11,7 @@ import typer
 
 from actwright.control.opening import journal_if_any, journal_to_change
 from actwright.control.output import (
+    MOST,
     Format,
     Output,
     age_option,
@@ -57,7 +58,7 @@ def ls(
     ] = None,
     run: Annotated[str | None, typer.Option(metavar="RUN", help="Those of this run: its id or name.")] = None,
     since: Annotated[datetime | None, age_option("Those that became due since then.")] = None,
-    limit: Annotated[int, typer.Option(min=1, help="The most to show.")] = 20,
+    limit: Annotated[int, typer.Option(min=1, max=MOST, help="The most to show.")] = 20,
     output: Output = Format.TABLE,
 ) -> None:
     """List hook deliveries, newest first."""

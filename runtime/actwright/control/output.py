@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from actwright.models.states import State
 
 __all__ = [
+    "MOST",
     "STYLES",
     "Format",
     "Output",
@@ -52,6 +53,9 @@ class Format(StrEnum):
 Output: TypeAlias = Annotated[
     Format, typer.Option("--output", "-o", help="A table for people, or JSON with stable keys for programs.")
 ]
+
+MOST: Final = 1_000_000_000
+"""Of what one asks to be shown: more than there is, and less than SQLite can count."""
 
 STYLES: Final = {
     "COMPLETED": "green", "SUCCEEDED": "green", "alive": "green",

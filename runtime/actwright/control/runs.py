@@ -14,6 +14,7 @@ from rich.tree import Tree
 
 from actwright.control.opening import journal_if_any, journal_to_change
 from actwright.control.output import (
+    MOST,
     Format,
     Output,
     age_option,
@@ -57,7 +58,7 @@ def ls(
     flow: Annotated[str | None, typer.Option(metavar="NAME", help="Runs of this flow; with --all, within it.")] = None,
     tag: Annotated[list[str] | None, typer.Option(metavar="TAG", help="Runs with this tag. Again: and this.")] = None,
     since: Annotated[datetime | None, age_option("Runs that were to start since then.")] = None,
-    limit: Annotated[int, typer.Option(min=1, help="The most to show.")] = 20,
+    limit: Annotated[int, typer.Option(min=1, max=MOST, help="The most to show.")] = 20,
     all: Annotated[bool, typer.Option("--all", help="Also runs that others called: subflows and tasks.")] = False,
     output: Output = Format.TABLE,
 ) -> None:
@@ -76,7 +77,7 @@ def ls(
             )  # fmt: skip
     _write_runs(found[:limit], dead, output)
     if not found:
-        say("No run is like that." if state or flow or tag or since else "No flow has run yet.")
+        say("No run is like that." if state or flow is not None or tag or since else "No flow has run yet.")
     elif len(found) > limit:
         say(f"There are more than {limit}; --limit shows more of them.")
 
@@ -131,7 +132,7 @@ def inspect(run: _Run, output: Output = Format.TABLE) -> None:
 @app.command()
 def logs(
     run: _Run,
-    lines: Annotated[int | None, typer.Option("-n", "--lines", min=1, help="Only the last so many.")] = None,
+    lines: Annotated[int | None, typer.Option("-n", "--lines", min=1, max=MOST, help="Only the last so many.")] = None,
     output: Output = Format.TABLE,
 ) -> None:
     """Print what a run logged, oldest first."""

@@ -1,7 +1,7 @@
 """The journal's tables, for SQLite and PostgreSQL alike. Changed only together with a migration in `migrations/`.
 
 Ids are UUIDs as text, times ISO 8601 in UTC with microseconds, so that both sort and read well in any database shell;
-what has structure is JSON as text. `docs/journal.md` tells what each column means to a user.
+what has structure is JSON as text.
 """
 
 from __future__ import annotations
