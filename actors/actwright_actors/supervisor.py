@@ -12,8 +12,9 @@ import random
 from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from functools import partial
 from typing import Any, ClassVar
+
+import anyio
 
 from actwright_actors._agenda import Agenda
 from actwright_actors._cell import Cell, cell_of
@@ -408,9 +409,9 @@ class Supervisor(Actor[SupervisorMessage]):
                     child.shut_down()
                     await child.cell.stopped.wait()
             except BaseException:
-                for child in children:
-                    child.cell.abort(Killed())
-                await wait_through(partial(_all_gone, children))
+                gone = anyio.Event()
+                self.kill_children(gone.set)
+                await wait_through(gone)
                 raise
 
     def kill_children(self, when_gone: Callable[[], object]) -> None:
@@ -422,8 +423,3 @@ class Supervisor(Actor[SupervisorMessage]):
             if child.cell.status == "restarting":
                 self._bury_late(child)
         self._tell_if_all_are_gone()
-
-
-async def _all_gone(children: Iterable[Child]) -> None:
-    for child in children:
-        await child.cell.stopped.wait()

@@ -76,6 +76,34 @@ async def swallow(release: anyio.Event) -> None:
         await release.wait()
 
 
+class Stubborn(Actor[str]):
+    """Hangs, beyond cancellation, in the callback that it is told to."""
+
+    def __init__(self, where: str = "handle") -> None:
+        self.where = where
+        self.entered = anyio.Event()
+        self.release = anyio.Event()
+        self.handled: list[str] = []
+        self.stops: list[ExitReason] = []
+
+    async def on_start(self) -> None:
+        await self.hang_in("on_start")
+
+    async def handle(self, message: str) -> str:
+        self.handled.append(message)
+        await self.hang_in(message)
+        return message
+
+    async def on_stop(self, reason: ExitReason) -> None:
+        self.stops.append(reason)
+        await self.hang_in("on_stop")
+
+    async def hang_in(self, place: str) -> None:
+        if place == self.where:
+            self.entered.set()
+            await swallow(self.release)
+
+
 async def wait_and_advance(clock: ManualClock, *steps: float) -> None:
     for seconds in steps:
         clock.advance(seconds)

@@ -6,7 +6,7 @@ from typing import Any
 
 import anyio
 import pytest
-from tests.actors.helpers import Hold, open_system, swallow, wait_and_advance
+from tests.actors.helpers import Hold, Stubborn, open_system, swallow, wait_and_advance
 
 from actwright_actors import (
     Actor,
@@ -25,34 +25,6 @@ from actwright_actors import (
 from actwright_actors.testing import ManualClock, Probe
 
 pytestmark = pytest.mark.anyio
-
-
-class Stubborn(Actor[str]):
-    """Hangs, beyond cancellation, in the callback that it is told to."""
-
-    def __init__(self, where: str = "handle") -> None:
-        self.where = where
-        self.entered = anyio.Event()
-        self.release = anyio.Event()
-        self.handled: list[str] = []
-        self.stops: list[ExitReason] = []
-
-    async def on_start(self) -> None:
-        await self.hang_in("on_start")
-
-    async def handle(self, message: str) -> str:
-        self.handled.append(message)
-        await self.hang_in(message)
-        return message
-
-    async def on_stop(self, reason: ExitReason) -> None:
-        self.stops.append(reason)
-        await self.hang_in("on_stop")
-
-    async def hang_in(self, place: str) -> None:
-        if place == self.where:
-            self.entered.set()
-            await swallow(self.release)
 
 
 async def test_a_killed_handler_that_swallows_its_cancellation_is_given_up_after_stop_timeout() -> None:
@@ -239,62 +211,6 @@ async def test_a_closing_system_cancels_what_was_abandoned_and_waits_for_its_end
         assert system.abandoned == 1
     assert ended == ["tidied up"]
     assert system.abandoned == 0
-
-
-class StubbornThenSlow(Stubborn):
-    """And then it would stay in its on_stop for ever."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.stopping, self.was_cut = anyio.Event(), anyio.Event()
-
-    async def on_stop(self, reason: ExitReason) -> None:
-        self.stopping.set()
-        try:
-            await anyio.sleep_forever()
-        finally:
-            self.was_cut.set()
-
-
-async def test_an_on_stop_that_begins_after_the_system_has_closed_is_cut_at_its_deadline_all_the_same() -> None:
-    actor = StubbornThenSlow()
-    async with open_system(stop_timeout=0.05) as system:
-        ref = await system.spawn(actor)
-        ref.tell("handle")
-        await actor.entered.wait()
-    assert ref.exit_reason == Killed()
-    assert not actor.stopping.is_set()
-    actor.release.set()
-    with anyio.fail_after(20):
-        await actor.was_cut.wait()
-
-
-async def test_an_on_stop_that_begins_while_the_system_waits_for_the_abandoned_is_cut_when_it_closes() -> None:
-    clock, actor = ManualClock(), StubbornThenSlow()
-    async with anyio.create_task_group() as group:
-
-        async def run() -> None:
-            async with ActorSystem(clock=clock, stop_timeout=50) as system:
-                ref = await system.spawn(actor, stop_timeout=60)
-                ref.tell("handle")
-                await actor.entered.wait()
-                ref.kill()
-                await wait_and_advance(clock, 60)
-            closed.set()
-
-        closed = anyio.Event()
-        group.start_soon(run)
-        await actor.entered.wait()
-        await anyio.wait_all_tasks_blocked()
-        actor.release.set()
-        await actor.stopping.wait()
-        await wait_and_advance(clock, 49)
-        assert not closed.is_set()
-        assert not actor.was_cut.is_set()
-        clock.advance(1)
-        with anyio.fail_after(20):
-            await closed.wait()
-            await actor.was_cut.wait()
 
 
 async def test_the_next_incarnation_is_out_of_reach_of_one_that_was_given_up() -> None:

@@ -7,11 +7,10 @@ from collections.abc import Callable, Coroutine
 from contextvars import Context
 from typing import Any
 
-from actwright_actors._cell import Cell, Keeper
+from actwright_actors._cell import Cell
 from actwright_actors._kernel import Kernel
 from actwright_actors.actor import Actor
 from actwright_actors.dead_letters import DeadLetterHandler
-from actwright_actors.mailbox import MailboxOptions
 from actwright_actors.system import ActorSystem
 from actwright_actors.testing.manual_clock import ManualClock
 
@@ -34,14 +33,7 @@ class StillKernel(Kernel):
         system._kernel = self  # pyright: ignore[reportPrivateUsage]  # to open it would start the host's task
         self._record = record
 
-    def add(
-        self,
-        actor: Actor[Any],
-        name: str | None,
-        mailbox: MailboxOptions | None,
-        stop_timeout: float | None,
-        keeper: Keeper | None = None,
-    ) -> Cell:
+    def add(self, actor: Actor[Any], *_: Any, **__: Any) -> Cell:
         raise RuntimeError(
             f"A harness has no system in which it could spawn this {type(actor).__name__}. Test an actor that spawns "
             "in an ActorSystem, or hand it the function that spawns, and record its calls."
