@@ -10,7 +10,7 @@ from typing import Any
 
 import anyio
 import pytest
-from tests.engine.faults import Unspeakable
+from tests.engine.faults import Unspeakable, host_of
 from tests.engine.gate import Gate
 from tests.engine.recorder import Recorder
 from tests.engine.subjects import bodies, raising
@@ -132,6 +132,22 @@ async def test_between_two_tries_lies_the_retry_delay() -> None:
             clock.advance(seconds)
         await handle
     assert tries == [0, 10, 20]
+
+
+async def test_one_that_is_taken_back_while_it_waits_for_its_retry_is_not_tried_again_and_stays_due(
+    recorder: Recorder,
+) -> None:
+    clock = ManualClock()
+    failing = hook(calling(raising(ValueError()), is_async=True), retries=1, retry_delay_seconds=10, wait=False)
+    async with open_runtime(clock=clock) as opened:
+        await opened.submit(flow(body, on_end=[failing, hook(recorder.hook("next"), wait=False)]))
+        await at_rest()
+        (batch,) = host_of(opened).released_batches()
+        host_of(opened).take_back(batch)
+        clock.advance(10)
+        await at_rest()
+    assert deliveries(opened) == [(DeliveryStatus.DUE, 1), (DeliveryStatus.DUE, 0)]
+    assert recorder.seen == []
 
 
 # Timeouts

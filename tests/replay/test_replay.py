@@ -293,6 +293,46 @@ def test_a_retry_waits_no_longer_than_its_delay_whatever_becomes_of_the_time_of_
     assert node.deliveries()[due.id] == (DeliveryStatus.SUCCEEDED, 2, 0)
 
 
+@pytest.mark.parametrize("backend", EACH_BACKEND)
+def test_one_that_waits_for_its_retry_leaves_the_process_to_others_that_need_one(node: DeadNode, backend: str) -> None:
+    """Here these are on another back end. What comes after it, in its run and in the one that called it, waits too."""
+    retried: Any = subject.with_options(on_failure=[hook(fail, retries=1, retry_delay_seconds=60), tell])
+    outer = new_run(name="outer")
+    _, (slow, after), waiting = entering(
+        Failed(), retried, backend=backend, run=new_run(name="inner", parent_flow_run_id=outer.id)
+    )
+    _, caller, of_outer = entering(Failed(), subject, backend=backend, run=outer)
+    _, other, ready = entering(
+        Failed(), subject, backend="asyncio" if backend == "trio" else "trio", run=new_run(name="other")
+    )
+    node.write(*of_outer[:2], *waiting, *of_outer[2:], *ready)
+    began = datetime.now(UTC)
+    assert replay(node.database, node.id) == MORE
+    assert replay(node.database, node.id) == MORE
+    assert datetime.now(UTC) - began < timedelta(seconds=30)
+    assert [name for _, name, _ in heard] == ["other", "other"]
+    assert node.deliveries() == {
+        slow.id: (DeliveryStatus.DUE, 1, 0),
+        **{due.id: (DeliveryStatus.DUE, 0, 0) for due in (after, *caller)},
+        **{due.id: (DeliveryStatus.SUCCEEDED, 1, 0) for due in other},
+    }
+    assert check(node.database) == []
+
+
+@pytest.mark.parametrize("backend", EACH_BACKEND)
+def test_one_that_waits_less_long_than_any_other_is_waited_for_in_its_process(node: DeadNode, backend: str) -> None:
+    now = datetime.now(UTC)
+    retried: Any = subject.with_options(on_failure=[hook(tell, retries=1, retry_delay_seconds=60)])
+    for seconds, cuts in ((30, 2), (0.3, 0), (0.2, 2), (40, 0)):
+        _, (due,), records = entering(Failed(), retried, backend=backend, begun=1, run=new_run(name=f"{seconds}"))
+        waits = due.to_be_retried(now, "ValueError: no", now + timedelta(seconds=seconds))
+        node.write(*records, DeliveryChanged(_with_cuts(waits, cuts)))
+    assert replay(node.database, node.id) == MORE
+    assert [name for _, name, _ in heard] == ["0.2"]
+    assert replay(node.database, node.id) == MORE
+    assert [name for _, name, _ in heard] == ["0.2", "0.3"]
+
+
 def note_failure(delivery: HookDelivery) -> None:
     facts.append((delivery.status, delivery.attempt, delivery.error))
 

@@ -14,14 +14,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.journal.records import NOW, any_delivery, delivery_for, new_run
 
-from actwright import Flow, flow
+from actwright import Flow, flow, hook
 from actwright.authoring.hooks import HOOK_EVENTS
 from actwright.authoring.registration import Registration
 from actwright.engine.outbox import due_hooks
 from actwright.exceptions import InternalError
 from actwright.models.deliveries import DeliveryStatus, HookDelivery
 from actwright.models.runs import FlowRun
-from actwright.models.states import AwaitingRetry, Cancelling, Pending, Retrying, Running, Scheduled, State
+from actwright.models.states import AwaitingRetry, Cancelling, Completed, Pending, Retrying, Running, Scheduled, State
 from actwright.models.transitions import may_follow
 from actwright.replay.settling import (
     ALONE_FROM_CUT,
@@ -212,7 +212,7 @@ def test_telling_of_a_failure_is_done_again_as_often_as_a_hook_would_be_run(max_
     delivery, begun = failed, [0, 0]  # among others, alone
     for _ in range(2 + max_deaths):
         assert delivery.is_open
-        begun[next_work([OpenDelivery(delivery, new_run(Running()), REGISTERED)] * 2) != [ANY, ANY]] += 1
+        begun[_work([OpenDelivery(delivery, new_run(Running()), REGISTERED)] * 2) != [ANY, ANY]] += 1
         delivery = settled_delivery(delivery.telling(), 1, max_deaths, LATER, tells=True)
     assert begun == [2, max_deaths]
     assert delivery.error == (
@@ -240,36 +240,91 @@ def test_a_delivery_finds_its_hook_by_its_place_among_those_of_its_transition(po
 
 # What one replay process does
 
+DELAY = 60.0
+slow: Any = flow(body, on_end=[hook(tell, retries=1, retry_delay_seconds=DELAY), hook(also)])
+SLOW = Registration.of(slow, {}, backend="asyncio")
+SLOW_ON_TRIO = replace(SLOW, backend="trio")
+
 
 @st.composite
-def due(draw: st.DrawFn) -> OpenDelivery:
-    run = new_run(Running())
-    delivery = delivery_for(run, cuts=draw(st.integers(0, 4)))
-    return OpenDelivery(delivery, run, draw(st.sampled_from([REGISTERED, ON_TRIO])))
+def lefts(draw: st.DrawFn) -> tuple[list[OpenDelivery], dict[UUID, UUID | None]]:
+    """What is due, some of it waiting to be tried again, and which run called which."""
+    runs = draw(st.lists(st.sampled_from([SLOW, SLOW_ON_TRIO]).map(lambda of: (new_run(Completed()), of)), max_size=5))
+    callers: dict[UUID, UUID | None] = {}
+    for place, (run, _) in enumerate(runs):
+        callers[run.id] = draw(st.sampled_from([None, *(above.id for above, _ in runs[:place])]))
+    due: list[OpenDelivery] = []
+    for run, registration in reversed(runs):
+        for position in draw(st.sampled_from([(0,), (0, 1), (1,)])):
+            waits = position == 0 and draw(st.booleans())
+            next_at = NOW + timedelta(seconds=draw(st.integers(-30, 100))) if waits else None
+            delivery = delivery_for(run, position, cuts=draw(st.integers(0, 4)), next_at=next_at)
+            due.append(OpenDelivery(delivery, run, registration))
+    return due, callers
 
 
-@given(left=st.lists(due(), max_size=8))
-def test_work_is_a_beginning_of_what_is_due_and_all_of_it_comes_in_order(left: list[OpenDelivery]) -> None:
+def _work(due: list[OpenDelivery]) -> list[OpenDelivery]:
+    return next_work(due, {}, NOW).due
+
+
+def _waits(each: OpenDelivery) -> float:
+    """For how long, by itself."""
+    at = each.delivery.next_at
+    return 0.0 if at is None else min(DELAY, max(0.0, (at - NOW).total_seconds()))
+
+
+def _within(each: OpenDelivery, run: UUID, callers: dict[UUID, UUID | None]) -> bool:
+    """Whether it is of that run or of one that this called, at any distance."""
+    above: UUID | None = each.run.id
+    while above is not None and above != run:
+        above = callers[above]
+    return above == run
+
+
+@given(left=lefts())
+def test_all_has_its_turn_after_what_is_before_it_in_its_run_or_in_those_that_this_called(
+    left: Any,
+) -> None:
+    due, callers = left
     done: list[OpenDelivery] = []
-    queue = list(left)
-    while work := next_work(queue):
-        assert work == queue[: len(work)]
-        done += work
-        queue = queue[len(work) :]
-    assert done == left
+    queue = list(due)
+    while queue:
+        work = next_work(queue, callers, NOW)
+        assert work.due
+        assert (work.others_from is None) == (len(work.due) == len(queue))
+        done += work.due
+        queue = [each for each in queue if each not in work.due]
+    for place, each in enumerate(due):
+        before = [other for other in due[:place] if _within(other, each.run.id, callers)]
+        assert all(done.index(other) < done.index(each) for other in before)
 
 
-@given(left=st.lists(due(), min_size=1, max_size=8))
-def test_who_may_be_to_blame_is_alone_and_the_others_share_a_process_on_one_back_end(left: list[OpenDelivery]) -> None:
-    work = next_work(left)
-    suspects = [each for each in work if each.delivery.cuts >= ALONE_FROM_CUT]
-    assert suspects == [] or len(work) == 1
-    backends = {each.registration.backend for each in work if each.registration}
-    assert len(backends) == 1
-    if not suspects:
-        harmless = takewhile(lambda each: each.delivery.cuts < ALONE_FROM_CUT, left)
-        assert len(work) == len(list(takewhile(lambda each: _backend(each) in backends, harmless)))
+@given(left=lefts())
+def test_the_first_is_the_first_that_may_begin_and_the_rest_may_not_before_that_is_said(left: Any) -> None:
+    """One may begin when it and each before it, of its run and of those that this called, waits no more."""
+    due, callers = left
+    work = next_work(due, callers, NOW)
+    ready = [
+        max(_waits(other) for other in due[: place + 1] if _within(other, each.run.id, callers))
+        for place, each in enumerate(due)
+    ]
+    if due:
+        assert work.due[0] is due[ready.index(min(ready))]
+    rest = [at for each, at in zip(due, ready, strict=True) if each not in work.due]
+    assert work.others_from == (NOW + timedelta(seconds=min(rest)) if rest else None)
 
 
-def _backend(due: OpenDelivery) -> str | None:
-    return due.registration.backend if due.registration else None
+@given(left=lefts())
+def test_who_may_be_to_blame_is_alone_and_the_others_share_a_process_on_one_back_end(left: Any) -> None:
+    due, callers = left
+    work = next_work(due, callers, NOW)
+    suspects = [each for each in work.due if each.delivery.cuts >= ALONE_FROM_CUT]
+    assert suspects == [] or len(work.due) == 1
+    assert len({each.known.backend for each in work.due}) == (1 if due else 0)
+
+
+@given(backends=st.lists(st.sampled_from([SLOW, SLOW_ON_TRIO]), min_size=1, max_size=8))
+def test_what_waits_for_nothing_shares_a_process_as_far_as_one_back_end_reaches(backends: list[Registration]) -> None:
+    runs = [(new_run(Completed()), of) for of in backends]
+    due = [OpenDelivery(delivery_for(run), run, of) for run, of in runs]
+    assert _work(due) == list(takewhile(lambda each: each.known.backend == backends[0].backend, due))

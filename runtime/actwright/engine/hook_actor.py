@@ -66,6 +66,8 @@ class HookActor(Actor[Deliver]):
             if place >= waited_for:
                 await self._tell(batch)
             await self._deliver_one(batch, due)
+            if not due.done:
+                return
         await self._tell(batch)
         self._begun.discard(batch)
         self._host.batch_done(batch)
@@ -79,7 +81,7 @@ class HookActor(Actor[Deliver]):
             batch.run.signal(HooksDone(batch.state))
 
     async def _deliver_one(self, batch: Batch, due: Due) -> None:
-        """One delivery, to its end: tries until one succeeds or no other may follow."""
+        """One delivery, to its end: tries until one succeeds or no other may follow; or until it is taken back."""
         log = batch.run.log
         while not due.done:
             if due.delivery.untold is not None:
@@ -88,7 +90,9 @@ class HookActor(Actor[Deliver]):
             elif due.call is not None:  # ours, or one that outlived the hook actor before us, as a thread does
                 await self._conclude(batch, due, due.call, log)
             elif due.delivery.next_at is not None:
-                await self._wait_for_retry(due, due.delivery.next_at)
+                await self._wait_for_retry(batch, due, due.delivery.next_at)
+                if not self._host.is_released(batch):
+                    return
             elif why := self._expired(due):
                 self._change(due, due.delivery.skipped(self._now(), why))
                 log.error("Hook '%s' is not run: %s", due.hook.name, why)
@@ -126,10 +130,15 @@ class HookActor(Actor[Deliver]):
             return due.delivery.failed(self._now(), why)
         return due.delivery.to_be_told(self._now(), why)
 
-    async def _wait_for_retry(self, due: Due, at: datetime) -> None:
+    async def _wait_for_retry(self, batch: Batch, due: Due, at: datetime) -> None:
         """Once, and never for longer than the delay: the time of day may be set back, here or by another process."""
-        await self._host.sleep(min((at - self._now()).total_seconds(), due.hook.retry_delay_seconds))
-        due.delivery = replace(due.delivery, next_at=None)
+        now = self._now()
+        seconds = max(0.0, min((at - now).total_seconds(), due.hook.retry_delay_seconds))
+        due.waits_until = now + timedelta(seconds=seconds)
+        if batch.on_wait is not None:
+            batch.on_wait()
+        await self._host.sleep(seconds)
+        due.delivery, due.waits_until = replace(due.delivery, next_at=None), None
 
     def _started(self, due: Due) -> HookDelivery:
         due.delivery = due.delivery.started(self._now())

@@ -444,6 +444,12 @@ class Host:
         self.deliver(batch)
         await done.wait()
 
+    def take_back(self, batch: Batch) -> None:
+        """Leave hooks that wait to be tried again to another process: they stay due."""
+        self._released.pop(batch, None)
+        self._delivered.pop(batch, None)
+        self._note_quiet()
+
     def batch_done(self, batch: Batch) -> None:
         self._released.pop(batch, None)
         if done := self._delivered.pop(batch, None):

@@ -16,7 +16,8 @@ from actwright.models.deliveries import HookDelivery
 from actwright.models.transitions import hook_events
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
+    from datetime import datetime
 
     from actwright.authoring.hooks import Hook
     from actwright.engine.hook_call import HookCall
@@ -34,6 +35,7 @@ class Due:
     Attributes:
         delivery: where it stands.
         call: the latest try; it may outlive the hook actor that began it.
+        waits_until: while it waits to be tried again, until when.
         done: nothing is left to do for it.
     """
 
@@ -41,6 +43,7 @@ class Due:
     hook: Hook
     runtime_wide: bool
     call: HookCall | None = None
+    waits_until: datetime | None = None
     done: bool = False
 
 
@@ -55,6 +58,7 @@ class Batch:
         after_unwinding: to be released only when the body has unwound.
         released: the hook actor has it.
         told: the run knows that the hooks it waits for are done.
+        on_wait: called when one of them begins to wait to be tried again.
     """
 
     run: LiveRun
@@ -64,6 +68,12 @@ class Batch:
     after_unwinding: bool = False
     released: bool = False
     told: bool = False
+    on_wait: Callable[[], object] | None = None
+
+    @property
+    def next_due(self) -> Due | None:
+        """The first that is not done."""
+        return next((due for due in self.dues if not due.done), None)
 
     @property
     def state(self) -> State[Any]:

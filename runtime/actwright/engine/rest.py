@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from actwright.authoring.context import CURRENT
-from actwright.models.deliveries import DeliveryStatus
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
@@ -59,8 +58,5 @@ def _run_waits(run: LiveRun) -> bool:
 
 def _batch_waits(batch: Batch, callers: Collection[UUID]) -> bool:
     """Whether the first hook of it that is not done waits to be tried again, or for a run that it has called."""
-    due = next((due for due in batch.dues if not due.done), None)
-    if due is None:
-        return False
-    waits_to_be_retried = due.delivery.status is DeliveryStatus.DUE and due.delivery.attempt > 0
-    return waits_to_be_retried or due.delivery.id in callers
+    due = batch.next_due
+    return due is not None and (due.waits_until is not None or due.delivery.id in callers)

@@ -6,7 +6,7 @@ from collections import defaultdict
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 
 from actwright.journal.protocol import Transition
 from actwright.journal.rows import delivery_of, run_as_it_was, run_of
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from actwright.models.deliveries import HookDelivery
     from actwright.models.runs import FlowRun, TaskRun
 
-__all__ = ["deliveries", "run", "runs", "runs_as_they_were", "runs_with_cause", "transitions"]
+__all__ = ["callers", "deliveries", "run", "runs", "runs_as_they_were", "runs_with_cause", "transitions"]
 
 
 def runs_with_cause() -> Select[Any]:
@@ -65,6 +65,15 @@ def runs_as_they_were(connection: Connection, transition_ids: Select[Any]) -> di
     of_these = runs_with_cause().where(r.c.id.in_(select(t.c.run_id).where(t.c.id.in_(transition_ids))))
     now = {row["id"]: run_of(row) for row in connection.execute(of_these).mappings()}
     return {UUID(row["id"]): run_as_it_was(now[row["run_id"]], row) for row in rows}
+
+
+def callers(connection: Connection, run_ids: Select[Any]) -> dict[UUID, UUID | None]:
+    """Of each run whose id a query finds, and of those around it, the one that called it."""
+    caller = func.coalesce(r.c.parent_task_run_id, r.c.parent_flow_run_id).label("caller")
+    line = select(r.c.id, caller).where(r.c.id.in_(run_ids)).cte(recursive=True)
+    line = line.union(select(r.c.id, caller).join(line, r.c.id == line.c.caller))
+    found = connection.execute(select(line.c.id, line.c.caller))
+    return {UUID(id): None if above is None else UUID(above) for id, above in found}
 
 
 def deliveries(connection: Connection, run_id: UUID | None = None) -> list[HookDelivery]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextvars
+from datetime import UTC, datetime
 from functools import partial
 from itertools import groupby
 from typing import TYPE_CHECKING, Any, cast
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from actwright.authoring.runnable import Runnable
     from actwright.journal.sql_journal import SqlJournal
     from actwright.models.runs import FlowRun, TaskRun
-    from actwright.replay.settling import OpenDelivery
+    from actwright.replay.settling import OpenDelivery, Work
     from actwright.replay.takeover import Takeover
     from actwright_actors.backends import BackendName
 
@@ -43,27 +44,64 @@ def deliver(journal: SqlJournal, takeover: Takeover, delivered: Callable[[], obj
     Raises:
         Fenced: another process has taken the node over in the meantime.
     """
-    work = next_work(takeover.due)
-    backend = backend_of(work[0]) or get_current_settings().background_backend
+    work = next_work(takeover.due, takeover.callers, datetime.now(UTC))
+    backend = backend_of(work.due[0]) or get_current_settings().background_backend
     name, options = backend_options(cast("BackendName", backend))
-    anyio.run(partial(_deliver, journal, takeover, work, delivered), backend=name, backend_options=options)
+    anyio.run(partial(_deliver, journal, work, delivered), backend=name, backend_options=options)
 
 
-async def _deliver(
-    journal: SqlJournal, takeover: Takeover, work: Sequence[OpenDelivery], delivered: Callable[[], object]
-) -> None:
+async def _deliver(journal: SqlJournal, work: Work, delivered: Callable[[], object]) -> None:
     try:
-        async with Host(RuntimeOptions.of({"journal": journal})) as host, anyio.create_task_group() as tasks:
-            revived = _Revived(host, journal, work)
-            replays = {of_run.run: of_run for of_run in map(_Replay, revived.runs())}
-            for replay in replays.values():
-                if caller := replay.nearest_caller(replays):
-                    caller.called.append(replay)
-            for replay in replays.values():
-                tasks.start_soon(replay.deliver, host)
+        async with Host(RuntimeOptions.of({"journal": journal})) as host:
+            await _Replays(host, _Revived(host, journal, work.due).runs(), work.others_from).deliver()
     finally:
         delivered()
     journal.check()
+
+
+class _Replays:
+    """What is due for runs, side by side, until it is done, or all that is left waits to be tried again and another
+    process could begin something before that: how long one waits is no matter of others.
+
+    Args:
+        others_from: when that could begin; None where there is nothing else.
+    """
+
+    def __init__(self, host: Host, runs: Iterable[LiveRun], others_from: datetime | None) -> None:
+        self._host = host
+        self._others_from = others_from
+        self._replays = {run: _Replay(run) for run in runs}
+        self._scope = anyio.CancelScope()
+        for replay in self._replays.values():
+            if caller := replay.nearest_caller(self._replays):
+                caller.called.append(replay)
+            for batch in replay.run.outbox:
+                batch.on_wait = self._leave_to_others
+
+    async def deliver(self) -> None:
+        with self._scope:
+            async with anyio.create_task_group() as tasks:
+                for replay in self._replays.values():
+                    tasks.start_soon(self._deliver, replay)
+
+    async def _deliver(self, replay: _Replay) -> None:
+        """One transition after another, once the hooks of all that the run called are done: as it is in a process that
+        lives."""
+        for called in replay.called:
+            await called.done.wait()
+        for batch in list(replay.run.outbox):
+            await self._host.delivered(batch)
+        replay.done.set()
+        self._leave_to_others()
+
+    def _leave_to_others(self) -> None:
+        left = [replay for replay in self._replays.values() if replay.is_next]
+        waits = [until for replay in left if (until := replay.waits_until) is not None]
+        if self._others_from is None or len(waits) < len(left) or not waits or min(waits) <= self._others_from:
+            return
+        for replay in left:
+            self._host.take_back(replay.run.outbox[0])
+        self._scope.cancel()
 
 
 class _Replay:
@@ -78,21 +116,23 @@ class _Replay:
         self.called: list[_Replay] = []
         self.done = anyio.Event()
 
+    @property
+    def is_next(self) -> bool:
+        """Whether something is left that waits for no other run."""
+        return not self.done.is_set() and all(called.done.is_set() for called in self.called)
+
+    @property
+    def waits_until(self) -> datetime | None:
+        """Until when its next hook waits to be tried again, if that is all that goes on."""
+        due = self.run.outbox[0].next_due if self.run.outbox else None
+        return None if due is None else due.waits_until
+
     def nearest_caller(self, replays: Mapping[LiveRun, _Replay]) -> _Replay | None:
         """The first of the runs around it for which anything is due."""
         run = self.run.parent
         while run is not None and run not in replays:
             run = run.parent
         return None if run is None else replays[run]
-
-    async def deliver(self, host: Host) -> None:
-        """One transition after another, once the hooks of all that the run called are done: as it is in a process that
-        lives."""
-        for replay in self.called:
-            await replay.done.wait()
-        for batch in list(self.run.outbox):
-            await host.delivered(batch)
-        self.done.set()
 
 
 def _by_run(work: Iterable[OpenDelivery]) -> dict[UUID, list[OpenDelivery]]:

@@ -21,7 +21,6 @@ from actwright.journal.database import Database
 from actwright.journal.sql_journal import SqlJournal
 from actwright.nodes import rows
 from actwright.replay.loading import preparing
-from actwright.replay.settling import next_work
 from actwright.replay.takeover import Takeover, take_over
 from actwright.settings import get_current_settings, tolerate_wrong_settings
 
@@ -97,8 +96,7 @@ def replay(database: Database, node_id: str, delivered: Callable[[SqlJournal], o
     """
     settings = get_current_settings()
     takeover = take_over(database, node_id, settings.max_deaths)
-    work = next_work(takeover.due)
-    if work:
+    if takeover.due:
         try:
             _deliver(database, takeover, delivered)
         except Fenced:

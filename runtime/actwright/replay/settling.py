@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from itertools import takewhile
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Final
 from uuid import uuid4
 
@@ -14,7 +16,7 @@ from actwright.models.deliveries import DeliveryStatus, HookDelivery
 from actwright.models.states import Cancelled, Crashed, State
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from datetime import datetime
     from uuid import UUID
 
@@ -22,8 +24,8 @@ if TYPE_CHECKING:
     from actwright.models.runs import FlowRun, TaskRun
 
 __all__ = [
-    "ALONE_FROM_CUT", "OpenDelivery", "OpenRun", "backend_of", "children_first", "next_work", "settled_delivery",
-    "settled_run",
+    "ALONE_FROM_CUT", "OpenDelivery", "OpenRun", "Work", "backend_of", "children_first", "next_work",
+    "settled_delivery", "settled_run",
 ]  # fmt: skip
 
 ALONE_FROM_CUT: Final = 2
@@ -148,8 +150,54 @@ def _cut_telling(cut: HookDelivery, max_deaths: int) -> HookDelivery:
     return replace(cut.told(), error=f"{cut.error} (on_hook_failure was not told: {why})")
 
 
-def next_work(due: Sequence[OpenDelivery]) -> list[OpenDelivery]:
-    """What one replay process does: of what is due, in order, as much as may share a process."""
+@dataclass(frozen=True, slots=True)
+class Work:
+    """What one replay process does.
+
+    Attributes:
+        due: in order.
+        others_from: from when on another process could go on with the rest; None where that is nothing.
+    """
+
+    due: list[OpenDelivery]
+    others_from: datetime | None
+
+
+def next_work(due: Sequence[OpenDelivery], callers: Mapping[UUID, UUID | None], now: datetime) -> Work:
+    """Of what is due, as much as may share a process: first what waits for nothing, and then what waits least long for
+    its next attempt. What is to come after one that waits waits as long.
+
+    Args:
+        callers: of each run for which something is due, and of those around it, the one that called it.
+    """
+    placed = sorted(zip(_ready_from(due, callers, now), due, strict=True), key=itemgetter(0))
+    work = _sharing([each for _, each in placed])
+    rest = placed[len(work) :]
+    return Work(work, rest[0][0] if rest else None)
+
+
+def _ready_from(due: Iterable[OpenDelivery], callers: Mapping[UUID, UUID | None], now: datetime) -> Iterator[datetime]:
+    """From when on each may begin."""
+    held: dict[UUID, datetime] = {}  # by an earlier one, of the same run or of one that it called
+    for each in due:
+        ready = max(_may_begin(each, now), held.get(each.run.id, now))
+        yield ready
+        run: UUID | None = each.run.id
+        while run is not None and held.get(run, now) < ready:
+            held[run] = ready
+            run = callers.get(run)
+
+
+def _may_begin(each: OpenDelivery, now: datetime) -> datetime:
+    """After what is left of its delay: never more than all of it, whatever the clock says."""
+    if each.delivery.next_at is None:
+        return now
+    left = (each.delivery.next_at - now).total_seconds()
+    return now + timedelta(seconds=max(0.0, min(left, each.hook.retry_delay_seconds)))
+
+
+def _sharing(due: Sequence[OpenDelivery]) -> list[OpenDelivery]:
+    """As many from the first as may share a process."""
     if not due or due[0].delivery.deaths >= ALONE_FROM_CUT:
         return list(due[:1])
     backend = backend_of(due[0])

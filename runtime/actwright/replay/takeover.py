@@ -27,7 +27,9 @@ from actwright.nodes import rows
 from actwright.replay.settling import OpenDelivery, OpenRun, children_first, settled_delivery, settled_run
 
 if TYPE_CHECKING:
-    from sqlalchemy import Connection, Select
+    from collections.abc import Mapping
+
+    from sqlalchemy import ColumnElement, Connection, Select
 
     from actwright.journal.database import Database
     from actwright.models.deliveries import HookDelivery
@@ -45,10 +47,12 @@ class Takeover:
     Attributes:
         node: as it is now, under its new epoch.
         due: its open deliveries, in the order in which they became due.
+        callers: of each run for which something is due, and of those around it, the one that called it.
     """
 
     node: NodeRow
     due: list[OpenDelivery]
+    callers: Mapping[UUID, UUID | None]
 
 
 class Registrations:
@@ -102,12 +106,17 @@ def take_over(database: Database, node_id: str, max_deaths: int) -> Takeover:
         _settle_deliveries(connection, registrations, node_id, max_deaths, at)
         _settle_runs(connection, registrations, node, at)
         due = open_deliveries(connection, registrations, node_id)
-    return Takeover(node, due)
+        callers = reading.callers(connection, select(d.c.run_id).where(_is_open(node_id)))
+    return Takeover(node, due, callers)
+
+
+def _is_open(node_id: str) -> ColumnElement[bool]:
+    return and_(d.c.node_id == node_id, d.c.status.in_([DeliveryStatus.DUE.value, DeliveryStatus.RUNNING.value]))
 
 
 def open_deliveries(connection: Connection, registrations: Registrations, node_id: str) -> list[OpenDelivery]:
     """What is due, or was under way, on a node, in the order in which it became due."""
-    is_open = and_(d.c.node_id == node_id, d.c.status.in_([DeliveryStatus.DUE.value, DeliveryStatus.RUNNING.value]))
+    is_open = _is_open(node_id)
     query = select(d).join(t, t.c.id == d.c.transition_id).where(is_open).order_by(t.c.seq, d.c.position)
     deliveries = [delivery_of(row) for row in connection.execute(query).mappings()]
     entered = reading.runs_as_they_were(connection, select(d.c.transition_id).where(is_open))
