@@ -112,28 +112,17 @@ def test_a_run_whose_parameters_cannot_be_read_is_shown_without_them_and_found_b
     assert (finding["subject"], finding["detail"]) == (f"run {run['id']}", said)
 
 
-@pytest.mark.parametrize(
-    ("text", "said"),
-    [
-        ("nightly", "its tags are no JSON list of words: 'nightly'"),
-        ("[1]", "its tags are no JSON list of words: '[1]'"),
-    ],
-)
-def test_a_run_whose_tags_cannot_be_read_is_named_by_what_would_read_them_and_found_by_a_check(
-    text: str, said: str, journal: Path
-) -> None:
+@pytest.mark.parametrize("text", ["nightly", "[1]", "[" * 2_000])
+def test_a_run_whose_tags_cannot_be_read_is_shown_without_them_and_found_by_a_check(text: str, journal: Path) -> None:
     (run,) = printed("runs", "ls")
     change(journal, f"UPDATE runs SET tags = '{text}'")
-    for command in (["ls"], ["ls", "--tag", "web"], ["inspect", run["id"]], ["logs", run["id"]]):
-        ran = act("runs", *command)
-        if command[-1] == "web" and ran.exit_code == 0:
-            continue  # it does not have that tag, and need not be read
-        assert ran.exit_code == 1, ran.output
-        assert (
-            ran.stderr == f"actwright: run {run['id']} cannot be read: {said}. `actwright db check` lists all such.\n"
-        )
+    assert [each["tags"] for each in printed("runs", "ls")] == [["(unreadable)"]]
+    assert printed("runs", "ls", "--tag", "web") == []
+    assert printed("runs", "inspect", run["id"])["tags"] == ["(unreadable)"]
+    assert act("runs", "logs", run["id"]).exit_code == 0
     (finding,) = printed("db", "check", code=1)
-    assert (finding["subject"], finding["detail"]) == (f"run {run['id']}", said)
+    assert finding["subject"] == f"run {run['id']}"
+    assert finding["detail"].startswith(f"its tags are no JSON list of words: {text[:20]!r}"[:-1])
 
 
 def test_an_error_of_another_cause_stays_what_it_is(journal: Path, monkeypatch: pytest.MonkeyPatch) -> None:

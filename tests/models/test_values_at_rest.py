@@ -28,6 +28,7 @@ from actwright.models.values_at_rest import (
     parameters_from_rest,
     result_at_rest,
     result_from_rest,
+    tags_from_rest,
 )
 
 LIMIT = 65_536
@@ -360,6 +361,12 @@ def test_parameters_that_cannot_be_read_are_missing_and_say_why(text: str) -> No
     assert isinstance(missing, MissingResult)
     assert str(missing).startswith("The parameters cannot be read from history: ")
     assert len(kept_parameters(text)) == 1
+
+
+@pytest.mark.parametrize("text", ["", "{", "{}", "3", "[1]", "[" * 100_000], ids=range(6))
+def test_tags_that_cannot_be_read_are_one_that_says_so(text: str) -> None:
+    assert tags_from_rest(text) == ["(unreadable)"]
+    assert tags_from_rest('["a", "b"]') == ["a", "b"]
 
 
 def test_of_parameters_only_the_number_that_is_too_long_for_this_process_is_missing() -> None:

@@ -189,6 +189,16 @@ def test_a_cause_that_cannot_be_read_says_so(node: DeadNode) -> None:
     assert "cannot be read from history" in str(take_over(node.database, node.id, 3).due[0].run.state.cause)
 
 
+def test_tags_that_cannot_be_read_say_so_and_keep_nobody_from_running(node: DeadNode) -> None:
+    run, _, records = entering(Running(), subject)
+    node.write(*records)
+    with node.database.writing() as connection:
+        connection.exec_driver_sql("UPDATE runs SET tags = 'nightly'")
+    due = take_over(node.database, node.id, 3).due
+    assert {tuple(each.run.tags) for each in due} == {("(unreadable)",)}
+    assert node.states() == {run.id: "Crashed"}
+
+
 def test_hooks_whose_registration_cannot_be_read_fail_with_the_reason_and_others_are_due(node: DeadNode) -> None:
     _, lost, records = entering(Failed(), subject)
     _, kept, more = entering(Failed(), flow(subject.fn, name="other", on_failure=[tell]))

@@ -32,26 +32,6 @@ class Commands(TyperGroup):
             raise
         except ActwrightError as error:
             fail(" ".join(str(error).split()), code=2 if isinstance(error, SettingsError) else 1)
-        except Exception as error:
-            if isinstance(error, ValueError | TypeError | AttributeError) or _is_of_sql(error):
-                _fail_if_a_run_is_damaged()
-            raise
-
-
-def _is_of_sql(error: Exception) -> bool:
-    return type(error).__module__.startswith("sqlalchemy.")  # which no command needs to have loaded
-
-
-def _fail_if_a_run_is_damaged() -> None:
-    """What cannot be read may be no bug, but a row that somebody has changed."""
-    from actwright.control.damaged import first_damaged_run
-
-    try:
-        found = first_damaged_run()
-    except (ActwrightError, OSError):
-        return  # there is no journal, say: then it was a bug
-    if found is not None:
-        fail(f"{found.subject} cannot be read: {found.detail}. `actwright db check` lists all such.", 1)
 
 
 app = typer.Typer(

@@ -17,7 +17,6 @@ from actwright.settings import get_current_settings
 
 if TYPE_CHECKING:
     from actwright.journal.database import Database
-    from actwright.journal.invariants import Finding
     from actwright.journal.upkeep import Counts
 
 __all__ = ["app", "check", "prune", "upgrade"]
@@ -101,25 +100,16 @@ def _write_counts(counts: Counts, limit: datetime, dry_run: bool, output: Format
     return None
 
 
-def _findings(database: Database) -> list[Finding]:
-    from actwright.control.damaged import damaged_runs
-    from actwright.journal.upkeep import check as find
-
-    findings = find(database)
-    if any(finding.rule == "the file is whole" for finding in findings):  # what rows say is worth nothing then
-        return findings
-    with database.reading() as connection:
-        return [*findings, *damaged_runs(connection)]
-
-
 @app.command()
 def check(output: Output = Format.TABLE) -> None:
     """Look for what cannot be: damaged pages, states that do not follow each other, rows that lead nowhere.
 
     The exit code is 1 if something was found.
     """
+    from actwright.journal.upkeep import check as find
+
     with journal_if_any() as database:
-        findings = [] if database is None else _findings(database)
+        findings = [] if database is None else find(database)
     if output is Format.JSON:
         write_json([asdict(finding) for finding in findings])
     elif findings:

@@ -10,6 +10,7 @@ from sqlalchemy import Connection, Row, exists, func, or_, select, text
 from actwright.journal.invariants import DeliveryRow, Entry, Finding, broken_in_delivery, broken_in_history
 from actwright.journal.schema import hook_deliveries, nodes, runs, stored_objects, transitions
 from actwright.models.deliveries import DeliveryStatus
+from actwright.models.values_at_rest import UNREADABLE, kept_parameters, tags_from_rest
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -32,12 +33,28 @@ def check(database: Database) -> list[Finding]:
         if damage:  # what rows say is worth nothing then
             return [Finding("the file is whole", str(database.path), said) for said in damage]
         return [
+            *_unreadable_runs(connection),
             *_broken_histories(connection),
             *_broken_deliveries(connection),
             *_younger_callers(connection),
             *_broken_references(connection),
             *_open_in_settled_nodes(connection),
         ]
+
+
+def _unreadable_runs(connection: Connection) -> Iterator[Finding]:
+    """Those whose parameters or tags are not the JSON that they should be."""
+    rule = "a run's parameters and tags can be read"
+    for run_id, parameters, tags in connection.execute(select(runs.c.id, runs.c.parameters, runs.c.tags)):
+        if UNREADABLE in kept_parameters(parameters):
+            yield Finding(rule, f"run {run_id}", f"its parameters are no JSON object: {_beginning(parameters)}")
+        if tags_from_rest(tags) == [UNREADABLE]:
+            yield Finding(rule, f"run {run_id}", f"its tags are no JSON list of words: {_beginning(tags)}")
+
+
+def _beginning(text: Any) -> str:
+    said = repr(text)
+    return said if len(said) <= 60 else f"{said[:60]}..."
 
 
 def _broken_histories(connection: Connection) -> Iterator[Finding]:

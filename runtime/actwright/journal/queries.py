@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from sqlalchemy import and_, exists, false, func, or_, select
+from sqlalchemy import and_, case, exists, false, func, or_, select
 
 from actwright.journal.reading import runs_with_cause
 from actwright.journal.rows import delivery_of, iso, run_of
@@ -113,7 +113,8 @@ def find_runs(
     if flow is not None:
         conditions.append(_of_flow(flow))
     for tag in tags:
-        each = func.json_each(r.c.tags).table_valued("value")
+        readable = case((func.json_valid(r.c.tags) == 1, r.c.tags), else_="[]")
+        each = func.json_each(readable).table_valued("value")
         conditions.append(exists(select(each.c.value).where(each.c.value == tag)))
     if since is not None:
         conditions.append(r.c.expected_start_at >= iso(since))

@@ -6,14 +6,14 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 from uuid import UUID
 
-from pydantic_core import from_json, to_json
+from pydantic_core import to_json
 
 from actwright.exceptions import MissingResult
 from actwright.models.deliveries import DeliveryStatus, HookDelivery
 from actwright.models.errors_at_rest import error_from_rest
 from actwright.models.runs import FlowRun, TaskRun
 from actwright.models.states import RESULT_NOT_KEPT, State, StateType
-from actwright.models.values_at_rest import parameters_from_rest, result_from_rest
+from actwright.models.values_at_rest import parameters_from_rest, result_from_rest, tags_from_rest
 
 if TYPE_CHECKING:
     from sqlalchemy import RowMapping, Table
@@ -131,7 +131,7 @@ def run_of(row: Row) -> FlowRun | TaskRun:
             row["state_id"], row["state_type"], row["state_name"], row["state_message"], row["state_at"], row
         ),
         "parameters": parameters_from_rest(row["parameters"]),
-        "tags": from_json(row["tags"]),
+        "tags": tags_from_rest(row["tags"]),
         "run_count": row["run_count"],
         "expected_start_time": _time(row["expected_start_at"]),
         "start_time": _time(row["started_at"]),

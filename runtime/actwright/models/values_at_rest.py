@@ -27,11 +27,11 @@ if TYPE_CHECKING:
     from pydantic import TypeAdapter
 
 __all__ = [
-    "kept_parameters", "kept_result", "parameters_at_rest", "parameters_from_rest", "result_at_rest",
-    "result_from_rest",
+    "UNREADABLE", "kept_parameters", "kept_result", "parameters_at_rest", "parameters_from_rest", "result_at_rest",
+    "result_from_rest", "tags_from_rest",
 ]  # fmt: skip
 
-_UNREADABLE: Final = "(unreadable)"
+UNREADABLE: Final = "(unreadable)"
 _DEEPEST: Final = 100
 _MOST_BITS: Final = 14_000
 """Of an integer. Python reads no more than 4300 digits, since it reads them in quadratic time."""
@@ -72,7 +72,7 @@ def kept_parameters(text: str) -> dict[str, Any]:
     try:
         return _parsed(text)[0]
     except Exception as error:  # RecursionError too, of what is nested too deep
-        return {_UNREADABLE: missing(f"the parameters cannot be read from history: {_said(error)}")}
+        return {UNREADABLE: missing(f"the parameters cannot be read from history: {_said(error)}")}
 
 
 def parameters_from_rest(text: str) -> dict[str, Any]:
@@ -83,7 +83,17 @@ def parameters_from_rest(text: str) -> dict[str, Any]:
             return kept
         return {name: _restored(value, f"Parameter '{name}'", "") for name, value in kept.items()}
     except Exception as error:
-        return {_UNREADABLE: MissingResult(f"The parameters cannot be read from history: {_said(error)}.")}
+        return {UNREADABLE: MissingResult(f"The parameters cannot be read from history: {_said(error)}.")}
+
+
+def tags_from_rest(text: str) -> list[str]:
+    """Tags from their JSON; where it cannot be read, the one tag `(unreadable)` says so. Never raises."""
+    try:
+        kept = json.loads(text)
+    except (TypeError, ValueError, RecursionError):
+        kept = None
+    is_readable = isinstance(kept, list) and all(isinstance(tag, str) for tag in cast("list[object]", kept))
+    return cast("list[str]", kept) if is_readable else [UNREADABLE]
 
 
 def result_at_rest(value: object, returns: TypeAdapter[Any] | None = None) -> str:
