@@ -64,8 +64,9 @@ def escaped_cancellation_is_forged(scope: anyio.CancelScope) -> bool:
 
 def current_backend() -> Literal["asyncio", "trio"] | None:
     # trio first: a guest-mode trio runs on top of an asyncio loop, and then the task at hand is trio's.
-    trio = sys.modules.get("trio")
-    if trio is not None and trio.lowlevel.in_trio_run():
+    # While another thread imports it, it is there by halves, and nobody can be in it yet.
+    in_trio_run = getattr(sys.modules.get("trio.lowlevel"), "in_trio_run", None)
+    if in_trio_run is not None and in_trio_run():
         return "trio"
     import asyncio
 

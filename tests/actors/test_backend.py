@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import sys
 from contextvars import Context, copy_context
+from types import ModuleType
 
 import anyio
 import pytest
@@ -34,6 +35,16 @@ def test_the_options_of_a_back_end_start_that_back_end(name: BackendName) -> Non
 
 def test_there_is_no_back_end_where_no_loop_runs() -> None:
     assert current_backend_name() is None
+
+
+async def _backend_while_trio_is_half_imported(monkeypatch: pytest.MonkeyPatch) -> str | None:
+    for name in ("trio", "trio.lowlevel"):
+        monkeypatch.setitem(sys.modules, name, ModuleType(name))
+    return current_backend_name()
+
+
+def test_a_thread_that_imports_trio_just_now_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert anyio.run(_backend_while_trio_is_half_imported, monkeypatch) == "asyncio"
 
 
 @pytest.mark.anyio

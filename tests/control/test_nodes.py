@@ -72,7 +72,9 @@ def test_a_node_that_another_process_recovers_is_shown_so_and_not_taken_away(
     with another_process_holds(lock_of(actwright_home)) as process:
         (node,) = printed("nodes")
         assert (node["status"], node["holder_pid"]) == ("being recovered", process.pid)
-        assert printed("recover") == []
+        (left,) = printed("recover", code=1)
+        assert (left["node_id"], left["outcome"]) == (node["id"], "held by another process")
+        assert f"Node {node['id']} is held by another process, and not done with." in act("recover").stderr
         ran = act("recover", "--force", node["id"])
         assert ran.exit_code == 1
         assert f"is being recovered by process {process.pid} just now" in ran.stderr

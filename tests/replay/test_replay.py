@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
@@ -331,6 +332,66 @@ def test_one_that_waits_less_long_than_any_other_is_waited_for_in_its_process(no
     assert [name for _, name, _ in heard] == ["0.2"]
     assert replay(node.database, node.id) == MORE
     assert [name for _, name, _ in heard] == ["0.2", "0.3"]
+
+
+@pytest.mark.parametrize("backend", EACH_BACKEND)
+@pytest.mark.parametrize("ahead", [timedelta(seconds=-1), timedelta(hours=1)], ids=["is over", "is of another time"])
+def test_one_whose_wait_is_over_or_longer_than_its_delay_keeps_no_process_from_going_on(
+    node: DeadNode, backend: str, ahead: timedelta
+) -> None:
+    """A time that lies further ahead than the delay does so because the time of day was set back."""
+    other = "asyncio" if backend == "trio" else "trio"
+    retried: Any = subject.with_options(on_failure=[hook(tell, retries=1, retry_delay_seconds=0.2)])
+    for each in (backend, other):
+        _, (due,), records = entering(Failed(), retried, backend=each, begun=1, run=new_run(name=each))
+        node.write(*records, DeliveryChanged(due.to_be_retried(NOW, "no", datetime.now(UTC) + ahead)))
+    assert replay(node.database, node.id) == MORE
+    assert replay(node.database, node.id) == NOTHING_LEFT
+    assert sorted(name for _, name, _ in heard) == sorted([backend, other])
+
+
+def test_one_that_is_tried_again_and_again_lets_each_other_go_first(node: DeadNode) -> None:
+    retried: Any = subject.with_options(on_failure=[hook(fail, retries=9, retry_delay_seconds=0.001)])
+    _, (failing_one,), records = entering(Failed(), retried, backend="asyncio")
+    _, _, ready = entering(Failed(), subject, backend="trio", run=new_run(name="other"))
+    node.write(*records, *ready)
+    assert replay(node.database, node.id) == MORE
+    assert node.deliveries()[failing_one.id] == (DeliveryStatus.DUE, 1, 0)
+    assert replay(node.database, node.id) == MORE
+    assert [name for _, name, _ in heard] == ["other", "other"]
+    assert replay(node.database, node.id) == NOTHING_LEFT
+    assert node.deliveries()[failing_one.id] == (DeliveryStatus.FAILED, 10, 0)
+
+
+stuck_until = threading.Event()
+
+
+def stick(subject: Any, run: Any, state: Any) -> None:
+    heard.append(("stick", run.name, state.name))
+    stuck_until.wait(20)
+
+
+@pytest.mark.parametrize("others", [True, False], ids=["others are due", "nothing else is due"])
+def test_one_whose_thread_does_not_return_is_tried_again_in_the_next_process(
+    node: DeadNode, others: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("actwright.replay.delivering._LAST_SECONDS", 0.1)
+    stuck_until.clear()
+    retried: Any = subject.with_options(on_failure=[hook(stick, retries=1, timeout_seconds=0.1)])
+    _, (due,), records = entering(Failed(), retried, backend="asyncio", run=new_run(name="stuck"))
+    node.write(*records)
+    if others:
+        node.write(*entering(Failed(), subject, backend="trio", run=new_run(name="other"))[2])
+    try:
+        assert replay(node.database, node.id) == MORE
+        assert node.deliveries()[due.id] == (DeliveryStatus.DUE, 1, 0)
+        if others:
+            assert replay(node.database, node.id) == MORE
+            assert [name for _, name, _ in heard] == ["stuck", "other", "other"]
+        assert replay(node.database, node.id) == NOTHING_LEFT
+    finally:
+        stuck_until.set()
+    assert node.deliveries()[due.id] == (DeliveryStatus.FAILED, 2, 0)
 
 
 def note_failure(delivery: HookDelivery) -> None:

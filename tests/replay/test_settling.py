@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from itertools import count, takewhile
 from typing import Any
 from unittest.mock import ANY
@@ -16,7 +16,7 @@ from tests.journal.records import NOW, any_delivery, delivery_for, new_run
 
 from actwright import Flow, flow, hook
 from actwright.authoring.hooks import HOOK_EVENTS
-from actwright.authoring.registration import Registration
+from actwright.authoring.registration import RegisteredHook, Registration
 from actwright.engine.outbox import due_hooks
 from actwright.exceptions import InternalError
 from actwright.models.deliveries import DeliveryStatus, HookDelivery
@@ -48,7 +48,11 @@ def body() -> None: ...
 hooks: dict[str, Any] = {event: [tell, also] for event in HOOK_EVENTS}
 with_every_hook: Flow[..., Any] = flow(body, **hooks)
 REGISTERED = Registration.of(with_every_hook, {}, backend="asyncio")
-ON_TRIO = replace(REGISTERED, backend="trio")
+
+
+def a_hook(max_attempts: int | None = None, retry_delay_seconds: float = float("inf")) -> RegisteredHook:
+    registered = REGISTERED.own["on_end"][0]
+    return replace(registered, max_attempts=max_attempts, retry_delay_seconds=retry_delay_seconds)
 
 
 # Runs
@@ -144,7 +148,7 @@ def test_only_an_on_running_that_had_not_begun_is_skipped(
     delivery: HookDelivery, max_attempts: int | None, max_deaths: int, event: str
 ) -> None:
     delivery = replace(delivery, event=event)
-    settled = settled_delivery(delivery, max_attempts, max_deaths, LATER)
+    settled = settled_delivery(delivery, a_hook(max_attempts), max_deaths, LATER)
     not_begun = delivery.status is DeliveryStatus.DUE and delivery.attempt == 0
     assert (settled.status is DeliveryStatus.SKIPPED) == (event == "on_running" and not_begun)
 
@@ -153,7 +157,7 @@ def test_only_an_on_running_that_had_not_begun_is_skipped(
 def test_what_is_left_is_due_again_counts_a_cut_where_it_was_under_way_and_is_no_attempt_of_its_own(
     delivery: HookDelivery, max_attempts: int | None, max_deaths: int
 ) -> None:
-    settled = settled_delivery(delivery, max_attempts, max_deaths, LATER)
+    settled = settled_delivery(delivery, a_hook(max_attempts), max_deaths, LATER)
     was_cut = delivery.status is DeliveryStatus.RUNNING
     assert settled.status is not DeliveryStatus.RUNNING
     assert (settled.id, settled.position, settled.due_at) == (delivery.id, delivery.position, delivery.due_at)
@@ -167,7 +171,7 @@ def test_what_is_left_is_due_again_counts_a_cut_where_it_was_under_way_and_is_no
 def test_it_is_given_up_only_for_a_cut_that_was_its_last_attempt_or_one_death_alone_too_many(
     delivery: HookDelivery, max_attempts: int | None, max_deaths: int
 ) -> None:
-    settled = settled_delivery(delivery, max_attempts, max_deaths, LATER)
+    settled = settled_delivery(delivery, a_hook(max_attempts), max_deaths, LATER)
     was_cut = delivery.status is DeliveryStatus.RUNNING
     out_of_attempts = max_attempts is not None and delivery.attempt >= max_attempts
     too_deadly = settled.cuts - ALONE_FROM_CUT >= max_deaths
@@ -185,7 +189,7 @@ def test_a_hook_that_always_ends_its_process_is_begun_twice_and_then_alone_as_of
     begun = [0, 0]  # among others, alone
     for _ in count():
         begun[delivery.cuts >= ALONE_FROM_CUT] += 1
-        delivery = settled_delivery(delivery.started(NOW), None, max_deaths, LATER)
+        delivery = settled_delivery(delivery.started(NOW), a_hook(None), max_deaths, LATER)
         if not delivery.is_open:
             break
     assert begun == [2, max_deaths]
@@ -196,8 +200,8 @@ def test_a_hook_that_always_ends_its_process_is_begun_twice_and_then_alone_as_of
 def test_one_that_is_given_up_is_due_until_whoever_is_to_be_told_was(
     delivery: HookDelivery, max_attempts: int | None, max_deaths: int
 ) -> None:
-    settled = settled_delivery(delivery, max_attempts, max_deaths, LATER)
-    told = settled_delivery(delivery, max_attempts, max_deaths, LATER, tells=True)
+    settled = settled_delivery(delivery, a_hook(max_attempts), max_deaths, LATER)
+    told = settled_delivery(delivery, a_hook(max_attempts), max_deaths, LATER, tells=True)
     if settled.status is DeliveryStatus.FAILED:
         assert told == replace(settled, status=DeliveryStatus.DUE, untold=0)
     else:
@@ -213,7 +217,7 @@ def test_telling_of_a_failure_is_done_again_as_often_as_a_hook_would_be_run(max_
     for _ in range(2 + max_deaths):
         assert delivery.is_open
         begun[_work([OpenDelivery(delivery, new_run(Running()), REGISTERED)] * 2) != [ANY, ANY]] += 1
-        delivery = settled_delivery(delivery.telling(), 1, max_deaths, LATER, tells=True)
+        delivery = settled_delivery(delivery.telling(), a_hook(1), max_deaths, LATER, tells=True)
     assert begun == [2, max_deaths]
     assert delivery.error == (
         "ValueError: meh (on_hook_failure was not told: "
@@ -238,39 +242,50 @@ def test_a_delivery_finds_its_hook_by_its_place_among_those_of_its_transition(po
     assert open_delivery.hook.name == step.deliveries[position].hook_name
 
 
+@given(delay=st.floats(0, 100), left=st.floats(-100, 1000))
+def test_one_that_waits_for_its_retry_waits_no_longer_than_its_delay_from_now(delay: float, left: float) -> None:
+    waits = delivery_for(new_run(Completed())).started(NOW).to_be_retried(NOW, "no", LATER + timedelta(seconds=left))
+    settled = settled_delivery(waits, a_hook(retry_delay_seconds=delay), 3, LATER)
+    assert settled.next_at is not None
+    assert settled.next_at - LATER == min(timedelta(seconds=left), timedelta(seconds=delay))
+
+
 # What one replay process does
 
-DELAY = 60.0
-slow: Any = flow(body, on_end=[hook(tell, retries=1, retry_delay_seconds=DELAY), hook(also)])
+slow: Any = flow(body, on_end=[hook(tell, retries=1, retry_delay_seconds=60), hook(also)])
 SLOW = Registration.of(slow, {}, backend="asyncio")
 SLOW_ON_TRIO = replace(SLOW, backend="trio")
 
 
 @st.composite
 def lefts(draw: st.DrawFn) -> tuple[list[OpenDelivery], dict[UUID, UUID | None]]:
-    """What is due, some of it waiting to be tried again, and which run called which."""
+    """What is due, some of it begun before, or waiting to be tried again; and which run called which."""
     runs = draw(st.lists(st.sampled_from([SLOW, SLOW_ON_TRIO]).map(lambda of: (new_run(Completed()), of)), max_size=5))
     callers: dict[UUID, UUID | None] = {}
     for place, (run, _) in enumerate(runs):
         callers[run.id] = draw(st.sampled_from([None, *(above.id for above, _ in runs[:place])]))
     due: list[OpenDelivery] = []
+    moments = st.integers(-30, 100).map(lambda seconds: NOW + timedelta(seconds=seconds))
     for run, registration in reversed(runs):
         for position in draw(st.sampled_from([(0,), (0, 1), (1,)])):
-            waits = position == 0 and draw(st.booleans())
-            next_at = NOW + timedelta(seconds=draw(st.integers(-30, 100))) if waits else None
-            delivery = delivery_for(run, position, cuts=draw(st.integers(0, 4)), next_at=next_at)
+            delivery = delivery_for(run, position, cuts=draw(st.integers(0, 4)))
+            if position == 0 and draw(st.booleans()):
+                next_at = draw(st.none() | moments)
+                delivery = delivery.started(NOW).to_be_retried(draw(moments), "no", next_at)
             due.append(OpenDelivery(delivery, run, registration))
     return due, callers
 
 
 def _work(due: list[OpenDelivery]) -> list[OpenDelivery]:
-    return next_work(due, {}, NOW).due
+    return next_work(due, {}).due
 
 
-def _waits(each: OpenDelivery) -> float:
-    """For how long, by itself."""
-    at = each.delivery.next_at
-    return 0.0 if at is None else min(DELAY, max(0.0, (at - NOW).total_seconds()))
+NEVER_BEGUN = datetime.min.replace(tzinfo=UTC)
+
+
+def _could_begin(each: OpenDelivery) -> datetime:
+    """By itself: when its last attempt was over, and its delay after that."""
+    return each.delivery.next_at or each.delivery.ended_at or NEVER_BEGUN
 
 
 def _within(each: OpenDelivery, run: UUID, callers: dict[UUID, UUID | None]) -> bool:
@@ -282,14 +297,12 @@ def _within(each: OpenDelivery, run: UUID, callers: dict[UUID, UUID | None]) -> 
 
 
 @given(left=lefts())
-def test_all_has_its_turn_after_what_is_before_it_in_its_run_or_in_those_that_this_called(
-    left: Any,
-) -> None:
+def test_all_has_its_turn_after_what_is_before_it_in_its_run_or_in_those_that_this_called(left: Any) -> None:
     due, callers = left
     done: list[OpenDelivery] = []
     queue = list(due)
     while queue:
-        work = next_work(queue, callers, NOW)
+        work = next_work(queue, callers)
         assert work.due
         assert (work.others_from is None) == (len(work.due) == len(queue))
         done += work.due
@@ -300,31 +313,31 @@ def test_all_has_its_turn_after_what_is_before_it_in_its_run_or_in_those_that_th
 
 
 @given(left=lefts())
-def test_the_first_is_the_first_that_may_begin_and_the_rest_may_not_before_that_is_said(left: Any) -> None:
-    """One may begin when it and each before it, of its run and of those that this called, waits no more."""
+def test_the_first_is_the_one_that_could_begin_first_and_it_is_told_when_the_rest_could(left: Any) -> None:
+    """One can when it and each before it, of its run and of those that this called, can."""
     due, callers = left
-    work = next_work(due, callers, NOW)
-    ready = [
-        max(_waits(other) for other in due[: place + 1] if _within(other, each.run.id, callers))
+    work = next_work(due, callers)
+    turns = [
+        max(_could_begin(other) for other in due[: place + 1] if _within(other, each.run.id, callers))
         for place, each in enumerate(due)
     ]
     if due:
-        assert work.due[0] is due[ready.index(min(ready))]
-    rest = [at for each, at in zip(due, ready, strict=True) if each not in work.due]
-    assert work.others_from == (NOW + timedelta(seconds=min(rest)) if rest else None)
+        assert work.due[0] is due[turns.index(min(turns))]
+    rest = [at for each, at in zip(due, turns, strict=True) if each not in work.due]
+    assert work.others_from == (min(rest) if rest else None)
 
 
 @given(left=lefts())
 def test_who_may_be_to_blame_is_alone_and_the_others_share_a_process_on_one_back_end(left: Any) -> None:
     due, callers = left
-    work = next_work(due, callers, NOW)
+    work = next_work(due, callers)
     suspects = [each for each in work.due if each.delivery.cuts >= ALONE_FROM_CUT]
     assert suspects == [] or len(work.due) == 1
     assert len({each.known.backend for each in work.due}) == (1 if due else 0)
 
 
 @given(backends=st.lists(st.sampled_from([SLOW, SLOW_ON_TRIO]), min_size=1, max_size=8))
-def test_what_waits_for_nothing_shares_a_process_as_far_as_one_back_end_reaches(backends: list[Registration]) -> None:
+def test_what_was_never_begun_shares_a_process_as_far_as_one_back_end_reaches(backends: list[Registration]) -> None:
     runs = [(new_run(Completed()), of) for of in backends]
     due = [OpenDelivery(delivery_for(run), run, of) for run, of in runs]
     assert _work(due) == list(takewhile(lambda each: each.known.backend == backends[0].backend, due))

@@ -189,14 +189,28 @@ def test_a_cause_that_cannot_be_read_says_so(node: DeadNode) -> None:
     assert "cannot be read from history" in str(take_over(node.database, node.id, 3).due[0].run.state.cause)
 
 
-def test_tags_that_cannot_be_read_say_so_and_keep_nobody_from_running(node: DeadNode) -> None:
+UNREADABLE_COLUMNS = [
+    ("tags", "nightly"),
+    *((column, b"\xff") for column in ("name", "subject_name", "state_name", "state_message", "state_type")),
+    *((column, "x") for column in ("state_at", "expected_start_at", "started_at", "run_count")),
+    *((column, "x") for column in ("parent_flow_run_id", "parent_task_run_id")),
+]
+
+
+@pytest.mark.parametrize(("column", "value"), UNREADABLE_COLUMNS, ids=[column for column, _ in UNREADABLE_COLUMNS])
+def test_a_column_that_cannot_be_read_is_found_by_a_check_and_keeps_no_hook_from_running(
+    node: DeadNode, column: str, value: Any
+) -> None:
     run, _, records = entering(Running(), subject)
-    node.write(*records)
+    other, _, more = entering(Running(), subject)
+    node.write(*records, *more)
     with node.database.writing() as connection:
-        connection.exec_driver_sql("UPDATE runs SET tags = 'nightly'")
-    due = take_over(node.database, node.id, 3).due
-    assert {tuple(each.run.tags) for each in due} == {("(unreadable)",)}
-    assert node.states() == {run.id: "Crashed"}
+        connection.exec_driver_sql(f"UPDATE runs SET {column} = ? WHERE id = ?", (value, str(run.id)))
+    (finding, *_) = check(node.database)
+    assert finding.subject == f"run {run.id}"
+    found = take_over(node.database, node.id, 3)
+    assert {each.run.id for each in found.due} == {run.id, other.id}
+    assert node.states() == {run.id: "Crashed", other.id: "Crashed"}
 
 
 def test_hooks_whose_registration_cannot_be_read_fail_with_the_reason_and_others_are_due(node: DeadNode) -> None:

@@ -46,8 +46,8 @@ def _recover_the_dead() -> list[Recovered]:
     with journal_if_any() as database:
         if database is None:
             return []
-        from actwright.control.liveness import dead_nodes
-        from actwright.control.recovering import recover_node
+        from actwright.control.liveness import NodeStatus, dead_nodes, known_nodes
+        from actwright.control.recovering import held_by_another, recover_node
         from actwright.control.wrong_settings import say_wrong_settings
         from actwright.nodes import rows
 
@@ -55,13 +55,17 @@ def _recover_the_dead() -> list[Recovered]:
         with database.reading() as connection:
             nodes = [node for node in rows.unsettled(connection) if node.id in dead]
             with_work = {node.id for node in nodes if rows.has_work(connection, node.id)}
+            known = known_nodes(connection, database)
         for node in nodes:
             if node.id in with_work:
                 say_wrong_settings(node)
         recovered = [recover_node(database, node) for node in nodes]
-    if not with_work:
+        theirs = [each.row for each in known if each.status is NodeStatus.RECOVERING and each.row.id not in dead]
+        found = [each for each in recovered if each.node.id in with_work]
+        found += [held_by_another(database, node) for node in theirs]
+    if not found:
         say("No process died with something left to do.")
-    return [each for each in recovered if each.node.id in with_work]
+    return found
 
 
 def _recover_by_force(given: str, yes: bool) -> list[Recovered]:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from actwright.nodes.companion import Recovery
     from actwright.nodes.rows import NodeRow
 
-__all__ = ["Outcome", "Recovered", "recover_node"]
+__all__ = ["Outcome", "Recovered", "held_by_another", "recover_node"]
 
 
 class Outcome(StrEnum):
@@ -75,6 +75,13 @@ def recover_node(database: Database, node: NodeRow, *, by_force: bool = False) -
         is_over = not rows.has_work(connection, node.id)
         runs, hooks = node_runs(connection, node.id, seq), node_deliveries(connection, node.id, seq, among)
     return Recovered(node, outcome, is_over, runs, hooks, recovery.log_path)
+
+
+def held_by_another(database: Database, node: NodeRow) -> Recovered:
+    """A node that another process recovers just now: nothing was done for it here."""
+    with database.reading() as connection:
+        is_over = not rows.has_work(connection, node.id)
+    return Recovered(node, Outcome.HELD, is_over, [], [], recovery_of(node.program, node.id, database).log_path)
 
 
 def _settle(database: Database, node: NodeRow) -> bool:

@@ -6,14 +6,16 @@ side. A hook can neither fail nor hang its run: whatever it raises is recorded, 
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from actwright.authoring.context import CURRENT, RunContext
 from actwright.engine.hook_call import HookCall
 from actwright.engine.messages import HooksDone
+from actwright.engine.outbox import FOREVER
 from actwright.engine.tracebacks import authors_traceback
 from actwright.journal.protocol import DeliveryChanged
 from actwright.models.deliveries import DeliveryStatus
@@ -22,7 +24,7 @@ from actwright_actors import Actor
 
 if TYPE_CHECKING:
     import contextvars
-    from collections.abc import Callable
+    from collections.abc import Callable, Generator
 
     from actwright.authoring.hooks import Hook
     from actwright.authoring.logging import RunLogger
@@ -83,7 +85,7 @@ class HookActor(Actor[Deliver]):
     async def _deliver_one(self, batch: Batch, due: Due) -> None:
         """One delivery, to its end: tries until one succeeds or no other may follow; or until it is taken back."""
         log = batch.run.log
-        while not due.done:
+        while not due.done and not batch.taken_back:
             if due.delivery.untold is not None:
                 await self._tell_of_failure(batch, due, log)
                 due.done = True
@@ -91,8 +93,6 @@ class HookActor(Actor[Deliver]):
                 await self._conclude(batch, due, due.call, log)
             elif due.delivery.next_at is not None:
                 await self._wait_for_retry(batch, due, due.delivery.next_at)
-                if not self._host.is_released(batch):
-                    return
             elif why := self._expired(due):
                 self._change(due, due.delivery.skipped(self._now(), why))
                 log.error("Hook '%s' is not run: %s", due.hook.name, why)
@@ -120,7 +120,9 @@ class HookActor(Actor[Deliver]):
             if due.delivery.status is DeliveryStatus.FAILED:
                 due.done = True
             elif due.delivery.untold is None:
-                await call.really_over()
+                if not call.is_really_over:
+                    with _waiting(batch, due, FOREVER):
+                        await call.really_over()
                 due.call = None
 
     def _after_failure(self, batch: Batch, due: Due, why: str) -> HookDelivery:
@@ -132,13 +134,12 @@ class HookActor(Actor[Deliver]):
 
     async def _wait_for_retry(self, batch: Batch, due: Due, at: datetime) -> None:
         """Once, and never for longer than the delay: the time of day may be set back, here or by another process."""
-        now = self._now()
-        seconds = max(0.0, min((at - now).total_seconds(), due.hook.retry_delay_seconds))
-        due.waits_until = now + timedelta(seconds=seconds)
-        if batch.on_wait is not None:
-            batch.on_wait()
-        await self._host.sleep(seconds)
-        due.delivery, due.waits_until = replace(due.delivery, next_at=None), None
+        now, delay = self._now(), due.hook.retry_delay_seconds
+        until = at if (at - now).total_seconds() <= delay else now + timedelta(seconds=delay)
+        if until > now:
+            with _waiting(batch, due, until):
+                await self._host.sleep((until - now).total_seconds())
+        due.delivery = replace(due.delivery, next_at=None)
 
     def _started(self, due: Due) -> HookDelivery:
         due.delivery = due.delivery.started(self._now())
@@ -193,7 +194,18 @@ class HookActor(Actor[Deliver]):
         try:
             return self._now() + timedelta(seconds=seconds)
         except OverflowError:  # past the end of any calendar
-            return datetime.max.replace(tzinfo=UTC)
+            return FOREVER
+
+
+@contextmanager
+def _waiting(batch: Batch, due: Due, until: datetime) -> Generator[None]:
+    due.waits_until = until
+    if batch.on_wait is not None:
+        batch.on_wait()
+    try:
+        yield
+    finally:
+        due.waits_until = None
 
 
 def _may_retry(due: Due) -> bool:

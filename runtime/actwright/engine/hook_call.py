@@ -76,8 +76,13 @@ class HookCall:
             self._timer.cancel()
         return self._error or (self._ended.exception() if self._ended.done() else None)
 
+    @property
+    def is_really_over(self) -> bool:
+        """Whether the code itself has ended: of one that was abandoned, that is later."""
+        return self._ended.done()
+
     async def really_over(self) -> None:
-        """Wait until the code itself has ended: for one that was abandoned, that is later."""
+        """Wait for that."""
         await event_of(self._ended).wait()
 
     def _call_it(self) -> None:

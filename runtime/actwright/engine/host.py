@@ -446,6 +446,7 @@ class Host:
 
     def take_back(self, batch: Batch) -> None:
         """Leave hooks that wait to be tried again to another process: they stay due."""
+        batch.taken_back = True
         self._released.pop(batch, None)
         self._delivered.pop(batch, None)
         self._note_quiet()

@@ -8,7 +8,8 @@ the hook actor, finds there what is left to do.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Final
 from uuid import uuid4
 
 from actwright.authoring.registration import in_order
@@ -17,7 +18,6 @@ from actwright.models.transitions import hook_events
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-    from datetime import datetime
 
     from actwright.authoring.hooks import Hook
     from actwright.engine.hook_call import HookCall
@@ -25,7 +25,9 @@ if TYPE_CHECKING:
     from actwright.models.runs import FlowRun, TaskRun
     from actwright.models.states import State
 
-__all__ = ["Batch", "Due", "due_hooks"]
+__all__ = ["FOREVER", "Batch", "Due", "due_hooks"]
+
+FOREVER: Final = datetime.max.replace(tzinfo=UTC)
 
 
 @dataclass(slots=True)
@@ -35,7 +37,7 @@ class Due:
     Attributes:
         delivery: where it stands.
         call: the latest try; it may outlive the hook actor that began it.
-        waits_until: while it waits to be tried again, until when.
+        waits_until: while it waits to be tried again, until when; FOREVER for the end of code that does not return.
         done: nothing is left to do for it.
     """
 
@@ -57,8 +59,9 @@ class Batch:
         on_hook_failure: what is told of one that failed for good.
         after_unwinding: to be released only when the body has unwound.
         released: the hook actor has it.
+        taken_back: another process runs what is left of it.
         told: the run knows that the hooks it waits for are done.
-        on_wait: called when one of them begins to wait to be tried again.
+        on_wait: called when one of them begins such a wait.
     """
 
     run: LiveRun
@@ -67,6 +70,7 @@ class Batch:
     on_hook_failure: Hook | None = None
     after_unwinding: bool = False
     released: bool = False
+    taken_back: bool = False
     told: bool = False
     on_wait: Callable[[], object] | None = None
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 from sqlalchemy import Connection, Row, exists, func, or_, select, text
 
 from actwright.journal.invariants import DeliveryRow, Entry, Finding, broken_in_delivery, broken_in_history
+from actwright.journal.rows import unreadable, words_or_mark
 from actwright.journal.schema import hook_deliveries, nodes, runs, stored_objects, transitions
 from actwright.models.deliveries import DeliveryStatus
 from actwright.models.values_at_rest import UNREADABLE, kept_parameters, tags_from_rest
@@ -43,13 +44,16 @@ def check(database: Database) -> list[Finding]:
 
 
 def _unreadable_runs(connection: Connection) -> Iterator[Finding]:
-    """Those whose parameters or tags are not the JSON that they should be."""
-    rule = "a run's parameters and tags can be read"
-    for run_id, parameters, tags in connection.execute(select(runs.c.id, runs.c.parameters, runs.c.tags)):
-        if UNREADABLE in kept_parameters(parameters):
-            yield Finding(rule, f"run {run_id}", f"its parameters are no JSON object: {_beginning(parameters)}")
-        if tags_from_rest(tags) == [UNREADABLE]:
-            yield Finding(rule, f"run {run_id}", f"its tags are no JSON list of words: {_beginning(tags)}")
+    """Those with a column that is not what it should be."""
+    rule = "a run can be read"
+    for row in connection.execute(select(runs)).mappings():
+        subject = f"run {row['id']}"
+        if UNREADABLE in kept_parameters(row["parameters"]):
+            yield Finding(rule, subject, f"its parameters are no JSON object: {_beginning(row['parameters'])}")
+        if tags_from_rest(row["tags"]) == [UNREADABLE]:
+            yield Finding(rule, subject, f"its tags are no JSON list of words: {_beginning(row['tags'])}")
+        for column in unreadable(row):
+            yield Finding(rule, subject, f"its {column} cannot be read: {_beginning(row[column])}")
 
 
 def _beginning(text: Any) -> str:
@@ -69,11 +73,11 @@ def _broken_histories(connection: Connection) -> Iterator[Finding]:
         rows: list[Row[Any]] = list(group)
         run = rows[0]
         entries = [
-            Entry(row.entered_id, row.entered_type, row.entered_name, row.entered_run_count)
+            Entry(row.entered_id, row.entered_type, words_or_mark(row.entered_name), row.entered_run_count)
             for row in rows
             if row.entered_id is not None
         ]
-        current = Entry(run.state_id, run.state_type, run.state_name, run.run_count)
+        current = Entry(run.state_id, run.state_type, words_or_mark(run.state_name), run.run_count)
         yield from broken_in_history(run_id, current, run.ended_at, entries)
 
 

@@ -9,7 +9,7 @@ from uuid import UUID
 from sqlalchemy import func, select
 
 from actwright.journal.protocol import Transition
-from actwright.journal.rows import delivery_of, run_as_it_was, run_of
+from actwright.journal.rows import delivery_of, id_or_none, run_as_it_was, run_of
 from actwright.journal.schema import hook_deliveries as d
 from actwright.journal.schema import runs as r
 from actwright.journal.schema import transitions as t
@@ -73,7 +73,7 @@ def callers(connection: Connection, run_ids: Select[Any]) -> dict[UUID, UUID | N
     line = select(r.c.id, caller).where(r.c.id.in_(run_ids)).cte(recursive=True)
     line = line.union(select(r.c.id, caller).join(line, r.c.id == line.c.caller))
     found = connection.execute(select(line.c.id, line.c.caller))
-    return {UUID(id): None if above is None else UUID(above) for id, above in found}
+    return {UUID(id): id_or_none(above) for id, above in found}
 
 
 def deliveries(connection: Connection, run_id: UUID | None = None) -> list[HookDelivery]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import datetime
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Final, TypeAlias, cast
 from uuid import UUID
 
 from pydantic_core import to_json
@@ -13,7 +14,7 @@ from actwright.models.deliveries import DeliveryStatus, HookDelivery
 from actwright.models.errors_at_rest import error_from_rest
 from actwright.models.runs import FlowRun, TaskRun
 from actwright.models.states import RESULT_NOT_KEPT, State, StateType
-from actwright.models.values_at_rest import parameters_from_rest, result_from_rest, tags_from_rest
+from actwright.models.values_at_rest import UNREADABLE, parameters_from_rest, result_from_rest, tags_from_rest
 
 if TYPE_CHECKING:
     from sqlalchemy import RowMapping, Table
@@ -25,12 +26,15 @@ __all__ = [
     "columns_of",
     "delivery_of",
     "delivery_row",
+    "id_or_none",
     "iso",
     "log_row",
     "run_as_it_was",
     "run_of",
     "run_row",
     "transition_row",
+    "unreadable",
+    "words_or_mark",
 ]
 
 Row: TypeAlias = "RowMapping"
@@ -122,26 +126,29 @@ def log_row(line: LogLine) -> list[Any]:
 
 
 def run_of(row: Row) -> FlowRun | TaskRun:
-    """A run from its row, which has the columns of `runs`, and `cause` of the transition into its state."""
+    """A run from its row, which has the columns of `runs`, and `cause` of the transition into its state.
+
+    A column that cannot be read (`unreadable` tells which) costs what it says, and no more: the hooks are to run.
+    """
     is_flow = row["kind"] == "flow"
     fields: dict[str, Any] = {
         "id": UUID(row["id"]),
-        "name": row["name"],
+        "name": words_or_mark(row["name"]),
         "state": _state(
             row["state_id"], row["state_type"], row["state_name"], row["state_message"], row["state_at"], row
         ),
         "parameters": parameters_from_rest(row["parameters"]),
         "tags": tags_from_rest(row["tags"]),
-        "run_count": row["run_count"],
-        "expected_start_time": _time(row["expected_start_at"]),
+        "run_count": _count(row["run_count"]),
+        "expected_start_time": _time(row["expected_start_at"]) or _SOME_TIME,
         "start_time": _time(row["started_at"]),
         "end_time": _time(row["ended_at"]),
-        "parent_flow_run_id": _uuid(row["parent_flow_run_id"]),
-        "parent_task_run_id": _uuid(row["parent_task_run_id"]),
+        "parent_flow_run_id": id_or_none(row["parent_flow_run_id"]),
+        "parent_task_run_id": id_or_none(row["parent_task_run_id"]),
     }
     if is_flow:
-        return FlowRun(flow_name=row["subject_name"], **fields)
-    return TaskRun(task_name=row["subject_name"], flow_run_id=_uuid(row["flow_run_id"]), **fields)
+        return FlowRun(flow_name=words_or_mark(row["subject_name"]), **fields)
+    return TaskRun(task_name=words_or_mark(row["subject_name"]), flow_run_id=id_or_none(row["flow_run_id"]), **fields)
 
 
 def run_as_it_was(run: FlowRun | TaskRun, row: Row) -> FlowRun | TaskRun:
@@ -154,7 +161,7 @@ def run_as_it_was(run: FlowRun | TaskRun, row: Row) -> FlowRun | TaskRun:
     began = run.start_time if run.start_time is not None and run.start_time <= state.timestamp else None
     then: dict[str, Any] = {
         "state": state,
-        "run_count": row["run_count"],
+        "run_count": _count(row["run_count"]),
         "start_time": began,
         "end_time": state.timestamp if state.is_final() else None,
     }
@@ -183,13 +190,18 @@ def delivery_of(row: Row) -> HookDelivery:
     )
 
 
-def _state(id: str, type: str, name: str, message: str | None, at: str, row: Row) -> State[Any]:
+def unreadable(row: Row) -> list[str]:
+    """The columns of a run's row that cannot be read: words, times and numbers; the others say so themselves."""
+    return [column for column, is_readable in _READABLE.items() if not is_readable(row[column])]
+
+
+def _state(id: str, type: str, name: object, message: object, at: object, row: Row) -> State[Any]:
     state = State[Any](
         id=UUID(id),
-        type=StateType(type),
-        name=name,
-        message=message,
-        timestamp=datetime.fromisoformat(at),
+        type=StateType(type) if type in _TYPES else StateType.CRASHED,
+        name=words_or_mark(name),
+        message=None if message is None else words_or_mark(message),
+        timestamp=_time(at) or _SOME_TIME,
         cause=None if row["cause"] is None else error_from_rest(row["cause"]),
     )
     if not state.is_completed():
@@ -199,13 +211,60 @@ def _state(id: str, type: str, name: str, message: str | None, at: str, row: Row
     return state.model_copy(update={"data": result})
 
 
-def _time(at: str | None) -> datetime | None:
-    return None if at is None else datetime.fromisoformat(at)
+_TYPES: Final = frozenset(StateType)
+_SOME_TIME: Final = datetime.fromtimestamp(0, UTC)
+
+
+def words_or_mark(text: object) -> str:
+    """Words; `(unreadable)` where they cannot be read."""
+    return text if isinstance(text, str) else UNREADABLE
+
+
+def _count(number: object) -> int:
+    return number if isinstance(number, int) else 0
+
+
+def _time(at: object) -> datetime | None:
+    """An aware time; None where there is none, or none that can be read."""
+    try:
+        read = datetime.fromisoformat(cast("str", at))
+    except (TypeError, ValueError):
+        return None
+    return read if read.tzinfo is not None else None
 
 
 def _text(id: UUID | None) -> str | None:
     return None if id is None else str(id)
 
 
-def _uuid(id: str | None) -> UUID | None:
-    return None if id is None else UUID(id)
+def id_or_none(id: object) -> UUID | None:
+    """An id; None where there is none, or none that can be read."""
+    try:
+        return UUID(cast("str", id))
+    except (AttributeError, TypeError, ValueError):
+        return None
+
+
+def _are_words(text: object) -> bool:
+    return isinstance(text, str)
+
+
+def _is_time(at: object) -> bool:
+    return _time(at) is not None
+
+
+def _is_time_if_any(at: object) -> bool:
+    return at is None or _is_time(at)
+
+
+_READABLE: Final[Mapping[str, Callable[[object], bool]]] = {
+    "name": _are_words,
+    "subject_name": _are_words,
+    "state_name": _are_words,
+    "state_message": lambda text: text is None or _are_words(text),
+    "state_at": _is_time,
+    "expected_start_at": _is_time,
+    "started_at": _is_time_if_any,
+    "ended_at": _is_time_if_any,
+    "run_count": lambda number: isinstance(number, int),
+}

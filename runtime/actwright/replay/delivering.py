@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import contextvars
-from datetime import UTC, datetime
 from functools import partial
 from itertools import groupby
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Final, cast
 
 import anyio
 
@@ -15,7 +14,7 @@ from actwright.engine.bodies import OnLoop
 from actwright.engine.host import Host
 from actwright.engine.live_run import LiveRun, Origin
 from actwright.engine.options import RuntimeOptions
-from actwright.engine.outbox import Batch, Due
+from actwright.engine.outbox import FOREVER, Batch, Due
 from actwright.replay.registered import RegisteredObjects
 from actwright.replay.settling import backend_of, next_work
 from actwright.replay.stand_ins import stand_in_for
@@ -24,6 +23,7 @@ from actwright_actors.backends import backend_options
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
+    from datetime import datetime
     from uuid import UUID
 
     from actwright.authoring.runnable import Runnable
@@ -35,6 +35,9 @@ if TYPE_CHECKING:
 
 __all__ = ["deliver"]
 
+_LAST_SECONDS: Final = 5.0
+"""How long threads that hold up what is left may take to return."""
+
 
 def deliver(journal: SqlJournal, takeover: Takeover, delivered: Callable[[], object]) -> None:
     """Run the hooks that may share this process, to their end. Blocks.
@@ -44,7 +47,7 @@ def deliver(journal: SqlJournal, takeover: Takeover, delivered: Callable[[], obj
     Raises:
         Fenced: another process has taken the node over in the meantime.
     """
-    work = next_work(takeover.due, takeover.callers, datetime.now(UTC))
+    work = next_work(takeover.due, takeover.callers)
     backend = backend_of(work.due[0]) or get_current_settings().background_backend
     name, options = backend_options(cast("BackendName", backend))
     anyio.run(partial(_deliver, journal, work, delivered), backend=name, backend_options=options)
@@ -63,20 +66,25 @@ class _Replays:
     """What is due for runs, side by side, until it is done, or all that is left waits to be tried again and another
     process could begin something before that: how long one waits is no matter of others.
 
+    Where what is left waits for threads that do not return, it ends as well: they end with it, and the next process
+    tries again.
+
     Args:
-        others_from: when that could begin; None where there is nothing else.
+        others_from: when another process could begin; None where there is nothing else.
     """
 
     def __init__(self, host: Host, runs: Iterable[LiveRun], others_from: datetime | None) -> None:
         self._host = host
         self._others_from = others_from
         self._replays = {run: _Replay(run) for run in runs}
+        self._begins_with = [due.delivery for due in self._dues()]
+        self._is_looking = False
         self._scope = anyio.CancelScope()
         for replay in self._replays.values():
             if caller := replay.nearest_caller(self._replays):
                 caller.called.append(replay)
             for batch in replay.run.outbox:
-                batch.on_wait = self._leave_to_others
+                batch.on_wait = self._look_soon
 
     async def deliver(self) -> None:
         with self._scope:
@@ -92,16 +100,45 @@ class _Replays:
         for batch in list(replay.run.outbox):
             await self._host.delivered(batch)
         replay.done.set()
-        self._leave_to_others()
+        self._look_soon()
 
-    def _leave_to_others(self) -> None:
-        left = [replay for replay in self._replays.values() if replay.is_next]
-        waits = [until for replay in left if (until := replay.waits_until) is not None]
-        if self._others_from is None or len(waits) < len(left) or not waits or min(waits) <= self._others_from:
+    def _look_soon(self) -> None:
+        """Once for all that happens in this turn of the loop."""
+        if not self._is_looking:
+            self._is_looking = True
+            self._host.call_later(0, self._look)
+
+    def _look(self) -> None:
+        """Leave, if that is best; something was begun, so that the next process finds less to do."""
+        self._is_looking = False
+        until = self._rests_until()
+        if until is None or self._begins_with == [due.delivery for due in self._dues()]:
             return
-        for replay in left:
+        if self._others_from is not None and self._others_from < until:
+            self._leave()
+        elif until == FOREVER:
+            self._host.call_later(_LAST_SECONDS, self._leave_if_stuck)
+
+    def _leave_if_stuck(self) -> None:
+        if self._rests_until() == FOREVER:
+            self._leave()
+
+    def _leave(self) -> None:
+        for replay in self._next():
             self._host.take_back(replay.run.outbox[0])
         self._scope.cancel()
+
+    def _rests_until(self) -> datetime | None:
+        """Until when nothing happens here by itself; None where something does, or all is done."""
+        left = self._next()
+        waits = [until for replay in left if (until := replay.waits_until) is not None]
+        return min(waits) if waits and len(waits) == len(left) else None
+
+    def _next(self) -> list[_Replay]:
+        return [replay for replay in self._replays.values() if replay.is_next]
+
+    def _dues(self) -> list[Due]:
+        return [due for run in self._replays for batch in run.outbox for due in batch.dues]
 
 
 class _Replay:

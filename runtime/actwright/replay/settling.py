@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from itertools import takewhile
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Final
@@ -17,7 +17,6 @@ from actwright.models.states import Cancelled, Crashed, State
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
-    from datetime import datetime
     from uuid import UUID
 
     from actwright.authoring.registration import DueHook, RegisteredHook, Registration
@@ -111,7 +110,7 @@ def settled_run(open_run: OpenRun, why: str, at: datetime) -> Transition:
 
 
 def settled_delivery(
-    delivery: HookDelivery, max_attempts: int | None, max_deaths: int, at: datetime, *, tells: bool = False
+    delivery: HookDelivery, hook: RegisteredHook, max_deaths: int, at: datetime, *, tells: bool = False
 ) -> HookDelivery:
     """An open delivery of a process that died: to be replayed, unless its hook is what kills its process each time, or
     announces a body that will never start.
@@ -123,14 +122,21 @@ def settled_delivery(
     if delivery.status is DeliveryStatus.DUE:
         if delivery.event == "on_running" and delivery.attempt == 0:
             return delivery.skipped(at, "its process died before it began, and the body that it announces never starts")
-        return delivery
+        return _waiting_no_longer(delivery, at, hook.retry_delay_seconds)
     if delivery.untold is not None:
         return _cut_telling(replace(delivery, untold=delivery.untold + 1), max_deaths)
     cut = replace(delivery.to_be_retried(at, "the death of its process cut it short"), cuts=delivery.cuts + 1)
-    why = _why_given_up(cut, max_attempts, max_deaths)
+    why = _why_given_up(cut, hook.max_attempts, max_deaths)
     if why is None:
         return cut
     return cut.to_be_told(at, why) if tells else cut.failed(at, why)
+
+
+def _waiting_no_longer(delivery: HookDelivery, at: datetime, seconds: float) -> HookDelivery:
+    """It waits for its retry for so long from now at most: the time of day may have been set back."""
+    if delivery.next_at is None or (delivery.next_at - at).total_seconds() <= seconds:
+        return delivery
+    return replace(delivery, next_at=at + timedelta(seconds=seconds))
 
 
 def _why_given_up(cut: HookDelivery, max_attempts: int | None, max_deaths: int) -> str | None:
@@ -156,44 +162,40 @@ class Work:
 
     Attributes:
         due: in order.
-        others_from: from when on another process could go on with the rest; None where that is nothing.
+        others_from: when another process could begin with the rest, or could have; None where that is nothing.
     """
 
     due: list[OpenDelivery]
     others_from: datetime | None
 
 
-def next_work(due: Sequence[OpenDelivery], callers: Mapping[UUID, UUID | None], now: datetime) -> Work:
-    """Of what is due, as much as may share a process: first what waits for nothing, and then what waits least long for
-    its next attempt. What is to come after one that waits waits as long.
+def next_work(due: Sequence[OpenDelivery], callers: Mapping[UUID, UUID | None]) -> Work:
+    """Of what is due, as much as may share a process: first what was never begun, then what may be begun again first.
+    What comes after another one, in its run or in a run that called that, has no turn before it.
 
     Args:
         callers: of each run for which something is due, and of those around it, the one that called it.
     """
-    placed = sorted(zip(_ready_from(due, callers, now), due, strict=True), key=itemgetter(0))
+    placed = sorted(zip(_turns(due, callers), due, strict=True), key=itemgetter(0))
     work = _sharing([each for _, each in placed])
     rest = placed[len(work) :]
     return Work(work, rest[0][0] if rest else None)
 
 
-def _ready_from(due: Iterable[OpenDelivery], callers: Mapping[UUID, UUID | None], now: datetime) -> Iterator[datetime]:
-    """From when on each may begin."""
+_FIRST: Final = datetime.min.replace(tzinfo=UTC)
+
+
+def _turns(due: Iterable[OpenDelivery], callers: Mapping[UUID, UUID | None]) -> Iterator[datetime]:
+    """When each could begin, as far as that decides who goes first."""
     held: dict[UUID, datetime] = {}  # by an earlier one, of the same run or of one that it called
     for each in due:
-        ready = max(_may_begin(each, now), held.get(each.run.id, now))
-        yield ready
+        own = each.delivery.next_at or each.delivery.ended_at or _FIRST
+        turn = max(own, held.get(each.run.id, _FIRST))
+        yield turn
         run: UUID | None = each.run.id
-        while run is not None and held.get(run, now) < ready:
-            held[run] = ready
+        while run is not None and held.get(run, _FIRST) < turn:
+            held[run] = turn
             run = callers.get(run)
-
-
-def _may_begin(each: OpenDelivery, now: datetime) -> datetime:
-    """After what is left of its delay: never more than all of it, whatever the clock says."""
-    if each.delivery.next_at is None:
-        return now
-    left = (each.delivery.next_at - now).total_seconds()
-    return now + timedelta(seconds=max(0.0, min(left, each.hook.retry_delay_seconds)))
 
 
 def _sharing(due: Sequence[OpenDelivery]) -> list[OpenDelivery]:

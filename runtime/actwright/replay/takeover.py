@@ -138,7 +138,7 @@ def _settled(each: OpenDelivery, max_deaths: int, at: datetime) -> HookDelivery:
         lost = replace(each.delivery, replayed=True, untold=None)
         return lost.failed(at, "what was registered for its run cannot be read")
     tells = each.known.on_hook_failure is not None
-    return settled_delivery(each.delivery, each.hook.max_attempts, max_deaths, at, tells=tells)
+    return settled_delivery(each.delivery, each.hook, max_deaths, at, tells=tells)
 
 
 def _settle_runs(connection: Connection, registrations: Registrations, node: NodeRow, at: datetime) -> None:
