@@ -161,6 +161,19 @@ def within(seconds: float, happens: Callable[[], object]) -> bool:
 
 
 def _all_processes() -> list[tuple[int, str]]:
+    """Of those that have not ended, the id and the arguments. It is asked often, and to start `ps` takes seven times
+    as long as to look into `/proc`."""
+    if sys.platform == "linux":
+        found = ((int(each.name), _arguments(each)) for each in Path("/proc").iterdir() if each.name.isdigit())
+        return [(pid, arguments) for pid, arguments in found if arguments]
     listing = subprocess.run(["ps", "-axww", "-o", "pid=,stat=,args="], capture_output=True, text=True, check=True)
     rows = [line.split(maxsplit=2) for line in listing.stdout.splitlines()]
     return [(int(pid), arguments) for pid, state, arguments in rows if not state.startswith("Z")]
+
+
+def _arguments(process: Path) -> str:
+    """Empty for one that has ended, whether it was waited for or not."""
+    try:
+        return (process / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+    except OSError:
+        return ""
