@@ -48,7 +48,7 @@ def upgrade() -> None:
         Column("ended_at", String(32)),
         Column("result", Text),
         Column("registration", String(64)),
-        Index("runs_open_by_node", "node_id", sqlite_where=is_open, postgresql_where=is_open),
+        Index("runs_open_by_node", "node_id", sqlite_where=is_open),
         Index("runs_by_start", "expected_start_at"),
         Index("runs_by_parent_flow", "parent_flow_run_id"),
         Index("runs_by_parent_task", "parent_task_run_id"),
