@@ -6,6 +6,7 @@ import os
 import sqlite3
 import subprocess
 import sys
+from collections.abc import Sequence
 from contextlib import closing, suppress
 from pathlib import Path
 from textwrap import indent
@@ -60,13 +61,15 @@ class Scene:
             "PYTHONUNBUFFERED": "1",
         }  # fmt: skip
 
-    def start(self, source: str, name: str = "program.py", **settings: str) -> subprocess.Popen[str]:
-        """Start a program, in a session of its own; it says "ready" where it is told to."""
+    def start(
+        self, source: str, name: str = "program.py", *, by: Sequence[str] = (), **settings: str
+    ) -> subprocess.Popen[str]:
+        """Start a program, in a session of its own; it says "ready" where it is told to. `by`: what starts it."""
         path = self.folder / name
         path.write_text(PREAMBLE + source)
         own = {f"ACTWRIGHT_{key.upper()}": value for key, value in settings.items()}
         process = subprocess.Popen(
-            [sys.executable, str(path)], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+            [*by, sys.executable, str(path)], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
             stdin=subprocess.DEVNULL, env=self.environment() | own, cwd=self.folder, start_new_session=True,
         )  # fmt: skip
         self._processes.append(process)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import signal
 import subprocess
 from contextlib import closing
 from pathlib import Path
+from textwrap import indent
 
 import pytest
 from tests.conftest import BACKENDS
@@ -96,6 +98,32 @@ def test_an_understudy_that_is_killed_is_replaced_and_the_program_says_so(scene:
         f"(process {first}) died, while the process that it stands by for lives. Another one is"
         in program.stdout.read()
     )
+
+
+AS_FIRST_PROCESS = ("unshare", "--user", "--map-root-user", "--pid", "--fork", "--kill-child")
+"""As in a container: with this process end all others in there."""
+
+
+def _may_be_first() -> bool:
+    if shutil.which("unshare") is None:
+        return False
+    return subprocess.run([*AS_FIRST_PROCESS, "true"], capture_output=True, check=False).returncode == 0
+
+
+@pytest.mark.skipif(not _may_be_first(), reason="this machine lets nobody have process ids of their own (unshare)")
+def test_the_first_process_of_a_container_takes_its_understudy_with_it_and_says_that_the_next_start_takes_over(
+    scene: Scene,
+) -> None:
+    death = indent("print(f'process {os.getpid()}')\nos._exit(9)", "    ")
+    program = scene.start(WORK.format(death=death), by=AS_FIRST_PROCESS)
+    said, _ = program.communicate(timeout=DEADLINE)
+    assert program.returncode == 9
+    assert "process 1\n" in said
+    assert "this process is the first of its container, which ends with it" in said
+    assert scene.told() == ["began"]
+    scene.run("@flow\ndef later(): ...\nlater()")
+    assert scene.settles()
+    assert scene.told() == CRASHED
 
 
 def test_with_both_killed_the_next_runtime_sees_to_it_and_says_so(scene: Scene) -> None:
