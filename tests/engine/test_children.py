@@ -10,12 +10,13 @@ from typing import Any
 
 import anyio
 import pytest
-from tests.engine.faults import leaks_no_task, names
+from tests.engine.faults import leaks_no_task, live, names
 from tests.engine.gate import WATCHDOG_SECONDS, Gate
 from tests.engine.recorder import Recorder
 from tests.engine.watched import at_rest, open_runtime
 
 from actwright import Flow, Handle, Task, flow, task, wait
+from actwright.authoring.context import CURRENT, RunContext
 from actwright.exceptions import CancelledRun
 from actwright_actors.testing import ManualClock
 
@@ -365,3 +366,21 @@ async def test_a_child_that_reaches_its_parent_after_the_end_is_cancelled(record
 
 
 def _looked_earlier(*_: object) -> None: ...
+
+
+async def test_a_run_whose_caller_had_ended_before_it_came_to_its_loop_is_cancelled_and_nothing_more(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Called in a thread, it takes a moment to come there."""
+
+    async def child() -> None: ...
+
+    async with open_runtime() as opened:
+        parent = opened.submit(flow(child, name="parent"))
+        within = contextvars.copy_context()
+        within.run(CURRENT.set, RunContext(live(opened, parent), attempt=2))
+        await parent
+        late: Handle[None] = within.run(task(child).submit)
+        await wait([late])
+    assert names(opened, late) == ["Pending", "Cancelling", "Cancelled"]
+    assert "refused" not in caplog.text

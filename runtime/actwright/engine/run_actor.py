@@ -92,6 +92,8 @@ class RunActor(Actor[m.RunMessage]):
     # Pending
 
     def begin(self, _: m.Begin) -> None:
+        if self.phase is not Phase.PENDING:  # its caller had ended before it came to its loop, so it was cancelled
+            return
         if self.host.journal.has_room(or_call=self.run.note_room):
             self._record()
         else:
