@@ -351,3 +351,19 @@ async def test_a_logging_filter_that_raises_changes_neither_the_state_nor_the_ho
         runs.removeFilter(broken)
     assert ran == ["hook"]
     assert "a filter of the program's" in capsys.readouterr().err
+
+
+@pytest.mark.anyio
+async def test_a_line_carries_the_place_of_who_wrote_it(caplog: pytest.LogCaptureFixture) -> None:
+    @flow
+    async def writes() -> None:
+        get_run_logger().info("here")
+        get_run_logger().log(logging.WARNING, "and here")
+
+    caplog.set_level(logging.INFO, "actwright")
+    async with open_runtime():
+        await writes()
+    places = {record.msg: (record.pathname, record.funcName) for record in caplog.records}
+    assert [place for said, place in places.items() if said.endswith("here")] == [(__file__, "writes")] * 2
+    (place,) = [place for said, place in places.items() if "Beginning" in said]
+    assert place[0].endswith("run_actor.py")

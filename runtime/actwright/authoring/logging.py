@@ -54,6 +54,7 @@ class RunLogger(logging.LoggerAdapter[logging.Logger]):
         self._keep = keep
 
     def log(self, level: int, msg: object, *args: object, **kwargs: Any) -> None:
+        kwargs["stacklevel"] = kwargs.get("stacklevel", 1) + 1  # the line of the caller, and not this one
         if self._keep is not None and level >= logging.INFO:
             self._keep(level, self.logger.name, _formatted(msg, args, kwargs.get("exc_info")))
         super().log(level, msg, *args, **kwargs)
@@ -73,6 +74,7 @@ class EngineLogger(RunLogger):
     """
 
     def log(self, level: int, msg: object, *args: object, **kwargs: Any) -> None:
+        kwargs["stacklevel"] = kwargs.get("stacklevel", 1) + 1
         try:
             super().log(level, msg, *args, **kwargs)
         except Exception:
