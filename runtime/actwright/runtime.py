@@ -23,7 +23,25 @@ if TYPE_CHECKING:
     from actwright.models.deliveries import HookDelivery
     from actwright.models.runs import Run
 
-__all__ = ["flow", "flow_run", "hook", "task_run"]
+__all__ = ["cancel_requested", "flow", "flow_run", "hook", "raise_if_cancelled", "task_run"]
+
+
+def cancel_requested() -> bool:
+    """Whether the body that asks was told to stop: its run was cancelled, timed out, or crashed. For a plain body, in a
+    loop say, to stop where it likes. False in hooks and outside of runs."""
+    context = current()
+    return context is not None and context.run.is_stopped(context)
+
+
+def raise_if_cancelled() -> None:
+    """The same, as an exception that ends the body.
+
+    Raises:
+        CancelledRun: the body that asks was told to stop.
+    """
+    context = current()
+    if context is not None:
+        context.run.raise_if_stopped(context)
 
 
 def _flow() -> ActiveRun | None:

@@ -11,12 +11,14 @@ from tests.engine.faults import leaks_no_task, live, names
 from tests.engine.gate import WATCHDOG_SECONDS, Gate
 from tests.engine.phases import BEFORE_THE_END, Phase, name_of
 from tests.engine.recorder import Recorder
+from tests.engine.subjects import bodies
 from tests.engine.watched import at_rest, open_runtime
 
-from actwright import Completed, Failed, Handle, Runtime, State, flow, hook, task, wait
+from actwright import Completed, Failed, Handle, Runtime, State, flow, hook, runtime, task, wait
 from actwright.engine.messages import BodyEnded
 from actwright.exceptions import CancelledRun, RunError, RunIsFinal
 from actwright.models.outcomes import Returned
+from actwright_actors.testing import ManualClock
 
 pytestmark = pytest.mark.anyio
 
@@ -365,6 +367,53 @@ async def test_to_cancel_whoever_awaits_a_handle_does_not_cancel_the_run() -> No
 
 
 # Hooks of a cancellation
+
+
+@bodies
+@pytest.mark.parametrize("ending", ["cancelled", "timed out"])
+async def test_a_body_may_ask_whether_it_was_told_to_stop_and_its_hooks_are_not(
+    ending: str, is_async: bool, recorder: Recorder
+) -> None:
+    gate, clock = Gate(), ManualClock()
+
+    def ask() -> None:
+        runtime.raise_if_cancelled()
+        recorder.mark(f"told to stop: {runtime.cancel_requested()}")
+
+    def ask_in_a_hook(*args: object) -> None:
+        ask()
+
+    def look() -> None:
+        recorder.mark(f"told to stop: {runtime.cancel_requested()}")
+        with pytest.raises(CancelledRun, match="'asks': "):
+            runtime.raise_if_cancelled()
+
+    def body() -> None:
+        ask()
+        gate.stop_here()
+        look()
+
+    async def async_body() -> None:
+        ask()
+        try:
+            await gate.astop_here()
+        finally:
+            look()
+
+    subject = flow(async_body if is_async else body, timeout_seconds=5, on_end=[ask_in_a_hook], flow_run_name="asks")
+    async with open_runtime(clock=clock) as opened:
+        handle = opened.submit(subject)
+        await gate.reached()
+        if ending == "cancelled":
+            await handle.cancel()
+            await at_rest()
+        else:
+            clock.advance(5)
+            await at_rest()
+        gate.open()
+        await wait([handle])
+    assert recorder.order == ["told to stop: False", "told to stop: True", "told to stop: False"]
+    ask()
 
 
 async def test_an_at_once_hook_runs_before_the_body_unwinds_and_may_unblock_it(recorder: Recorder) -> None:

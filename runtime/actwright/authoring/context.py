@@ -47,8 +47,12 @@ class ActiveRun(Protocol):
         """Keep a line of its log with its history."""
         ...
 
+    def is_stopped(self, context: RunContext) -> bool:
+        """Whether the body that `context` stands in was told to stop. Hooks are not."""
+        ...
+
     def raise_if_stopped(self, context: RunContext) -> None:
-        """Raise CancelledRun where the body that `context` stands in was told to stop. Hooks are not."""
+        """Raise CancelledRun in that case."""
         ...
 
     def waking(self, context: RunContext, inbox: SimpleQueue[None]) -> AbstractContextManager[None]:

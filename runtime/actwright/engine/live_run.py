@@ -221,11 +221,14 @@ class LiveRun:
         for inbox in tuple(self._waiting):
             inbox.put(None)
 
+    def is_stopped(self, context: RunContext) -> bool:
+        """Whether the body that `context` stands in was told to stop. Hooks are not."""
+        return not context.in_hook and context.attempt <= self._stopped[0]
+
     def raise_if_stopped(self, context: RunContext) -> None:
-        """Raise CancelledRun where the body that `context` stands in was told to stop. Hooks are not."""
-        attempt, why = self._stopped
-        if not context.in_hook and context.attempt <= attempt:
-            raise CancelledRun(f"{self.title}: {why}", self.snapshot.id)
+        """Raise CancelledRun in that case."""
+        if self.is_stopped(context):
+            raise CancelledRun(f"{self.title}: {self._stopped[1]}", self.snapshot.id)
 
     @contextmanager
     def waking(self, context: RunContext, inbox: SimpleQueue[None]) -> Generator[None]:
