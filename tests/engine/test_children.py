@@ -384,31 +384,3 @@ async def test_a_run_whose_caller_had_ended_before_it_came_to_its_loop_is_cancel
         await wait([late])
     assert names(opened, late) == ["Pending", "Cancelling", "Cancelled"]
     assert "refused" not in caplog.text
-
-
-@pytest.mark.parametrize("ending", ["cancelled", "timed out"])
-async def test_what_a_sync_body_awaits_in_a_loop_of_its_own_is_its_child_and_ends_with_it(
-    ending: str, recorder: Recorder
-) -> None:
-    gate, clock = Gate(), ManualClock()
-
-    async def inner() -> None:
-        try:
-            await gate.astop_here()
-        finally:
-            recorder.mark("unwound")
-
-    def outer() -> None:
-        anyio.run(flow(inner, on_cancellation=[recorder.hook("on_cancellation")]))
-
-    async with open_runtime(clock=clock) as opened:
-        handle = opened.submit(flow(outer, timeout_seconds=5, on_end=[recorder.hook("on_end")]))
-        await gate.reached()
-        if ending == "cancelled":
-            await handle.cancel()
-        else:
-            clock.advance(5)
-        await wait([handle])
-        states = [run.state.name for run in opened.journal.runs()]
-    assert states == ["Cancelled" if ending == "cancelled" else "TimedOut", "Cancelled"]
-    assert recorder.order == ["unwound", "on_cancellation", "on_end"]

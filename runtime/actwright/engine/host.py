@@ -306,13 +306,12 @@ class Host:
         if self.status not in ("open", "draining"):
             raise RuntimeClosed(f"This Runtime is {self.status}: {run.title} came too late.")
         ref, parent = self.start_actor(run), run.parent
-        if parent is not None:
+        # A call across loops blocks the caller's loop until it is done: that parent cannot end before.
+        if parent is not None and parent.host is self:
             if parent.is_final:  # it ended while this was on its way here from another thread
                 run.cancel(f"{parent.title} is {parent.snapshot.state.name}.")
             else:
-                # In a call across loops the caller waits in that call, and cannot end before it hears of its child.
-                if parent.host is self:
-                    parent.children.add(run)
+                parent.children.add(run)
                 parent.signal(ChildStarted(run))
         ref.signal(Begin())
 

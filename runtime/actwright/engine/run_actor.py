@@ -319,8 +319,6 @@ class RunActor(Actor[m.RunMessage]):
     # Children
 
     def child_started(self, message: m.ChildStarted) -> None:
-        if not message.child.future.done():
-            self.run.children.add(message.child)
         if self._verdict is not None or self.phase is Phase.UNWINDING:
             message.child.signal(m.Cancel(f"{self.run.title} is {self.run.snapshot.state.name}."))
 
