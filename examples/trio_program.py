@@ -1,12 +1,15 @@
 """A trio program. Its cancel scopes reach the runs that it waits for; what it submits ends with the Runtime.
 
-It needs trio: pip install 'actwright[trio]'
+It needs trio: pip install trio
 """
 
 from __future__ import annotations
 
-import trio
-import trio.lowlevel
+try:
+    import trio
+    import trio.lowlevel
+except ImportError:
+    raise SystemExit("This example needs trio: pip install trio") from None
 
 from actwright import Flow, FlowRun, Runtime, State, flow, run_flow, task
 

@@ -17,8 +17,12 @@ from contextlib import asynccontextmanager
 from uuid import UUID
 
 import anyio
-import uvicorn
-from fastapi import FastAPI, HTTPException, Request
+
+try:
+    import uvicorn
+    from fastapi import FastAPI, HTTPException, Request
+except ImportError:
+    raise SystemExit("This example needs FastAPI and uvicorn: pip install fastapi uvicorn") from None
 
 from actwright import Flow, FlowRun, Runtime, State, flow, run_flow
 

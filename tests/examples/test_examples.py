@@ -58,6 +58,19 @@ def test_an_example_prints_what_it_should(name: str) -> None:
     assert (ran.returncode, ran.stdout) == (0, PRINTS[name]), ran.stderr
 
 
+@pytest.mark.parametrize(
+    ("name", "without", "says"),
+    [
+        ("trio_program.py", "trio", "This example needs trio: pip install trio\n"),
+        ("web_app.py", "fastapi", "This example needs FastAPI and uvicorn: pip install fastapi uvicorn\n"),
+    ],
+)
+def test_an_example_says_what_it_needs_where_that_is_not_installed(name: str, without: str, says: str) -> None:
+    program = f"import sys, runpy; sys.modules[{without!r}] = None; runpy.run_path({name!r}, run_name='__main__')"
+    ran = run("-c", program)
+    assert (ran.returncode, ran.stdout, ran.stderr) == (1, "", says)
+
+
 @pytest.fixture
 def cloud(tmp_path: Path) -> Path:
     """A cloud of one folder, where each job is a folder, and a `gcloud` that deletes one, once it is told "y"."""
