@@ -158,17 +158,22 @@ def test_whoever_looks_into_the_file_sees_a_beginning_of_what_was_appended(
     records = parents_and_children(60)
     entered = [str(record.run.state.id) for record in records if isinstance(record, Transition)]
     seen: set[int] = set()
+    looked = threading.Semaphore(0)
     with opened(database) as journal, closing(sqlite3.connect(database.path)) as reader:
-        appender = threading.Thread(target=partial(_append_each, journal, records))
+        appender = threading.Thread(target=partial(_append_each, journal, records, looked))
         appender.start()
         while len(entered) not in seen:
             seen.add(_checked_prefix(reader, database, entered))
+            looked.release()
         appender.join(WATCHDOG_SECONDS)
     assert len(seen) > 2
 
 
-def _append_each(journal: SqlJournal, records: list[Record]) -> None:
-    for record in records:
+def _append_each(journal: SqlJournal, records: list[Record], looked: threading.Semaphore) -> None:
+    """With a look between any fifty of them, or the writer might be done before the first."""
+    for place, record in enumerate(records):
+        if place % 50 == 49:
+            assert looked.acquire(timeout=WATCHDOG_SECONDS)
         journal.append(record, committed=int)
 
 
