@@ -30,7 +30,7 @@ def replay_process(node: DeadNode, last_seconds: float) -> tuple[int, str]:
     """Its exit code, and what it said."""
     notes = node.database.path.with_name("notes")
     notes.touch()
-    program = f"from actwright.replay import main; main._LAST_SECONDS = {last_seconds}; main.main()"
+    program = f"from actwright.replay import main; main.LAST_SECONDS = {last_seconds}; main.main()"
     environment = {**os.environ, NOTES: str(notes), "PYTHONUNBUFFERED": ""}
     ran = subprocess.run(
         [sys.executable, "-c", program, str(node.database.path), node.id], env=environment,

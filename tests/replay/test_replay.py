@@ -294,6 +294,10 @@ def test_a_retry_waits_no_longer_than_its_delay_whatever_becomes_of_the_time_of_
     assert node.deliveries()[due.id] == (DeliveryStatus.SUCCEEDED, 2, 0)
 
 
+def _another_than(backend: str) -> str:
+    return "asyncio" if backend == "trio" else "trio"
+
+
 @pytest.mark.parametrize("backend", EACH_BACKEND)
 def test_one_that_waits_for_its_retry_leaves_the_process_to_others_that_need_one(node: DeadNode, backend: str) -> None:
     """Here these are on another back end. What comes after it, in its run and in the one that called it, waits too."""
@@ -303,9 +307,7 @@ def test_one_that_waits_for_its_retry_leaves_the_process_to_others_that_need_one
         Failed(), retried, backend=backend, run=new_run(name="inner", parent_flow_run_id=outer.id)
     )
     _, caller, of_outer = entering(Failed(), subject, backend=backend, run=outer)
-    _, other, ready = entering(
-        Failed(), subject, backend="asyncio" if backend == "trio" else "trio", run=new_run(name="other")
-    )
+    _, other, ready = entering(Failed(), subject, backend=_another_than(backend), run=new_run(name="other"))
     node.write(*of_outer[:2], *waiting, *of_outer[2:], *ready)
     began = datetime.now(UTC)
     assert replay(node.database, node.id) == MORE
@@ -340,7 +342,7 @@ def test_one_whose_wait_is_over_or_longer_than_its_delay_keeps_no_process_from_g
     node: DeadNode, backend: str, ahead: timedelta
 ) -> None:
     """A time that lies further ahead than the delay does so because the time of day was set back."""
-    other = "asyncio" if backend == "trio" else "trio"
+    other = _another_than(backend)
     retried: Any = subject.with_options(on_failure=[hook(tell, retries=1, retry_delay_seconds=0.2)])
     for each in (backend, other):
         _, (due,), records = entering(Failed(), retried, backend=each, begun=1, run=new_run(name=each))
@@ -375,7 +377,7 @@ def stick(subject: Any, run: Any, state: Any) -> None:
 def test_one_whose_thread_does_not_return_is_tried_again_in_the_next_process(
     node: DeadNode, others: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("actwright.replay.delivering._LAST_SECONDS", 0.1)
+    monkeypatch.setattr("actwright.replay.delivering.LAST_SECONDS", 0.1)
     stuck_until.clear()
     retried: Any = subject.with_options(on_failure=[hook(stick, retries=1, timeout_seconds=0.1)])
     _, (due,), records = entering(Failed(), retried, backend="asyncio", run=new_run(name="stuck"))

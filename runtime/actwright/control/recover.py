@@ -54,8 +54,8 @@ def _recover_the_dead() -> list[Recovered]:
         dead = dead_nodes(database)
         with database.reading() as connection:
             nodes = [node for node in rows.unsettled(connection) if node.id in dead]
-            with_work = {node.id for node in nodes if rows.has_work(connection, node.id)}
             known = known_nodes(connection, database)
+        with_work = {each.row.id for each in known if any(each.work)}
         for node in nodes:
             if node.id in with_work:
                 say_wrong_settings(node)

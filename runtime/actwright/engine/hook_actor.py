@@ -92,7 +92,7 @@ class HookActor(Actor[Deliver]):
             elif due.call is not None:  # ours, or one that outlived the hook actor before us, as a thread does
                 await self._conclude(batch, due, due.call, log)
             elif due.delivery.next_at is not None:
-                await self._wait_for_retry(batch, due, due.delivery.next_at)
+                await self._wait_for_retry(batch, due)
             elif why := self._expired(due):
                 self._change(due, due.delivery.skipped(self._now(), why))
                 log.error("Hook '%s' is not run: %s", due.hook.name, why)
@@ -132,11 +132,11 @@ class HookActor(Actor[Deliver]):
             return due.delivery.failed(self._now(), why)
         return due.delivery.to_be_told(self._now(), why)
 
-    async def _wait_for_retry(self, batch: Batch, due: Due, at: datetime) -> None:
-        """Once, and never for longer than the delay: the time of day may be set back, here or by another process."""
-        now, delay = self._now(), due.hook.retry_delay_seconds
-        until = at if (at - now).total_seconds() <= delay else now + timedelta(seconds=delay)
-        if until > now:
+    async def _wait_for_retry(self, batch: Batch, due: Due) -> None:
+        """Once: the time of day may be set back, here or by another process."""
+        now = self._now()
+        until = due.delivery.waiting_at_most(due.hook.retry_delay_seconds, now).next_at
+        if until is not None and until > now:
             with _waiting(batch, due, until):
                 await self._host.sleep((until - now).total_seconds())
         due.delivery = replace(due.delivery, next_at=None)

@@ -445,7 +445,8 @@ class Host:
         await done.wait()
 
     def take_back(self, batch: Batch) -> None:
-        """Leave hooks that wait to be tried again to another process: they stay due."""
+        """Leave hooks that wait to be tried again to another process: they stay due, and nobody hears that they are
+        done."""
         batch.taken_back = True
         self._released.pop(batch, None)
         self._delivered.pop(batch, None)

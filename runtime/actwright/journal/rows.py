@@ -10,6 +10,7 @@ from uuid import UUID
 from pydantic_core import to_json
 
 from actwright.exceptions import MissingResult
+from actwright.journal.schema import runs
 from actwright.models.deliveries import DeliveryStatus, HookDelivery
 from actwright.models.errors_at_rest import error_from_rest
 from actwright.models.runs import FlowRun, TaskRun
@@ -139,7 +140,7 @@ def run_of(row: Row) -> FlowRun | TaskRun:
         ),
         "parameters": parameters_from_rest(row["parameters"]),
         "tags": tags_from_rest(row["tags"]),
-        "run_count": _count(row["run_count"]),
+        "run_count": _count(row["run_count"]) or 0,
         "expected_start_time": _time(row["expected_start_at"]) or _SOME_TIME,
         "start_time": _time(row["started_at"]),
         "end_time": _time(row["ended_at"]),
@@ -161,7 +162,7 @@ def run_as_it_was(run: FlowRun | TaskRun, row: Row) -> FlowRun | TaskRun:
     began = run.start_time if run.start_time is not None and run.start_time <= state.timestamp else None
     then: dict[str, Any] = {
         "state": state,
-        "run_count": _count(row["run_count"]),
+        "run_count": _count(row["run_count"]) or 0,
         "start_time": began,
         "end_time": state.timestamp if state.is_final() else None,
     }
@@ -192,7 +193,11 @@ def delivery_of(row: Row) -> HookDelivery:
 
 def unreadable(row: Row) -> list[str]:
     """The columns of a run's row that cannot be read: words, times and numbers; the others say so themselves."""
-    return [column for column, is_readable in _READABLE.items() if not is_readable(row[column])]
+    return [
+        column
+        for column, read in _READERS.items()
+        if read(row[column]) is None and not (row[column] is None and runs.c[column].nullable)
+    ]
 
 
 def _state(id: str, type: str, name: object, message: object, at: object, row: Row) -> State[Any]:
@@ -217,11 +222,16 @@ _SOME_TIME: Final = datetime.fromtimestamp(0, UTC)
 
 def words_or_mark(text: object) -> str:
     """Words; `(unreadable)` where they cannot be read."""
-    return text if isinstance(text, str) else UNREADABLE
+    read = _words(text)
+    return UNREADABLE if read is None else read
 
 
-def _count(number: object) -> int:
-    return number if isinstance(number, int) else 0
+def _words(text: object) -> str | None:
+    return text if isinstance(text, str) else None
+
+
+def _count(number: object) -> int | None:
+    return number if isinstance(number, int) else None
 
 
 def _time(at: object) -> datetime | None:
@@ -245,26 +255,14 @@ def id_or_none(id: object) -> UUID | None:
         return None
 
 
-def _are_words(text: object) -> bool:
-    return isinstance(text, str)
-
-
-def _is_time(at: object) -> bool:
-    return _time(at) is not None
-
-
-def _is_time_if_any(at: object) -> bool:
-    return at is None or _is_time(at)
-
-
-_READABLE: Final[Mapping[str, Callable[[object], bool]]] = {
-    "name": _are_words,
-    "subject_name": _are_words,
-    "state_name": _are_words,
-    "state_message": lambda text: text is None or _are_words(text),
-    "state_at": _is_time,
-    "expected_start_at": _is_time,
-    "started_at": _is_time_if_any,
-    "ended_at": _is_time_if_any,
-    "run_count": lambda number: isinstance(number, int),
+_READERS: Final[Mapping[str, Callable[[object], object]]] = {
+    "name": _words,
+    "subject_name": _words,
+    "state_name": _words,
+    "state_message": _words,
+    "state_at": _time,
+    "expected_start_at": _time,
+    "started_at": _time,
+    "ended_at": _time,
+    "run_count": _count,
 }

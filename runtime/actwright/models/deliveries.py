@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING
 from uuid import UUID
@@ -85,6 +85,12 @@ class HookDelivery:
     def to_be_retried(self, at: datetime, error: str, next_at: datetime | None = None) -> Self:
         """The attempt failed, and another follows: at once, or not before `next_at`."""
         return replace(self, status=DeliveryStatus.DUE, ended_at=at, error=error, next_at=next_at)
+
+    def waiting_at_most(self, seconds: float, now: datetime) -> Self:
+        """It waits for its next attempt for so long from now at most: the time of day may have been set back."""
+        if self.next_at is None or (self.next_at - now).total_seconds() <= seconds:
+            return self
+        return replace(self, next_at=now + timedelta(seconds=seconds))
 
     def failed(self, at: datetime, error: str) -> Self:
         """The last attempt failed, and nobody is to be told."""

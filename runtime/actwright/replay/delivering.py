@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextvars
 from functools import partial
 from itertools import groupby
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import anyio
 
@@ -16,7 +16,7 @@ from actwright.engine.live_run import LiveRun, Origin
 from actwright.engine.options import RuntimeOptions
 from actwright.engine.outbox import FOREVER, Batch, Due
 from actwright.replay.registered import RegisteredObjects
-from actwright.replay.settling import backend_of, next_work
+from actwright.replay.settling import LAST_SECONDS, backend_of, next_work
 from actwright.replay.stand_ins import stand_in_for
 from actwright.settings import get_current_settings
 from actwright_actors.backends import backend_options
@@ -34,9 +34,6 @@ if TYPE_CHECKING:
     from actwright_actors.backends import BackendName
 
 __all__ = ["deliver"]
-
-_LAST_SECONDS: Final = 5.0
-"""How long threads that hold up what is left may take to return."""
 
 
 def deliver(journal: SqlJournal, takeover: Takeover, delivered: Callable[[], object]) -> None:
@@ -117,7 +114,7 @@ class _Replays:
         if self._others_from is not None and self._others_from < until:
             self._leave()
         elif until == FOREVER:
-            self._host.call_later(_LAST_SECONDS, self._leave_if_stuck)
+            self._host.call_later(LAST_SECONDS, self._leave_if_stuck)
 
     def _leave_if_stuck(self) -> None:
         if self._rests_until() == FOREVER:

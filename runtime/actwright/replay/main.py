@@ -21,6 +21,7 @@ from actwright.journal.database import Database
 from actwright.journal.sql_journal import SqlJournal
 from actwright.nodes import rows
 from actwright.replay.loading import preparing
+from actwright.replay.settling import LAST_SECONDS
 from actwright.replay.takeover import Takeover, take_over
 from actwright.settings import get_current_settings, tolerate_wrong_settings
 
@@ -33,9 +34,6 @@ NOTHING_LEFT: Final = 0
 MORE: Final = 75
 FENCED: Final = 77
 _WATCHER_DIED: Final = 76
-
-_LAST_SECONDS: Final = 5.0
-"""How long what hooks left behind may go on when all of them are done."""
 
 logger = logging.getLogger("actwright.replay")
 
@@ -70,7 +68,7 @@ class _Ending:
         self.code = MORE
 
     def begin(self, journal: SqlJournal) -> None:
-        timer = threading.Timer(_LAST_SECONDS, self._end, [journal])
+        timer = threading.Timer(LAST_SECONDS, self._end, [journal])
         timer.daemon = True
         timer.start()
 

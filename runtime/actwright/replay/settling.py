@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from itertools import takewhile
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Final
@@ -23,9 +23,12 @@ if TYPE_CHECKING:
     from actwright.models.runs import FlowRun, TaskRun
 
 __all__ = [
-    "ALONE_FROM_CUT", "OpenDelivery", "OpenRun", "Work", "backend_of", "children_first", "next_work",
-    "settled_delivery", "settled_run",
+    "ALONE_FROM_CUT", "LAST_SECONDS", "OpenDelivery", "OpenRun", "Work", "backend_of", "children_first",
+    "next_work", "settled_delivery", "settled_run",
 ]  # fmt: skip
+
+LAST_SECONDS: Final = 5.0
+"""How long threads that hooks left behind may go on when a replay process has nothing else to do."""
 
 ALONE_FROM_CUT: Final = 2
 """From its second cut on, a delivery is replayed in a process of its own: then nobody else can be to blame."""
@@ -122,7 +125,7 @@ def settled_delivery(
     if delivery.status is DeliveryStatus.DUE:
         if delivery.event == "on_running" and delivery.attempt == 0:
             return delivery.skipped(at, "its process died before it began, and the body that it announces never starts")
-        return _waiting_no_longer(delivery, at, hook.retry_delay_seconds)
+        return delivery.waiting_at_most(hook.retry_delay_seconds, at)
     if delivery.untold is not None:
         return _cut_telling(replace(delivery, untold=delivery.untold + 1), max_deaths)
     cut = replace(delivery.to_be_retried(at, "the death of its process cut it short"), cuts=delivery.cuts + 1)
@@ -130,13 +133,6 @@ def settled_delivery(
     if why is None:
         return cut
     return cut.to_be_told(at, why) if tells else cut.failed(at, why)
-
-
-def _waiting_no_longer(delivery: HookDelivery, at: datetime, seconds: float) -> HookDelivery:
-    """It waits for its retry for so long from now at most: the time of day may have been set back."""
-    if delivery.next_at is None or (delivery.next_at - at).total_seconds() <= seconds:
-        return delivery
-    return replace(delivery, next_at=at + timedelta(seconds=seconds))
 
 
 def _why_given_up(cut: HookDelivery, max_attempts: int | None, max_deaths: int) -> str | None:
