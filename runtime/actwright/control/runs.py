@@ -12,6 +12,7 @@ import typer
 from rich.text import Text
 from rich.tree import Tree
 
+from actwright.control.cancelling import cancel
 from actwright.control.opening import journal_if_any, journal_to_change
 from actwright.control.output import (
     MOST,
@@ -43,9 +44,10 @@ if TYPE_CHECKING:
     from actwright.journal.protocol import Transition
     from actwright.journal.queries import FoundDelivery, FoundRun
 
-__all__ = ["app", "inspect", "logs", "ls", "one_run"]
+__all__ = ["app", "inspect", "known_states", "logs", "ls", "one_run"]
 
 app = typer.Typer(no_args_is_help=True, help="What ran, and what became of it.")
+app.command()(cancel)
 
 _Run = Annotated[str, typer.Argument(metavar="RUN", help="The run's id, the beginning of it, or its name.")]
 
@@ -72,7 +74,7 @@ def ls(
         dead = dead_nodes(database)
         with database.reading() as connection:
             found = find_runs(
-                connection, states=_states(connection, state or ()), flow=flow, tags=tag or (), since=since,
+                connection, states=known_states(connection, state or ()), flow=flow, tags=tag or (), since=since,
                 called=all, limit=limit + 1,
             )  # fmt: skip
     _write_runs(found[:limit], dead, output)
@@ -82,8 +84,8 @@ def ls(
         say(f"There are more than {limit}; --limit shows more of them.")
 
 
-def _states(connection: Connection, given: Collection[str]) -> Collection[str]:
-    """What was given, if there are such states."""
+def known_states(connection: Connection, given: Collection[str]) -> Collection[str]:
+    """What was given, if there are such states; ends the command if not."""
     from actwright.journal.queries import state_names
     from actwright.models.states import StateType
 

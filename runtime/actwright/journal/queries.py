@@ -18,6 +18,7 @@ from actwright.models.deliveries import DeliveryStatus
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
+    from uuid import UUID
 
     from sqlalchemy import ColumnElement, Connection, Select
 
@@ -37,6 +38,7 @@ __all__ = [
     "matching_deliveries",
     "matching_runs",
     "node_deliveries",
+    "node_of_run",
     "node_runs",
     "parameters_at_rest_of",
     "result_at_rest_of",
@@ -149,6 +151,11 @@ def called_by(connection: Connection, run_id: str) -> list[FoundRun]:
     tree = tree.union_all(select(called.c.id).join_from(tree, called, by_it))
     within = runs_with_cause().where(r.c.id.in_(select(tree.c.id)), r.c.id != run_id)
     return _runs(connection, within.order_by(r.c.expected_start_at))
+
+
+def node_of_run(connection: Connection, run_id: UUID) -> str | None:
+    """The node whose process a run is in, or was; None when the run is unknown."""
+    return connection.scalar(select(r.c.node_id).where(r.c.id == str(run_id)))
 
 
 def result_at_rest_of(connection: Connection, run_id: str) -> str | None:
