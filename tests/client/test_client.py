@@ -52,6 +52,10 @@ async def reached(handle: Handle[Any]) -> AsyncGenerator[RemoteRun]:
         yield await client.get_run(handle.id)
 
 
+def sees_nothing(_: CommandWatch) -> None:
+    """In the place of a look: the process is stopped, or its thread never has a turn."""
+
+
 def commands() -> list[tuple[Any, ...]]:
     with sqlite3.connect(get_current_settings().database) as journal:
         found = journal.execute("SELECT kind, answer FROM commands ORDER BY seq").fetchall()
@@ -212,7 +216,7 @@ async def test_a_process_that_does_not_answer_is_said_to_and_the_request_is_kept
     async with open_runtime() as runtime:
         handle: Handle[Any] = runtime.submit(flow(gate.astop_here, name="waits"))
         await gate.reached()
-        monkeypatch.setattr(CommandWatch, "_look", lambda _: None)
+        monkeypatch.setattr(CommandWatch, "_look", sees_nothing)
         async with reached(handle) as run:
             with pytest.raises(UnansweredCommand, match=r"has not answered for 0\.2 s.*The request is kept"):
                 await run.cancel(timeout=0.2)
