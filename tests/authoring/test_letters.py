@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel, SecretStr
+from pydantic_core import from_json, to_json
 
 from actwright.authoring.letters import Letter, Wanted, letter_of
 from actwright.exceptions import AuthoringError
@@ -36,9 +37,16 @@ class WithSecret(BaseModel):
     password: SecretStr
 
 
+def nested(depth: int) -> list[Any]:
+    value: list[Any] = []
+    for _ in range(depth):
+        value = [value]
+    return value
+
+
 def through(message: object) -> Letter:
     """What comes out of the journal at the other end."""
-    return Letter.from_payload(letter_of(message).to_payload())
+    return Letter.from_payload(from_json(to_json(letter_of(message).to_payload())))
 
 
 json_values: st.SearchStrategy[Any] = st.recursive(
@@ -97,11 +105,23 @@ def test_a_message_that_names_a_class_and_does_not_fit_it_stays_and_is_told_of_o
         (lambda: None, "must be JSON"),
         (WithSecret(password=SecretStr("x")), "would not come back the same"),
         ({1: "a"}, "would not come back the same"),
+        ("half of a pair: \ud800", "must be JSON"),
+        ({"\ud800": 1}, "must be JSON"),
+        (nested(220), "must be JSON"),
+        (nested(5_000), "must be JSON"),
+        ([10**5_000], "must be JSON"),
     ],
 )
 def test_what_json_cannot_tell_is_refused_by_who_sends_it(message: Any, why: str) -> None:
     with pytest.raises(AuthoringError, match=why):
         letter_of(message)
+
+
+@pytest.mark.parametrize(
+    "message", [nested(199), 10**1_000, "a\0b", [-0.0, 5e-324, 1e308]], ids=["deep", "long", "nul", "small"]
+)
+def test_what_can_just_be_written_can_be_read(message: Any) -> None:
+    assert Wanted(object)(through(message)) == (message,)
 
 
 def test_in_its_own_process_any_object_is_wanted_by_its_class() -> None:

@@ -34,6 +34,7 @@ from actwright.exceptions import (
 )
 from actwright.journal import command_watch
 from actwright.journal.command_watch import CommandWatch
+from actwright.journal.commands import new_commands
 from actwright.settings import get_current_settings
 
 pytestmark = pytest.mark.anyio
@@ -107,6 +108,26 @@ async def test_flows_and_tasks_are_cancelled_by_sync_code_elsewhere(kind: str, i
         await anyio.to_thread.run_sync(cancel)
         await wait([handle])
         assert handle.state.message == "from a thread"
+
+
+async def test_a_reason_is_text_and_any_text_will_do() -> None:
+    gate = Gate()
+    async with open_runtime() as runtime:
+        handle: Handle[Any] = runtime.submit(flow(gate.astop_here, name="waits"))
+        await gate.reached()
+        wrong: Any = 5
+        with pytest.raises(TypeError, match="reason must be text"):
+            await handle.cancel(wrong)
+        with pytest.raises(TypeError, match="reason must be text"):
+            await runtime.cancel(handle.id, wrong)
+        async with reached(handle) as run:
+            with pytest.raises(TypeError, match="reason must be text"):
+                await run.cancel(wrong)
+            assert commands() == []
+            assert not handle.done()
+            await run.cancel("no UTF-8: \udcff")
+        await wait([handle])
+        assert handle.state.message == "no UTF-8: \\udcff"
 
 
 async def test_a_second_cancel_is_no_error_and_the_first_reason_stands() -> None:
@@ -377,6 +398,83 @@ async def test_a_client_is_used_in_its_block() -> None:
 
 
 # The watch
+
+
+async def test_what_was_carried_out_is_not_again_because_the_next_one_cannot_be_seen_to(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    gate, failures = Gate(), [1, 2, 3]
+    final_state = CommandWatch._final_state  # pyright: ignore[reportPrivateUsage]
+    look = CommandWatch._look  # pyright: ignore[reportPrivateUsage]
+
+    def failing(self: CommandWatch, command: Any) -> str | None:
+        if failures:
+            failures.pop()
+            raise JournalUnavailable("the disk is away")
+        return final_state(self, command)
+
+    async with open_runtime() as runtime:
+        handle: Handle[Any] = runtime.submit(flow(gate.astop_here, name="waits"))
+        ends: Handle[Any] = runtime.submit(flow(gate.astop_here, name="ends"))
+        await gate.reached()
+        monkeypatch.setattr(CommandWatch, "_final_state", failing)
+        monkeypatch.setattr(CommandWatch, "_look", sees_nothing)
+        async with reached(handle) as run, reached(ends) as other, anyio.create_task_group() as group:
+            group.start_soon(run.send, "once")
+            await until(lambda: len(commands()) == 1)
+
+            async def send() -> None:
+                with pytest.raises(RunIsFinal):
+                    await other.send("too late")
+
+            group.start_soon(send)
+            await until(lambda: len(commands()) == 2)
+            live(runtime, ends).host._runs.pop(ends.id)  # pyright: ignore[reportPrivateUsage]
+            monkeypatch.setattr(CommandWatch, "_look", look)
+            await until(lambda: not failures)
+            assert len(live(runtime, handle).inbox) == 1
+            gate.open()
+            await wait([handle, ends])
+
+
+async def test_one_that_cannot_be_read_holds_no_other_up(caplog: pytest.LogCaptureFixture) -> None:
+    gate = Gate()
+    async with open_runtime() as runtime:
+        handle: Handle[Any] = runtime.submit(flow(gate.astop_here, name="waits"))
+        await gate.reached()
+        async with reached(handle) as run:
+            with sqlite3.connect(get_current_settings().database) as journal:
+                journal.execute(
+                    "INSERT INTO commands (id, run_id, kind, payload, at) VALUES (?, ?, 'of another version', '{}', ?)",
+                    (str(uuid4()), str(handle.id), "2026-01-01T00:00:00+00:00"),
+                )
+            journal.close()
+            await run.send("hello")
+            assert len(live(runtime, handle).inbox) == 1
+        gate.open()
+        await handle
+    assert caplog.text.count("cannot be read, and is passed over") == 1
+
+
+async def test_what_was_asked_of_other_processes_is_looked_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    gate, looks = Gate(), list[tuple[int, int]]()
+
+    def counted(connection: Any, node_id: str, after: int) -> Any:
+        seen, found = new_commands(connection, node_id, after)
+        looks.append((after, seen))
+        return seen, found
+
+    monkeypatch.setattr(command_watch, "new_commands", counted)
+    async with open_runtime() as runtime:
+        handle: Handle[Any] = runtime.submit(flow(gate.astop_here, name="waits"))
+        await gate.reached()
+        with sqlite3.connect(get_current_settings().database) as journal:
+            row = "INSERT INTO commands (id, run_id, kind, payload, at) VALUES (?, ?, 'cancel', '{}', '2026')"
+            journal.executemany(row, [(str(uuid4()), str(uuid4())) for _ in range(100)])
+        journal.close()
+        await until(lambda: (100, 100) in looks)
+        gate.open()
+        await handle
 
 
 async def test_while_the_journal_cannot_be_read_the_watch_says_so_once_and_goes_on(

@@ -8,7 +8,10 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, get_args
 
+from pydantic_core import from_json
+
 from actwright.exceptions import AuthoringError
+from actwright.models.shortening import shorten
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -54,20 +57,19 @@ def letter_of(message: object) -> Letter:
     is_json = kind in _JSON_TYPES
     try:
         adapter: TypeAdapter[Any] = _adapter(kind)
-        value = message if is_json else adapter.dump_python(message, mode="json")
-        text = json.dumps(value, allow_nan=False)
-        came_back = json.loads(text) if is_json else adapter.validate_json(text)
+        value = _through_the_journal(message if is_json else adapter.dump_python(message, mode="json"))
+        came_back = value if is_json else adapter.validate_json(json.dumps(value))
     except Exception as error:  # of pydantic, of json, of the class's own validators
         raise AuthoringError(
             "A message to a run in another process must be JSON, or a dataclass or pydantic model of it; "
-            f"{kind.__name__} {message!r} is not: {error}"
+            f"{kind.__name__} {shorten(message)} is not: {error}"
         ) from error
     if kind.__eq__ is not object.__eq__ and came_back != message:
         raise AuthoringError(
-            f"A message to a run in another process travels as JSON, and {message!r} would not come back the same (a "
-            "secret is masked there, and a dict's keys are text). Send what JSON can tell."
+            f"A message to a run in another process travels as JSON, and {shorten(message)} would not come back the "
+            "same (a secret is masked there, and a dict's keys are text). Send what JSON can tell."
         )
-    return Letter(None if is_json else kind.__qualname__, json.loads(text))
+    return Letter(None if is_json else kind.__qualname__, value)
 
 
 class Wanted:
@@ -111,8 +113,8 @@ class Wanted:
         if id(letter) not in self._refused:
             self._refused.add(id(letter))
             logger.warning(
-                "A message %s came from another process and does not fit that class here, so it stays where it is: %r",
-                letter.type_name, letter.value,
+                "A message %s came from another process and does not fit that class here, so it stays where it is: %s",
+                letter.type_name, shorten(letter.value),
             )  # fmt: skip
         return ()
 
@@ -127,6 +129,12 @@ class Wanted:
             return (validate(),)
         except ValidationError:
             return ()
+
+
+def _through_the_journal(value: Any) -> Any:
+    """What comes out there, where it is read one level deeper. Not all that Python writes as JSON can be read: half a
+    surrogate pair cannot, nor lists in lists in lists without end."""
+    return from_json(json.dumps([value], allow_nan=False))[0]
 
 
 def _adapter(kind: Any) -> TypeAdapter[Any]:

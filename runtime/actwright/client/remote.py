@@ -10,7 +10,7 @@ from actwright.authoring.letters import letter_of
 from actwright.client.requests import ANSWER_SECONDS, ask, known_run, wait_for_end
 from actwright.client.steps import run_steps, run_steps_async
 from actwright.journal import reading
-from actwright.models.commands import CommandKind
+from actwright.models.commands import CommandKind, checked_reason
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -57,7 +57,7 @@ class _Known:
         return self._run
 
     def _cancelling(self, reason: str | None, timeout: float) -> Steps[None]:
-        return ask(self._database, self.id, CommandKind.CANCEL, {"reason": reason}, timeout)
+        return ask(self._database, self.id, CommandKind.CANCEL, {"reason": checked_reason(reason)}, timeout)
 
     def _sending(self, message: object, timeout: float) -> Steps[None]:
         return ask(self._database, self.id, CommandKind.SEND, letter_of(message).to_payload(), timeout)

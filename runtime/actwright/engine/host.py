@@ -27,6 +27,7 @@ from actwright.engine.run_actor import RunActor
 from actwright.engine.supervisor import CancelRequested, Escalation, RunSupervisor
 from actwright.engine.threads import WorkerThreads
 from actwright.exceptions import RunError, RunIsFinal, RuntimeClosed
+from actwright.models.commands import checked_reason
 from actwright.nodes.journal import journal_of_this_process, watch_loop
 from actwright_actors import (
     ActorSystem,
@@ -389,7 +390,7 @@ class Host:
         if self.is_forked:
             raise fork_error("This Runtime")
         answer: Future[None] = Future()
-        request = CancelRequested(run_id, reason, answer)
+        request = CancelRequested(run_id, checked_reason(reason), answer)
         supervisor = self._system.lookup("runs")
         if supervisor is None:
             answer.set_exception(self.no_such_run(run_id))

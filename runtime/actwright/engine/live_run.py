@@ -15,7 +15,7 @@ from actwright.engine.inbox import MAILBOX_LIMIT, Inbox
 from actwright.engine.messages import Cancel, Committed, RoomInJournal
 from actwright.exceptions import CancelledRun, MailboxFull, RunIsFinal, RuntimeClosed
 from actwright.journal.protocol import LogLine
-from actwright.models.commands import Answer, CommandKind
+from actwright.models.commands import Answer, CommandKind, checked_reason
 from actwright_actors import SystemClosed
 
 if TYPE_CHECKING:
@@ -190,7 +190,7 @@ class LiveRun:
         if self.host.is_forked:
             raise fork_error(self.title)
         answer = answer or Future()
-        message = Cancel(reason, answer, self)
+        message = Cancel(checked_reason(reason), answer, self)
         if self.is_final:
             self.refuse(message)
             return answer
@@ -217,7 +217,7 @@ class LiveRun:
     def obey(self, command: Command, answer: Callable[[Answer], object]) -> None:
         """Do what another process asks. In any thread; so is the answer given."""
         if command.kind is CommandKind.CANCEL:
-            done = self.cancel(command.payload["reason"])
+            done = self.cancel(command.reason)
         else:
             done = self.send(Letter.from_payload(command.payload))
         done.add_done_callback(lambda done: answer(Answer.of(done.exception())))

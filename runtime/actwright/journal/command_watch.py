@@ -93,12 +93,12 @@ class CommandWatch:
         if not takers:
             return
         with self._database.reading() as connection:
-            found = new_commands(connection, self._node_id, self._seen)
-        self._open += (command for _, command in found)
-        if found:
-            self._seen = found[-1][0]
-        if self._open:
-            self._open = [command for command in self._open if not self._is_seen_to(command, takers)]
+            self._seen, found = new_commands(connection, self._node_id, self._seen)
+        self._open += found
+        for command in tuple(self._open):
+            # One by one: should the next one fail, this one must not be carried out again.
+            if self._is_seen_to(command, takers):
+                self._open.remove(command)
 
     def _is_seen_to(self, command: Command, takers: tuple[TakeCommand, ...]) -> bool:
         answer = partial(self._answer, command)

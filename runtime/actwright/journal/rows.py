@@ -35,6 +35,7 @@ __all__ = [
     "run_row",
     "transition_row",
     "unreadable",
+    "utf8",
     "words_or_mark",
 ]
 
@@ -53,13 +54,13 @@ def iso(at: datetime | None) -> str | None:
     return None if at is None else at.isoformat(timespec="microseconds")
 
 
-def _utf8(said: str) -> str:
+def utf8(said: str) -> str:
     """Text that can be written: half a surrogate pair, as in the name of a file that is no UTF-8, cannot."""
     return said if said.isascii() else said.encode("utf-8", "backslashreplace").decode()
 
 
 def _utf8_or_none(said: str | None) -> str | None:
-    return None if said is None else _utf8(said)
+    return None if said is None else utf8(said)
 
 
 def run_row(
@@ -70,17 +71,17 @@ def run_row(
     return [
         str(run.id),
         run.kind,
-        _utf8(run.flow_name if isinstance(run, FlowRun) else run.task_name),
-        _utf8(run.name),
+        utf8(run.flow_name if isinstance(run, FlowRun) else run.task_name),
+        utf8(run.name),
         node_id,
         str(state.id),
         state.type.value,
-        _utf8(state.name),
+        utf8(state.name),
         _utf8_or_none(state.message),
         iso(state.timestamp),
         run.run_count,
         parameters,
-        to_json(list(map(_utf8, run.tags))).decode() if run.tags else "[]",
+        to_json(list(map(utf8, run.tags))).decode() if run.tags else "[]",
         _text(run.parent_flow_run_id),
         _text(run.parent_task_run_id),
         None if isinstance(run, FlowRun) else _text(run.flow_run_id),
@@ -95,7 +96,7 @@ def run_row(
 def transition_row(run: FlowRun | TaskRun, cause: str | None) -> list[Any]:
     """The state that a run entered. `cause` is JSON already."""
     state = run.state
-    at, name, message = iso(state.timestamp), _utf8(state.name), _utf8_or_none(state.message)
+    at, name, message = iso(state.timestamp), utf8(state.name), _utf8_or_none(state.message)
     return [str(state.id), str(run.id), state.type.value, name, message, at, run.run_count, cause]
 
 
@@ -107,7 +108,7 @@ def delivery_row(delivery: HookDelivery, node_id: str) -> list[Any]:
         str(delivery.run_id),
         node_id,
         delivery.event,
-        _utf8(delivery.hook_name),
+        utf8(delivery.hook_name),
         delivery.position,
         iso(delivery.due_at),
         delivery.status.value,
@@ -123,7 +124,7 @@ def delivery_row(delivery: HookDelivery, node_id: str) -> list[Any]:
 
 
 def log_row(line: LogLine) -> list[Any]:
-    return [str(line.run_id), iso(line.at), line.level, _utf8(line.logger), _utf8(line.message)]
+    return [str(line.run_id), iso(line.at), line.level, utf8(line.logger), utf8(line.message)]
 
 
 def run_of(row: Row) -> FlowRun | TaskRun:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from datetime import datetime
     from uuid import UUID
 
-__all__ = ["Answer", "Command", "CommandKind", "Outcome"]
+__all__ = ["Answer", "Command", "CommandKind", "Outcome", "checked_reason"]
 
 
 class CommandKind(StrEnum):
@@ -29,7 +29,7 @@ class Command:
 
     Attributes:
         id: a second one with the same id is the same request.
-        payload: JSON; of a cancel `reason`, of a message what `engine.inbox` makes of it.
+        payload: JSON; of a cancel `reason`, of a message what `authoring.letters` makes of it.
     """
 
     id: UUID
@@ -37,6 +37,12 @@ class Command:
     kind: CommandKind
     at: datetime
     payload: Mapping[str, Any] = field(default_factory=dict[str, Any])
+
+    @property
+    def reason(self) -> str | None:
+        """Of a cancel, why. Whatever else somebody wrote there must not keep the run from being cancelled."""
+        given = self.payload.get("reason")
+        return given if isinstance(given, str) else None
 
 
 class Outcome(StrEnum):
@@ -80,3 +86,14 @@ class Answer:
             raise RunIsFinal(run_title, self.detail, run_id)
         if self.outcome is Outcome.REFUSED:
             raise RunError(f"{run_title}: {self.detail}", run_id)
+
+
+def checked_reason(reason: object) -> str | None:
+    """Why a run is to be cancelled, as it was given by a user.
+
+    Raises:
+        TypeError: it is no text.
+    """
+    if reason is None or isinstance(reason, str):
+        return reason
+    raise TypeError(f"cancel: reason must be text that says why, or None; got {reason!r}.")

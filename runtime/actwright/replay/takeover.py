@@ -151,7 +151,7 @@ def _settle_runs(connection: Connection, registrations: Registrations, node: Nod
     why = f"Its process (pid {node.pid} on {node.host}) died."
     asked = open_commands(connection, node.id)
     cancels = {
-        command.run_id: command.payload["reason"]
+        command.run_id: command.reason
         for command in reversed(asked)  # the first one's reason counts
         if command.kind is CommandKind.CANCEL
     }
