@@ -354,10 +354,14 @@ async def test_events_of_another_process_run_are_followed_to_the_end() -> None:
         await gate.reached()
         async with reached(handle) as run:
             seen: list[str] = []
+            last = 0
             async for event in run.events():
                 seen.append(event.state.name)
+                last = event.seq
                 gate.open()
             assert seen == ["Pending", "Running", "Completed"]
+            with anyio.fail_after(10):
+                assert [event async for event in run.events(since=last)] == []
             assert run.state.name == "Running"  # a snapshot
             assert (await run.refresh()).state.name == "Completed"
 

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+from contextlib import closing
+from datetime import timedelta
 from typing import Any
 
 import anyio
+import anyio.to_thread
 import pytest
 from tests.engine.gate import Gate
-from tests.engine.watched import open_runtime
+from tests.engine.watched import at_rest, open_runtime
 
 from actwright import Handle, flow, task
+from actwright.journal.database import Database
+from actwright.journal.memory import MemoryJournal
+from actwright.journal.pruning import prune
 from actwright.models.events import RunEvent
+from actwright.settings import get_current_settings
 
 pytestmark = [pytest.mark.anyio, pytest.mark.parametrize("journal", [None, "memory"], ids=["file", "memory"])]
 
@@ -53,6 +60,35 @@ async def test_whoever_left_goes_on_after_what_he_saw(journal: Any) -> None:
                 break
         gate.open()
         assert names([event async for event in handle.events(since=seen)]) == ["Completed"]
+
+
+async def test_there_is_nothing_after_the_end(journal: Any) -> None:
+    async with open_runtime(journal=journal) as runtime:
+        handle: Handle[Any] = runtime.submit(fails_once())
+        last = [event async for event in handle.events()][-1]
+        with anyio.fail_after(10):
+            assert [event async for event in handle.events(since=last.seq)] == []
+
+        def follow() -> list[RunEvent]:
+            return list(handle.events(since=last.seq))
+
+        assert await anyio.to_thread.run_sync(follow) == []
+
+
+async def test_whoever_follows_a_run_that_is_deleted_meanwhile_comes_to_an_end(journal: Any) -> None:
+    if journal == "memory":
+        journal = MemoryJournal(keep_runs=1)
+    async with open_runtime(journal=journal) as runtime:
+        handle: Handle[Any] = runtime.submit(fails_once())
+        await handle
+        if journal is None:
+            await at_rest()
+            with closing(Database.open(get_current_settings().database)) as database:
+                assert prune(database, handle.state.timestamp + timedelta(seconds=1)).runs == 1
+        else:
+            await runtime.submit(fails_once())
+        with anyio.fail_after(10):
+            assert [event async for event in handle.events()] == []
 
 
 async def test_sync_code_follows_a_run_too(journal: Any) -> None:

@@ -238,6 +238,43 @@ async def test_a_receiver_that_is_cancelled_in_the_moment_of_a_message_loses_non
         assert await handle == sent
 
 
+async def test_a_receiver_is_cancelled_though_its_message_is_there_and_that_stays() -> None:
+    @flow
+    async def body() -> list[int]:
+        with anyio.CancelScope() as scope:
+            scope.cancel()
+            await receive(int)
+        return [await receive(int), await receive(int)]
+
+    async with open_runtime() as runtime:
+        handle: Handle[Any] = runtime.submit(body)
+        await handle.send(1)
+        await handle.send(2)
+        assert await handle == [1, 2]
+
+
+async def test_a_body_that_outlives_every_error_holds_nobody_up_when_it_is_cancelled() -> None:
+    caught: list[Exception] = []
+
+    @flow
+    async def stubborn() -> None:
+        while len(caught) < 1_000:
+            try:
+                await receive(int)
+            except Exception as error:
+                caught.append(error)
+
+    async with open_runtime() as runtime:
+        handle: Handle[Any] = runtime.submit(stubborn)
+        await until(lambda: live(runtime, handle).inbox.is_watched)
+        await handle.send(1)  # wakes it in the very moment in which it is told to stop
+        live(runtime, handle).stop_body(1, "it was cancelled.")
+        await handle.cancel()
+        await wait([handle])
+        assert handle.state.is_cancelled()
+    assert len(caught) < 1_000
+
+
 async def test_of_several_receivers_of_one_run_each_message_has_one() -> None:
     @flow
     async def body() -> list[int]:

@@ -32,11 +32,11 @@ class RunEvents:
     cancelled in it, does nothing to the run; `events(since=event.seq)` goes on where one was left.
 
     Args:
-        read: what happened after a place in history. Blocks.
+        read: what happened after a place in history; None where nothing did and nothing will. Blocks.
         since: the place to begin after; 0 is the beginning.
     """
 
-    def __init__(self, read: Callable[[int], Sequence[RunEvent]], since: int) -> None:
+    def __init__(self, read: Callable[[int], Sequence[RunEvent] | None], since: int) -> None:
         self._read = read
         self._seen = since
         self._next: deque[RunEvent] = deque()
@@ -50,7 +50,7 @@ class RunEvents:
             if self._is_over:
                 raise StopIteration
             self._note(self._read(self._seen))
-            if not self._next:
+            if not (self._next or self._is_over):
                 pause(LOOK_SECONDS)
         return self._next.popleft()
 
@@ -64,12 +64,14 @@ class RunEvents:
             if self._is_over:
                 raise StopAsyncIteration
             self._note(await anyio.to_thread.run_sync(self._read, self._seen))
-            if not self._next:
+            if not (self._next or self._is_over):
                 await anyio.sleep(LOOK_SECONDS)
         return self._next.popleft()
 
-    def _note(self, events: Sequence[RunEvent]) -> None:
-        if events:
+    def _note(self, events: Sequence[RunEvent] | None) -> None:
+        if events is None:
+            self._is_over = True
+        elif events:
             self._next.extend(events)
             self._seen = events[-1].seq
             self._is_over = events[-1].state.is_final()

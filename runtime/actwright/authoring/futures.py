@@ -59,8 +59,8 @@ class SubmittedRun(Protocol):
         """Put a message into its mailbox; done when it is there, or with RunIsFinal or MailboxFull."""
         ...
 
-    def events(self, since: int) -> Sequence[RunEvent]:
-        """The states that it has entered after that place in history. Blocks."""
+    def events(self, since: int) -> Sequence[RunEvent] | None:
+        """The states that it has entered after that place in history; None if it is final and was so then. Blocks."""
         ...
 
 

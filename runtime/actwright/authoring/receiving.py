@@ -8,6 +8,8 @@ from contextlib import contextmanager, nullcontext, suppress
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any
 
+from anyio.lowlevel import checkpoint
+
 from actwright.authoring.context import in_async_code, within_reach
 from actwright.authoring.letters import Wanted
 from actwright.authoring.waiting import blocking, take, until_done
@@ -71,10 +73,14 @@ class _Receiving:
                 news.set_result(None)
 
         with self._waking(wake):
-            while not (found := self._look()):
+            while True:
+                # Before each look, lest a body that has its messages there, or outlives an error, hold up its loop.
+                # Between the look and the return there is none: a message that was taken would be lost.
+                await checkpoint()
+                if found := self._look():
+                    return found[0]
                 await until_done(news)
                 news = Future()
-        return found[0]
 
     def in_sync(self) -> Any:
         inbox: SimpleQueue[None] = SimpleQueue()

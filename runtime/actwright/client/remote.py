@@ -130,9 +130,9 @@ class SyncRemoteRun(_Known):
         return run_steps(self._waiting(timeout))
 
 
-def _events(database: Database, run_id: UUID, since: int) -> Sequence[RunEvent]:
+def _events(database: Database, run_id: UUID, since: int) -> Sequence[RunEvent] | None:
     with database.reading() as connection:
         found = reading.events(connection, run_id, since)
-    if not found:
+    if found == []:
         known_run(database, run_id)  # an unknown one would be followed for ever
     return found

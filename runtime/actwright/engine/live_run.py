@@ -222,9 +222,12 @@ class LiveRun:
             done = self.send(Letter.from_payload(command.payload))
         done.add_done_callback(lambda done: answer(Answer.of(done.exception())))
 
-    def events(self, since: int) -> Sequence[RunEvent]:
-        """The states that it has entered after that place in history. Blocks."""
-        return self.host.journal.events(self.snapshot.id, since)
+    def events(self, since: int) -> Sequence[RunEvent] | None:
+        """The states that it has entered after that place in history; None where no more will come. Blocks."""
+        journal, has_ended = self.host.journal, self.future.done()
+        found = journal.events(self.snapshot.id, since)
+        is_gone = not found and has_ended and journal.run(self.snapshot.id) is None  # pruned, say
+        return None if is_gone else found
 
     @contextmanager
     def after(self, seconds: float, fn: Callable[[], object]) -> Generator[None]:

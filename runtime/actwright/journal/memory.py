@@ -116,11 +116,14 @@ class MemoryJournal:
         with self._lock:
             return list(self._histories[run_id].transitions) if run_id in self._histories else []
 
-    def events(self, run_id: UUID, since: int = 0) -> list[RunEvent]:
+    def events(self, run_id: UUID, since: int = 0) -> list[RunEvent] | None:
         with self._lock:
-            history = self._histories.get(run_id, _History())
+            history = self._histories.get(run_id)
+            if history is None:
+                return []
             then = zip(history.seqs, history.transitions, strict=True)
-            return [RunEvent(seq, run_id, step.run.state, step.run.run_count) for seq, step in then if seq > since]
+            found = [RunEvent(seq, run_id, step.run.state, step.run.run_count) for seq, step in then if seq > since]
+            return None if history.run.state.is_final() and not found else found
 
     def deliveries(self, run_id: UUID | None = None) -> list[HookDelivery]:
         with self._lock:

@@ -123,8 +123,9 @@ class Journal(Protocol):
         """What the run went through, in order."""
         ...
 
-    def events(self, run_id: UUID, since: int = 0) -> Sequence[RunEvent]:
-        """The same with their places in history, those after `since`; rising, and not without gaps."""
+    def events(self, run_id: UUID, since: int = 0) -> Sequence[RunEvent] | None:
+        """The same with their places in history, those after `since`; rising, and not without gaps. None when the run
+        is final and entered nothing after that."""
         ...
 
     def deliveries(self, run_id: UUID | None = None) -> Sequence[HookDelivery]:

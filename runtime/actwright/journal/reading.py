@@ -56,15 +56,16 @@ def transitions(connection: Connection, run_id: UUID) -> list[Transition]:
     return [Transition(run_as_it_was(now, row), tuple(due[row["id"]])) for row in rows]
 
 
-def events(connection: Connection, run_id: UUID, since: int) -> list[RunEvent]:
-    """What the run went through after that place in history."""
+def events(connection: Connection, run_id: UUID, since: int) -> list[RunEvent] | None:
+    """What the run went through after that place in history; None when it is final and that is nothing."""
     now = run(connection, run_id)
     if now is None:
         return []
     query = select(t, r.c.result).join(r, r.c.id == t.c.run_id).where(t.c.run_id == str(run_id), t.c.seq > since)
     rows = connection.execute(query.order_by(t.c.seq)).mappings()
     then = ((row["seq"], run_as_it_was(now, row)) for row in rows)
-    return [RunEvent(seq, run_id, was.state, was.run_count) for seq, was in then]
+    found = [RunEvent(seq, run_id, was.state, was.run_count) for seq, was in then]
+    return None if now.state.is_final() and not found else found
 
 
 def runs_as_they_were(connection: Connection, transition_ids: Select[Any]) -> dict[UUID, FlowRun | TaskRun]:

@@ -295,7 +295,7 @@ class SqlJournal:
         with self._reading() as connection:
             return reading.transitions(connection, run_id)
 
-    def events(self, run_id: UUID, since: int = 0) -> Sequence[RunEvent]:
+    def events(self, run_id: UUID, since: int = 0) -> Sequence[RunEvent] | None:
         with self._reading() as connection:
             return reading.events(connection, run_id, since)
 
