@@ -244,7 +244,7 @@ async def test_a_receiver_is_cancelled_though_its_message_is_there_and_that_stay
         with anyio.CancelScope() as scope:
             scope.cancel()
             await receive(int)
-        return [await receive(int), await receive(int)]
+        return [await receive(int, timeout=0), await receive(int, timeout=0)]
 
     async with open_runtime() as runtime:
         handle: Handle[Any] = runtime.submit(body)
@@ -267,7 +267,7 @@ async def test_a_body_that_outlives_every_error_holds_nobody_up_when_it_is_cance
     async with open_runtime() as runtime:
         handle: Handle[Any] = runtime.submit(stubborn)
         await until(lambda: live(runtime, handle).inbox.is_watched)
-        await handle.send(1)  # wakes it in the very moment in which it is told to stop
+        live(runtime, handle).send(1)  # wakes it in the very moment in which it is told to stop
         live(runtime, handle).stop_body(1, "it was cancelled.")
         await handle.cancel()
         await wait([handle])
