@@ -6,7 +6,7 @@ import logging
 import sqlite3
 import threading
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID, uuid4
@@ -35,6 +35,7 @@ from actwright.exceptions import (
 from actwright.journal import command_watch
 from actwright.journal.command_watch import CommandWatch
 from actwright.journal.commands import new_commands
+from actwright.nodes.journal import close_journals
 from actwright.settings import get_current_settings
 
 pytestmark = pytest.mark.anyio
@@ -181,6 +182,50 @@ async def test_a_run_that_ends_between_the_request_and_the_look_answers_with_its
             gate.open()
             await handle
     assert commands() == [("cancel", '["final","Completed"]')]
+
+
+async def test_a_process_that_closes_without_another_look_answers_that_the_run_has_ended(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(CommandWatch, "_look", sees_nothing)
+    gate = Gate()
+    async with open_runtime() as runtime:
+        handle: Handle[Any] = runtime.submit(flow(gate.astop_here, name="ends"))
+        await gate.reached()
+        async with reached(handle) as run, anyio.create_task_group() as group:
+
+            async def cancel() -> None:
+                with pytest.raises(RunIsFinal, match="already Completed"):
+                    await run.cancel()
+
+            group.start_soon(cancel)
+            await until(lambda: len(commands()) == 1)
+            gate.open()
+            await handle
+            await anyio.to_thread.run_sync(close_journals)
+
+
+async def test_with_no_runtime_left_a_process_answers_that_the_run_has_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    look = CommandWatch._look  # pyright: ignore[reportPrivateUsage]
+    monkeypatch.setattr(CommandWatch, "_look", sees_nothing)
+    gate = Gate()
+    async with anyio.create_task_group() as group, AsyncExitStack() as stack:
+        async with open_runtime() as runtime:
+            handle: Handle[Any] = runtime.submit(flow(gate.astop_here, name="ends"))
+            await gate.reached()
+            run = await stack.enter_async_context(reached(handle))
+
+            async def send() -> None:
+                with pytest.raises(RunIsFinal, match="already Completed"):
+                    await run.send("too late")
+                answered.set()
+
+            answered = anyio.Event()
+            group.start_soon(send)
+            await until(lambda: len(commands()) == 1)
+            gate.open()
+        monkeypatch.setattr(CommandWatch, "_look", look)
+        await answered.wait()
 
 
 async def test_a_cancel_reaches_children_first_and_a_task_run_by_itself_alone() -> None:

@@ -73,6 +73,18 @@ class CommandWatch:
         if self._thread is not None:
             self._thread.join()
 
+    def answer_last(self) -> None:
+        """Closed, and with all history committed: tell those whose run has ended since the last look. Blocks.
+
+        They would wait for a process that is gone. Nobody asks after this, since they would see that it has ended.
+        """
+        if self._thread is None:
+            return
+        try:
+            self._see_to(())
+        except JournalError as error:
+            logger.warning("Whether other processes wait for an answer of this one cannot be seen now: %s", error)
+
     def _look_until_closed(self) -> None:
         while not self._stop.wait(LOOK_SECONDS):
             try:
@@ -90,8 +102,9 @@ class CommandWatch:
     def _look(self) -> None:
         with self._lock:
             takers = tuple(self._takers)
-        if not takers:
-            return
+        self._see_to(takers)  # also where no Runtime is open any more: runs of those that were have ended
+
+    def _see_to(self, takers: tuple[TakeCommand, ...]) -> None:
         with self._database.reading() as connection:
             self._seen, found = new_commands(connection, self._node_id, self._seen)
         self._open += found

@@ -266,6 +266,8 @@ class SqlJournal:
     def close(self, timeout: float | None = None) -> None:
         """Write what is left, for at most `timeout` seconds (`limits.wait_seconds`), and stop. Blocks."""
         self._commands.close()
+        if self.flush():
+            self._commands.answer_last()
         for tell in self._queue.close():
             _call(tell)
         self._thread.join(self.limits.wait_seconds if timeout is None else timeout)
