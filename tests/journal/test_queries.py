@@ -186,5 +186,5 @@ def test_of_log_lines_the_last_ones_come_oldest_first(connection: Connection) ->
     for minute in range(3):
         connection.execute(insert(logs).values(run_id="run", at=at(minute), level=20, logger="", message=str(minute)))
     connection.execute(insert(logs).values(run_id="other", at=at(9), level=20, logger="", message="no"))
-    assert [line.message for line in queries.kept_lines(connection, "run")] == ["0", "1", "2"]
-    assert [line.message for line in queries.kept_lines(connection, "run", 2)] == ["1", "2"]
+    assert [kept.line.message for kept in queries.kept_lines(connection, "run")] == ["0", "1", "2"]
+    assert [kept.line.message for kept in queries.kept_lines(connection, "run", limit=2)] == ["1", "2"]

@@ -40,6 +40,7 @@ __all__ = [
     "took",
     "write",
     "write_json",
+    "write_json_line",
 ]
 
 
@@ -95,6 +96,13 @@ def write_json(document: Any) -> None:
     from actwright.models.marks import with_finite_numbers  # only this needs pydantic here
 
     print(json.dumps(with_finite_numbers(document), indent=2, allow_nan=False))
+
+
+def write_json_line(document: Any) -> None:
+    """The same in one line, and at once: a program reads it while others are still to come."""
+    from actwright.models.marks import with_finite_numbers
+
+    print(json.dumps(with_finite_numbers(document), allow_nan=False), flush=True)
 
 
 def table_of(columns: Sequence[str], rows: Iterable[Sequence[RenderableType]]) -> Table:

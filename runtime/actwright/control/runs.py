@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
 from collections import defaultdict
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Any
@@ -31,6 +30,7 @@ from actwright.control.output import (
     write,
     write_json,
 )
+from actwright.control.run_logs import logs
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from actwright.journal.protocol import Transition
     from actwright.journal.queries import FoundDelivery, FoundRun
 
-__all__ = ["app", "inspect", "logs", "ls", "one_run"]
+__all__ = ["app", "inspect", "ls", "one_run"]
 
 app = typer.Typer(no_args_is_help=True, help="What ran, and what became of it.")
 
@@ -129,27 +129,7 @@ def inspect(run: _Run, output: Output = Format.TABLE) -> None:
         inspected.draw()
 
 
-@app.command()
-def logs(
-    run: _Run,
-    lines: Annotated[int | None, typer.Option("-n", "--lines", min=1, max=MOST, help="Only the last so many.")] = None,
-    output: Output = Format.TABLE,
-) -> None:
-    """Print what a run logged, oldest first."""
-    with journal_to_change() as database, database.reading() as connection:
-        from actwright.control.documents import line_document
-        from actwright.journal.queries import kept_lines
-
-        found = one_run(connection, run)
-        kept = kept_lines(connection, str(found.run.id), lines)
-    if output is Format.JSON:
-        return write_json([line_document(line) for line in kept])
-    for line in kept:
-        level = logging.getLevelName(line.level)
-        print(clean(f"{local_time(line.at, exact=True)} | {level:<7} | {line.message}"))
-    if not kept:
-        say(f"History has no log lines of {found.run.title}.")
-    return None
+app.command()(logs)
 
 
 def one_run(connection: Connection, given: str) -> FoundRun:
@@ -236,6 +216,7 @@ class _Inspected:
             ("node", self.found.node_id + (" (dead: `actwright recover` sees to it)" if self._is_dead() else "")),
             ("tags", ", ".join(run.tags)),
             ("called by", str(run.parent_id or "")),
+            ("retry of", str(run.retry_of or "")),
             ("started", local_time(run.start_time, exact=True)),
             ("took", took(run.start_time, run.end_time)),
             ("parameters", ", ".join(f"{name}={json.dumps(value)}" for name, value in self.parameters.items())),

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
     from actwright.exceptions import ActwrightError
     from actwright.journal.database import Database
-    from actwright.journal.protocol import Record
+    from actwright.journal.protocol import LogLine, Record
     from actwright.models.deliveries import HookDelivery
     from actwright.models.runs import FlowRun, TaskRun
 
@@ -287,6 +287,10 @@ class SqlJournal:
     def deliveries(self, run_id: UUID | None = None) -> Sequence[HookDelivery]:
         with self._reading() as connection:
             return reading.deliveries(connection, run_id)
+
+    def lines(self, run_id: UUID) -> Sequence[LogLine]:
+        with self._reading() as connection:
+            return reading.lines(connection, run_id)
 
     # Variables
 
