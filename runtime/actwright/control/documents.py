@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from actwright.control.liveness import KnownNode
     from actwright.journal.protocol import LogLine, Transition
     from actwright.journal.queries import FoundDelivery, FoundRun
+    from actwright.models.runs import TaskRun
     from actwright.models.states import State
 
 __all__ = [
@@ -30,6 +31,7 @@ __all__ = [
     "program_text",
     "result_document",
     "run_document",
+    "state_document",
     "subject_of",
     "transition_document",
 ]
@@ -88,14 +90,19 @@ def _unmistakable(value: Any) -> Any:
 
 
 def transition_document(step: Transition) -> dict[str, Any]:
-    state = step.run.state
+    return state_document(step.run)
+
+
+def state_document(run: FlowRun | TaskRun) -> dict[str, Any]:
+    """The state that a run entered."""
+    state = run.state
     return {
         "id": str(state.id),
         "type": state.type.value,
         "name": state.name,
         "message": state.message,
         "at": iso_or_none(state.timestamp),
-        "run_count": step.run.run_count,
+        "run_count": run.run_count,
         "cause": cause_document(state),
     }
 

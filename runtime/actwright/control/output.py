@@ -25,6 +25,7 @@ __all__ = [
     "Output",
     "age_option",
     "clean",
+    "console",
     "fail",
     "iso_or_none",
     "local_time",
@@ -119,17 +120,17 @@ def table_of(columns: Sequence[str], rows: Iterable[Sequence[RenderableType]]) -
 
 def write(drawing: RenderableType) -> None:
     """Draw on stdout; without blanks at the ends of lines where no terminal shows it."""
-    console = _console()
-    if console.is_terminal:
-        console.print(drawing)
+    drawer = console()
+    if drawer.is_terminal:
+        drawer.print(drawing)
         return
-    with console.capture() as captured:
-        console.print(drawing)
+    with drawer.capture() as captured:
+        drawer.print(drawing)
     print("\n".join(line.rstrip() for line in captured.get().removesuffix("\n").split("\n")))
 
 
-def _console() -> Console:
-    """It takes text as it is: a run may be named `[red]`."""
+def console() -> Console:
+    """What draws on stdout. It takes text as it is: a run may be named `[red]`."""
     width = None if sys.stdout.isatty() else _WIDE
     return Console(width=width, highlight=False, markup=False, emoji=False)
 

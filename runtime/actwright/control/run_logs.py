@@ -11,10 +11,12 @@ from actwright.control.opening import journal_to_change
 from actwright.control.output import MOST, Format, Output, clean, local_time, say, write_json, write_json_line
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from uuid import UUID
+
     from sqlalchemy import Connection
 
     from actwright.journal.database import Database
-    from actwright.journal.protocol import LogLine
     from actwright.journal.queries import FoundRun, KeptLine
 
 __all__ = ["logs"]
@@ -54,39 +56,40 @@ def logs(
     """
     with journal_to_change() as database:
         from actwright.control.runs import one_run
-        from actwright.journal.queries import kept_lines, last_line_seq
+        from actwright.journal.queries import called_by, kept_lines, last_line_seq
 
         with database.reading() as connection:
             found = one_run(connection, run)
             seq = last_line_seq(connection)
             kept = kept_lines(connection, str(found.run.id), called=all, level=level, limit=lines)
-        if not follow:
-            return _write_all(found, kept, output)
-        for line in kept:
-            _write(line.line, output)
-        return _Follower(found, output, seq, level, with_called=all).follow(database)
+            runs = [found, *called_by(connection, str(found.run.id))] if all else []
+        if output is Format.JSON and not follow:
+            return _write_document(kept)
+        _write(kept, output, {each.run.id: each for each in runs})
+        if follow:
+            return _Follower(found, output, seq, level, with_called=all).follow(database)
+        if not kept:
+            say(f"History has no log lines of {found.run.title}, or none like that.")
+        return None
 
 
-def _write_all(found: FoundRun, kept: list[KeptLine], output: Format) -> None:
+def _write_document(kept: Iterable[KeptLine]) -> None:
     from actwright.control.documents import line_document
 
-    if output is Format.JSON:
-        return write_json([line_document(line.line) for line in kept])
-    for line in kept:
-        _write(line.line, output)
-    if not kept:
-        say(f"History has no log lines of {found.run.title}, or none like that.")
-    return None
+    write_json([line_document(each.line) for each in kept])
 
 
-def _write(line: LogLine, output: Format) -> None:
+def _write(kept: Iterable[KeptLine], output: Format, runs: Mapping[UUID, FoundRun]) -> None:
+    """Each at once; whose it is stands before it where that is known here."""
     from actwright.control.documents import line_document, line_text
 
-    if output is Format.JSON:
-        return write_json_line(line_document(line))
-    name = logging.getLevelName(line.level)
-    print(clean(f"{local_time(line.at, exact=True)} | {name:<7} | {line_text(line)}"), flush=True)
-    return None
+    for line in (each.line for each in kept):
+        if output is Format.JSON:
+            write_json_line(line_document(line))
+            continue
+        whose = f"{runs[line.run_id].run.title} - " if line.run_id in runs else ""
+        level = logging.getLevelName(line.level)
+        print(clean(f"{local_time(line.at, exact=True)} | {level:<7} | {whose}{line_text(line)}"), flush=True)
 
 
 class _Follower:
@@ -106,8 +109,7 @@ class _Follower:
         from actwright.control.following import ProcessChanged, follow
 
         for news in follow(database, self._progress, also=self._read, linger_seconds=_LINGER_SECONDS):
-            for kept in self._new:
-                _write(kept.line, self._output)
+            _write(self._new, self._output, self._progress.runs if self._with_called else {})
             self._new = []
             for each in news:
                 if isinstance(each, ProcessChanged) and (root := self._progress.root):

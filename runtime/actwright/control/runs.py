@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.text import Text
-from rich.tree import Tree
 
 from actwright.control.opening import journal_if_any, journal_to_change
 from actwright.control.output import (
@@ -31,6 +30,7 @@ from actwright.control.output import (
     write_json,
 )
 from actwright.control.run_logs import logs
+from actwright.control.watching import watch
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -130,6 +130,7 @@ def inspect(run: _Run, output: Output = Format.TABLE) -> None:
 
 
 app.command()(logs)
+app.command()(watch)
 
 
 def one_run(connection: Connection, given: str) -> FoundRun:
@@ -189,6 +190,7 @@ class _Inspected:
 
     def draw(self) -> None:
         from actwright.control.documents import is_dead
+        from actwright.control.trees import called_tree
 
         state = state_text(self.run.state, dead=is_dead(self.found, self.dead))
         write(Text.assemble((one_line(self.run.title), "bold"), "  ", state))
@@ -197,7 +199,7 @@ class _Inspected:
         write(table_of(["at", "state", ""], self._states()))
         if self.called:
             self._heading("Called")
-            write(self._tree())
+            write(called_tree(self.found, self.called, self.dead))
         if self.hooks:
             self._heading("Hooks")
             write(_hooks_table(self.hooks))
@@ -232,22 +234,6 @@ class _Inspected:
             (local_time(state.timestamp, exact=True), state_text(state), state.message or "")
             for state in (step.run.state for step in self.steps)
         ]
-
-    def _tree(self) -> Tree:
-        tree = Tree(Text(one_line(self.run.name)), guide_style="dim")
-        branches = {self.run.id: tree}
-        for each in self.called:  # callers come first
-            above = branches.get(each.run.parent_id or self.run.id, tree)
-            branches[each.run.id] = above.add(self._branch(each))
-        return tree
-
-    def _branch(self, found: FoundRun) -> Text:
-        from actwright.control.documents import is_dead, subject_of
-
-        run = found.run
-        state = state_text(run.state, dead=is_dead(found, self.dead))
-        about = one_line(f"  {run.kind} {subject_of(run)}, {short(run.id)}")
-        return Text.assemble(one_line(run.name), "  ", state, f"  {took(run.start_time, run.end_time)}", (about, "dim"))
 
     def _draw_cause(self) -> None:
         from actwright.control.documents import cause_document
