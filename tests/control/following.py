@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -57,11 +57,13 @@ def a_waiting_program(folder: Path, **settings: str) -> Generator[Program]:
 
 
 @contextmanager
-def command(*arguments: str, stdout: int = subprocess.PIPE, **environment: str) -> Generator[subprocess.Popen[str]]:
+def command(
+    *arguments: str, stdout: int = subprocess.PIPE, environment: Mapping[str, str] | None = None
+) -> Generator[subprocess.Popen[str]]:
     """A command that goes on, as a shell starts it."""
     process = subprocess.Popen(
         [sys.executable, "-m", "actwright", *arguments],
-        stdin=subprocess.DEVNULL, stdout=stdout, stderr=subprocess.PIPE, text=True, env={**os.environ, **environment},
+        stdin=subprocess.DEVNULL, stdout=stdout, stderr=subprocess.PIPE, text=True, env={**os.environ, **(environment or {})},
     )  # fmt: skip
     with ended(process):
         yield process

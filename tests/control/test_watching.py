@@ -183,7 +183,8 @@ def all_of(terminal: int) -> str:
 def test_on_a_terminal_it_is_drawn_in_place_with_few_frames_and_stays_as_it_ended(tmp_path: Path) -> None:
     with a_waiting_program(tmp_path) as program, a_terminal() as (terminal, its_end):
         began = time.monotonic()
-        with command("runs", "watch", "nightly", stdout=its_end, TERM="xterm", NO_COLOR="1") as watch:
+        terms = {"TERM": "xterm", "NO_COLOR": "1"}
+        with command("runs", "watch", "nightly", stdout=its_end, environment=terms) as watch:
             os.close(its_end)
             drawn = ""
             while "fetch-Oslo" not in drawn:

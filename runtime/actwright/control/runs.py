@@ -29,6 +29,7 @@ from actwright.control.output import (
     write,
     write_json,
 )
+from actwright.control.rerunning import retry
 from actwright.control.run_logs import logs
 from actwright.control.watching import watch
 
@@ -131,6 +132,7 @@ def inspect(run: _Run, output: Output = Format.TABLE) -> None:
 
 app.command()(logs)
 app.command()(watch)
+app.command()(retry)
 
 
 def one_run(connection: Connection, given: str) -> FoundRun:
