@@ -63,7 +63,8 @@ def command(
     """A command that goes on, as a shell starts it."""
     process = subprocess.Popen(
         [sys.executable, "-m", "actwright", *arguments],
-        stdin=subprocess.DEVNULL, stdout=stdout, stderr=subprocess.PIPE, text=True, env={**os.environ, **(environment or {})},
+        stdin=subprocess.DEVNULL, stdout=stdout, stderr=subprocess.PIPE, text=True,
+        env={**os.environ, **(environment or {})},
     )  # fmt: skip
     with ended(process):
         yield process

@@ -24,6 +24,7 @@ __all__ = [
     "Format",
     "Output",
     "age_option",
+    "ago",
     "clean",
     "console",
     "fail",
@@ -214,6 +215,18 @@ def parse_span(given: str) -> timedelta:
         return timedelta(**{_UNITS[found[2]]: float(found[1])})
     except OverflowError as error:
         raise typer.BadParameter(f"{given!r} is longer than any calendar.") from error
+
+
+def ago(span: timedelta) -> datetime:
+    """The moment so long before now.
+
+    Raises:
+        typer.BadParameter: there is none.
+    """
+    try:
+        return datetime.now(UTC) - span
+    except OverflowError as error:
+        raise typer.BadParameter("that is before any calendar.", param_hint="--older-than") from error
 
 
 def parse_since(given: str) -> datetime:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.text import Text
 
+from actwright.control.deleting import delete
 from actwright.control.opening import journal_if_any, journal_to_change
 from actwright.control.output import (
     MOST,
@@ -44,7 +45,7 @@ if TYPE_CHECKING:
     from actwright.journal.protocol import Transition
     from actwright.journal.queries import FoundDelivery, FoundRun
 
-__all__ = ["app", "inspect", "ls", "one_run"]
+__all__ = ["app", "inspect", "known_states", "ls", "one_run", "runs_table"]
 
 app = typer.Typer(no_args_is_help=True, help="What ran, and what became of it.")
 
@@ -73,7 +74,7 @@ def ls(
         dead = dead_nodes(database)
         with database.reading() as connection:
             found = find_runs(
-                connection, states=_states(connection, state or ()), flow=flow, tags=tag or (), since=since,
+                connection, states=known_states(connection, state or ()), flow=flow, tags=tag or (), since=since,
                 called=all, limit=limit + 1,
             )  # fmt: skip
     _write_runs(found[:limit], dead, output)
@@ -83,7 +84,7 @@ def ls(
         say(f"There are more than {limit}; --limit shows more of them.")
 
 
-def _states(connection: Connection, given: Collection[str]) -> Collection[str]:
+def known_states(connection: Connection, given: Collection[str]) -> Collection[str]:
     """What was given, if there are such states."""
     from actwright.journal.queries import state_names
     from actwright.models.states import StateType
@@ -98,10 +99,19 @@ def _states(connection: Connection, given: Collection[str]) -> Collection[str]:
 
 
 def _write_runs(found: Sequence[FoundRun], dead: Collection[str], output: Format) -> None:
-    from actwright.control.documents import is_dead, run_document, subject_of
+    from actwright.control.documents import run_document
 
     if output is Format.JSON:
         return write_json([run_document(each, dead) for each in found])
+    if found:
+        write(runs_table(found, dead))
+    return None
+
+
+def runs_table(found: Sequence[FoundRun], dead: Collection[str]) -> RenderableType:
+    """Runs, one in a row."""
+    from actwright.control.documents import is_dead, subject_of
+
     rows: list[Sequence[RenderableType]] = [
         (
             short(each.run.id),
@@ -114,9 +124,7 @@ def _write_runs(found: Sequence[FoundRun], dead: Collection[str], output: Format
         )
         for each in found
     ]
-    if rows:
-        write(table_of(["id", "of", "name", "state", "started", "took", "tags"], rows))
-    return None
+    return table_of(["id", "of", "name", "state", "started", "took", "tags"], rows)
 
 
 @app.command()
@@ -133,6 +141,7 @@ def inspect(run: _Run, output: Output = Format.TABLE) -> None:
 app.command()(logs)
 app.command()(watch)
 app.command()(retry)
+app.command()(delete)
 
 
 def one_run(connection: Connection, given: str) -> FoundRun:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import UTC
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sqlalchemy import and_, case, exists, false, func, or_, select
@@ -96,6 +97,7 @@ def find_runs(
     flow: str | None = None,
     tags: Collection[str] = (),
     since: datetime | None = None,
+    ended_before: datetime | None = None,
     called: bool = False,
     limit: int | None = None,
 ) -> list[FoundRun]:
@@ -106,6 +108,7 @@ def find_runs(
         flow: those of this flow; with `called` also what was called within them.
         tags: those that have all of these.
         since: those that were to start then or later.
+        ended_before: those that have ended, and did before then.
         called: also those that another run called; else top-level ones alone.
         limit: the most that are wanted.
     """
@@ -121,6 +124,8 @@ def find_runs(
         conditions.append(exists(select(each.c.value).where(each.c.value == tag)))
     if since is not None:
         conditions.append(r.c.expected_start_at >= iso(since))
+    if ended_before is not None:
+        conditions.append(r.c.ended_at < iso(ended_before.astimezone(UTC)))
     if not called:
         conditions += [r.c.parent_flow_run_id.is_(None), r.c.parent_task_run_id.is_(None)]
     query = runs_with_cause().where(*conditions).order_by(r.c.expected_start_at.desc(), t.c.seq.desc())
