@@ -28,7 +28,10 @@ pytestmark = pytest.mark.slow
 async def part() -> None: ...
 
 
-@flow(flow_run_name="good-{n}", tags=["nightly"], on_completion=[lambda *_: None])
+def nothing(*_: object) -> None: ...
+
+
+@flow(flow_run_name="good-{n}", tags=["nightly"], on_completion=[nothing])
 async def good(n: int) -> None:
     await part()
 

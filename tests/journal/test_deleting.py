@@ -159,7 +159,7 @@ def test_of_those_that_are_wanted_gone_each_goes_with_its_tree_where_nothing_in_
     def is_within(number: int, root: int) -> bool:
         return number == root or (callers[number] >= 0 and is_within(callers[number], root))
 
-    bad = {"DUE", "RUNNING"} | (set() if with_failed_hooks else {"FAILED"})
+    bad = {"DUE", "RUNNING"} if with_failed_hooks else {"DUE", "RUNNING", "FAILED"}
     trees = {root: [n for n in range(len(forest)) if is_within(n, root)] for root in range(len(forest))}
     free = {root for root, tree in trees.items() if all(forest[n][1] and forest[n][2] not in bad for n in tree)}
     with closing(Database.open(tmp_path_factory.mktemp("forest") / "actwright.db")) as database:
