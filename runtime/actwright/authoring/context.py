@@ -44,7 +44,7 @@ class ActiveRun(Protocol):
         """Whether `print` in the body goes to the run's log."""
         ...
 
-    def keep_line(self, level: int, logger: str, message: str) -> None:
+    def keep_line(self, level: int, logger: str, message: str, fields: str | None = None) -> None:
         """Keep a line of its log with its history."""
         ...
 

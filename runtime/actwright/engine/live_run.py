@@ -150,12 +150,12 @@ class LiveRun:
         """Its log, where its body's lines go too."""
         return engine_logger_of(self)
 
-    def keep_line(self, level: int, logger: str, message: str) -> None:
+    def keep_line(self, level: int, logger: str, message: str, fields: str | None = None) -> None:
         """Keep a line of its log with its history: of a run that says too much, the first ones. Any thread may."""
         limit = self.host.options.logs_limit
         self._lines += 1
         if self._lines <= limit:
-            self.host.journal.append(LogLine(self.snapshot.id, self.host.now(), level, logger, message))
+            self.host.journal.append(LogLine(self.snapshot.id, self.host.now(), level, logger, message, fields))
         elif self._lines == limit + 1:
             told = f"It has said {limit} lines; those that follow are not kept."
             self.host.journal.append(LogLine(self.snapshot.id, self.host.now(), logging.WARNING, logger, told))

@@ -30,6 +30,7 @@ __all__ = ["MemoryJournal"]
 
 @dataclass(slots=True)
 class _History:
+    lines: deque[LogLine]
     transitions: list[Transition] = field(default_factory=list[Transition])
     seqs: list[int] = field(default_factory=list[int])
     deliveries: dict[UUID, HookDelivery] = field(default_factory=dict["UUID", "HookDelivery"])
@@ -44,12 +45,15 @@ class MemoryJournal:
 
     Args:
         keep_runs: how many finished runs to keep; the oldest are dropped first.
+        keep_lines: how many log lines of each run to keep; the oldest are dropped first.
     """
 
-    def __init__(self, keep_runs: int = 1_000) -> None:
-        if keep_runs < 1:
-            raise ValueError(f"keep_runs: expected at least 1, got {keep_runs}.")
+    def __init__(self, keep_runs: int = 1_000, keep_lines: int = 1_000) -> None:
+        for name, number in (("keep_runs", keep_runs), ("keep_lines", keep_lines)):
+            if number < 1:
+                raise ValueError(f"{name}: expected at least 1, got {number}.")
         self._keep_runs = keep_runs
+        self._keep_lines = keep_lines
         self._lock = threading.Lock()
         self._histories: dict[UUID, _History] = {}
         self._finished: deque[UUID] = deque()
@@ -67,7 +71,9 @@ class MemoryJournal:
     def _add(self, record: Record) -> None:
         match record:
             case Transition(run=run, deliveries=deliveries):
-                history = self._histories.setdefault(run.id, _History())
+                if run.id not in self._histories:
+                    self._histories[run.id] = _History(deque(maxlen=self._keep_lines))
+                history = self._histories[run.id]
                 history.transitions.append(Transition(_as_kept(run, record.result), deliveries))
                 self._seq += 1
                 history.seqs.append(self._seq)
@@ -80,8 +86,11 @@ class MemoryJournal:
                 # A run may be pruned while the last of its hooks still runs: then nobody can ask for it either.
                 if delivery.run_id in self._histories:
                     self._histories[delivery.run_id].deliveries[delivery.id] = delivery
-            case LogLine() | CommandAnswered():
-                pass  # `logging` has shown the line, and no other process can come to ask for either
+            case LogLine(run_id):
+                if run_id in self._histories:
+                    self._histories[run_id].lines.append(record)
+            case CommandAnswered():
+                pass  # no other process can come to ask
 
     def _prune(self) -> None:
         while len(self._finished) > self._keep_runs:
@@ -130,6 +139,10 @@ class MemoryJournal:
             if run_id is None:
                 return [self._histories[run].deliveries[delivery] for delivery, run in self._run_of.items()]
             return list(self._histories[run_id].deliveries.values()) if run_id in self._histories else []
+
+    def lines(self, run_id: UUID) -> list[LogLine]:
+        with self._lock:
+            return list(self._histories[run_id].lines) if run_id in self._histories else []
 
     def variable(self, name: str) -> Any:
         with self._lock:

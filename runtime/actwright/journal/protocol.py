@@ -46,13 +46,19 @@ class DeliveryChanged:
 
 @dataclass(frozen=True, slots=True)
 class LogLine:
-    """A line of a run's log."""
+    """A line of a run's log.
+
+    Attributes:
+        fields: what was given as `extra`, and the exception that it tells of as `exc_info`, as JSON; None when there
+            was nothing.
+    """
 
     run_id: UUID
     at: datetime
     level: int
     logger: str
     message: str
+    fields: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +136,10 @@ class Journal(Protocol):
 
     def deliveries(self, run_id: UUID | None = None) -> Sequence[HookDelivery]:
         """The deliveries of one run, or all that are kept, in the order in which they became due."""
+        ...
+
+    def lines(self, run_id: UUID) -> Sequence[LogLine]:
+        """What the run logged, in order, as far as it is kept."""
         ...
 
     def variable(self, name: str) -> Any:

@@ -8,9 +8,10 @@ from uuid import UUID
 
 from sqlalchemy import func, select
 
-from actwright.journal.protocol import Transition
-from actwright.journal.rows import delivery_of, id_or_none, run_as_it_was, run_of
+from actwright.journal.protocol import LogLine, Transition
+from actwright.journal.rows import delivery_of, id_or_none, line_of, run_as_it_was, run_of
 from actwright.journal.schema import hook_deliveries as d
+from actwright.journal.schema import logs
 from actwright.journal.schema import runs as r
 from actwright.journal.schema import transitions as t
 from actwright.models.events import RunEvent
@@ -21,7 +22,17 @@ if TYPE_CHECKING:
     from actwright.models.deliveries import HookDelivery
     from actwright.models.runs import FlowRun, TaskRun
 
-__all__ = ["callers", "deliveries", "events", "run", "runs", "runs_as_they_were", "runs_with_cause", "transitions"]
+__all__ = [
+    "callers",
+    "deliveries",
+    "events",
+    "lines",
+    "run",
+    "runs",
+    "runs_as_they_were",
+    "runs_with_cause",
+    "transitions",
+]
 
 
 def runs_with_cause() -> Select[Any]:
@@ -95,3 +106,9 @@ def deliveries(connection: Connection, run_id: UUID | None = None) -> list[HookD
     if run_id is not None:
         query = query.where(d.c.run_id == str(run_id))
     return [delivery_of(row) for row in connection.execute(query).mappings()]
+
+
+def lines(connection: Connection, run_id: UUID) -> list[LogLine]:
+    """What the run logged, in order."""
+    query = select(logs).where(logs.c.run_id == str(run_id)).order_by(logs.c.seq)
+    return [line_of(row) for row in connection.execute(query).mappings()]

@@ -10,6 +10,7 @@ from uuid import UUID
 from pydantic_core import to_json
 
 from actwright.exceptions import MissingResult
+from actwright.journal.protocol import LogLine
 from actwright.journal.schema import runs
 from actwright.models.deliveries import DeliveryStatus, HookDelivery
 from actwright.models.errors_at_rest import error_from_rest
@@ -20,8 +21,6 @@ from actwright.models.values_at_rest import UNREADABLE, parameters_from_rest, re
 if TYPE_CHECKING:
     from sqlalchemy import RowMapping, Table
 
-    from actwright.journal.protocol import LogLine
-
 __all__ = [
     "Row",
     "columns_of",
@@ -29,6 +28,7 @@ __all__ = [
     "delivery_row",
     "id_or_none",
     "iso",
+    "line_of",
     "log_row",
     "run_as_it_was",
     "run_of",
@@ -90,6 +90,8 @@ def run_row(
         iso(run.end_time),
         result,
         registration,
+        _text(run.retry_of),
+        _utf8_or_none(run.entry),
     ]
 
 
@@ -124,7 +126,13 @@ def delivery_row(delivery: HookDelivery, node_id: str) -> list[Any]:
 
 
 def log_row(line: LogLine) -> list[Any]:
-    return [str(line.run_id), iso(line.at), line.level, utf8(line.logger), utf8(line.message)]
+    return [str(line.run_id), iso(line.at), line.level, utf8(line.logger), utf8(line.message), line.fields]
+
+
+def line_of(row: Row) -> LogLine:
+    """A line from its row."""
+    run_id, at = id_or_none(row["run_id"]) or _NO_RUN, _time(row["at"]) or _SOME_TIME
+    return LogLine(run_id, at, row["level"], row["logger"], row["message"], row["fields"])
 
 
 def run_of(row: Row) -> FlowRun | TaskRun:
@@ -147,6 +155,8 @@ def run_of(row: Row) -> FlowRun | TaskRun:
         "end_time": _time(row["ended_at"]),
         "parent_flow_run_id": id_or_none(row["parent_flow_run_id"]),
         "parent_task_run_id": id_or_none(row["parent_task_run_id"]),
+        "retry_of": id_or_none(row["retry_of"]),
+        "entry": None if row["entry"] is None else words_or_mark(row["entry"]),
     }
     if is_flow:
         return FlowRun(flow_name=words_or_mark(row["subject_name"]), **fields)
@@ -219,6 +229,7 @@ def _state(id: str, type: str, name: object, message: object, at: object, row: R
 
 _TYPES: Final = frozenset(StateType)
 _SOME_TIME: Final = datetime.fromtimestamp(0, UTC)
+_NO_RUN: Final = UUID(int=0)
 
 
 def words_or_mark(text: object) -> str:

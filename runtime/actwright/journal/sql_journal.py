@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
     from actwright.exceptions import ActwrightError
     from actwright.journal.database import Database
-    from actwright.journal.protocol import Record, TakeCommand
+    from actwright.journal.protocol import LogLine, Record, TakeCommand
     from actwright.models.commands import Answer, Command
     from actwright.models.deliveries import HookDelivery
     from actwright.models.events import RunEvent
@@ -304,6 +304,10 @@ class SqlJournal:
     def deliveries(self, run_id: UUID | None = None) -> Sequence[HookDelivery]:
         with self._reading() as connection:
             return reading.deliveries(connection, run_id)
+
+    def lines(self, run_id: UUID) -> Sequence[LogLine]:
+        with self._reading() as connection:
+            return reading.lines(connection, run_id)
 
     # Variables
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 __all__ = ["ADD_OBJECT", "ADD_VARIABLE", "ANSWER_COMMAND", "OWN_NODE", "SET_VARIABLE", "UNSET_VARIABLE", "write"]
 
 _MOST_ROWS: Final = 64
-"""Of one statement: 64 rows of the widest table have 1,344 values, and SQLite takes 32,766."""
+"""Of one statement: 64 rows of the widest table have 1,472 values, and SQLite takes 32,766."""
 
 
 @dataclass(frozen=True)
