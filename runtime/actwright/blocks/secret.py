@@ -24,9 +24,9 @@ class Secret(Block):
 
     value: pydantic.Secret[JsonValue]
 
-    if TYPE_CHECKING:  # pydantic takes the bare value too
+    if TYPE_CHECKING:  # pydantic takes the bare value
 
-        def __init__(self, *, value: JsonValue | pydantic.Secret[JsonValue]) -> None: ...
+        def __init__(self, *, value: Any) -> None: ...
 
     def get(self) -> Any:
         """The value itself."""

@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     import httpx
-    from pydantic import JsonValue
 
 __all__ = ["DONE", "Message", "Sent", "send", "send_async"]
 
@@ -46,7 +45,7 @@ class Message:
 
     method: str
     url: str = field(repr=False)
-    payload: JsonValue = field(repr=False)
+    payload: Any = field(repr=False)
     headers: Mapping[str, str] = field(repr=False)
     timeout_seconds: float
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
 
-from pydantic import AfterValidator, Field, JsonValue, PositiveFloat, SecretStr
+from pydantic import AfterValidator, Field, PositiveFloat, SecretStr
 
 from actwright.authoring.context import in_async_code
 from actwright.blocks.block import Block
@@ -56,25 +56,25 @@ class Webhook(Block):
             timeout_seconds: float = 30.0,
         ) -> None: ...
 
-    def call(self, payload: JsonValue = None) -> Any:
+    def call(self, payload: Any = None) -> Any:
         """Send the payload; the answer, an `httpx.Response`.
 
         In sync code it blocks. In async code nothing happens before what it returns is awaited, and the event loop goes
         on meanwhile; `acall` is the same with its type.
 
         Args:
-            payload: sent as JSON; text as it is. None sends no body.
+            payload: JSON values, or a str, which is sent as it is. None sends no body.
 
         Raises:
             WebhookError: it could not be sent, there was no answer, or its status is no 2xx.
         """
         return self.acall(payload) if in_async_code() else send(self._message(payload))
 
-    async def acall(self, payload: JsonValue = None) -> httpx.Response:
+    async def acall(self, payload: Any = None) -> httpx.Response:
         """`call` in async code; cancelled, it gives up."""
         return await send_async(self._message(payload))
 
-    def _message(self, payload: JsonValue) -> Message:
+    def _message(self, payload: Any) -> Message:
         headers = {name: value.get_secret_value() for name, value in self.headers.items()}
         return Message(self.method, self.url.get_secret_value(), payload, headers, self.timeout_seconds)
 
