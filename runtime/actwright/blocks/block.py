@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from actwright.authoring.keeping import Truth, ask, ask_in_thread, checked_name
 from actwright.blocks.documents import Document, read, sealed, unsealed, written
 from actwright.blocks.keys import keyring
-from actwright.blocks.types import class_of, import_path_of, register, slug_from
+from actwright.blocks.types import class_of, defined, import_path_of, register, slug_from
 from actwright.exceptions import (
     AuthoringError,
     BlockExists,
@@ -65,7 +65,7 @@ class Block(BaseModel):
     def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
         super().__pydantic_init_subclass__(**kwargs)
         if cls.__pydantic_generic_metadata__["origin"] is None:  # `Box[int]` is a class too, and no type of its own
-            register(cls)
+            defined(cls)
 
     @classmethod
     def get_block_type_slug(cls) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import re
 import sys
+import weakref
 from typing import TYPE_CHECKING, Any, Final
 
 from actwright.exceptions import AuthoringError
@@ -12,17 +13,37 @@ from actwright.exceptions import AuthoringError
 if TYPE_CHECKING:
     from actwright.blocks.block import Block
 
-__all__ = ["class_of", "import_path_of", "known_types", "register", "slug_from"]
+__all__ = ["class_of", "defined", "import_path_of", "known_types", "register", "slug_from"]
 
 _SLUG: Final = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 _BETWEEN_WORDS: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])|[\W_]+")
 
+_WHOLE: Final = "__actwright_is_whole__"
+"""Of a class that is defined, and so of one that was filled with all that another process had of it."""
+
 _known: dict[str, type[Block]] = {}
+_hollow: list[weakref.ref[type[Block]]] = []
 
 
 def slug_from(name: str) -> str:
     """The slug of a class that says none itself: `SlackWebhook` is slack-webhook, `S3Bucket` s3-bucket."""
     return _BETWEEN_WORDS.sub("-", name).strip("-").lower()
+
+
+def defined(cls: type[Block]) -> None:
+    """A class was just defined: have it found by its slug, as `register` does.
+
+    One that cloudpickle makes is empty still, its slug among what is missing; and it makes another one each time that
+    it meets the class, but fills the first alone. So those are taken in when one looks for them, once they are filled.
+
+    Raises:
+        AuthoringError: as `register`.
+    """
+    if _is_unpickled():
+        _hollow.append(weakref.ref(cls))
+        return
+    setattr(cls, _WHOLE, True)
+    register(cls)
 
 
 def register(cls: type[Block]) -> None:
@@ -48,17 +69,38 @@ def register(cls: type[Block]) -> None:
 
 def class_of(slug: str) -> type[Block] | None:
     """The class with that slug, if it is defined here."""
+    _take_in()
     return _known.get(slug)
 
 
 def known_types() -> dict[str, type[Block]]:
     """Slug -> class, of all that are defined here; sorted."""
+    _take_in()
     return dict(sorted(_known.items()))
 
 
 def import_path_of(cls: type[Any]) -> str:
     """Where a class is defined, for people: "shop.blocks:Till"."""
     return f"{cls.__module__}:{cls.__qualname__}"
+
+
+def _take_in() -> None:
+    for reference in list(_hollow):
+        cls = reference()
+        if cls is None or _WHOLE in cls.__dict__:
+            _hollow.remove(reference)
+        if cls is not None and _WHOLE in cls.__dict__:
+            _known.setdefault(cls.get_block_type_slug(), cls)
+
+
+def _is_unpickled() -> bool:
+    """Whether it is cloudpickle (its own, or one that another library brings) that makes a class just now."""
+    frame = inspect.currentframe()
+    while frame is not None:
+        if frame.f_code.co_name == "_make_skeleton_class" and "cloudpickle" in frame.f_globals.get("__name__", ""):
+            return True
+        frame = frame.f_back
+    return False
 
 
 def _is_again(before: type[Any], cls: type[Any]) -> bool:
