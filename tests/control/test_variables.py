@@ -36,7 +36,8 @@ def test_without_a_journal_there_is_nothing_to_list_and_none_is_made(actwright_h
     ("given", "value"),
     [
         ("7", 7), ("-7.5", -7.5), ("true", True), ("null", None), ('{"a": [1]}', {"a": [1]}), ('"7"', "7"),
-        ('"a b"', "a b"), ("hello", "hello"), ("gpu-7", "gpu-7"), ("", ""), ("NaN", "NaN"), ("-Infinity", "-Infinity"), ("{", "{"),
+        ('"a b"', "a b"), ("hello", "hello"), ("gpu-7", "gpu-7"), ("", ""), ("NaN", "NaN"), ("-Infinity", "-Infinity"),
+        ("{", "{"),
         ("é", "é"), ("007", "007"), ("True", "True"), ("[" * 100_000, "[" * 100_000),
     ],
     ids=lambda value: str(value)[:20],
