@@ -25,6 +25,7 @@ MAY_IMPORT = {
     "settings": {"exceptions"},
     "models": {"exceptions"},
     "authoring": {"models", "exceptions", "settings"},
+    "blocks": {"authoring", "models", "exceptions", "settings"},
     "journal": {"authoring", "models", "exceptions", "settings"},
     "nodes": {"journal", "models", "exceptions", "settings"},
     "engine": {"authoring", "journal", "nodes", "models", "exceptions", "settings"},
@@ -36,6 +37,7 @@ MAY_IMPORT = {
         "client",
         "actwright",
         "authoring",
+        "blocks",
         "engine",
         "journal",
         "nodes",
@@ -44,7 +46,7 @@ MAY_IMPORT = {
         "settings",
         "runtime",
     },
-    "actwright": {"authoring", "engine", "models", "exceptions"},  # the package itself: it re-exports
+    "actwright": {"authoring", "blocks", "engine", "models", "exceptions"},  # the package itself: it re-exports
     "__main__": {"control"},
 }
 # Of the engine, what stands on top sees its messages and its Runtime, never what a run is made of.
@@ -52,9 +54,9 @@ ENGINE_DOORS = {"actwright.engine.kit", "actwright.engine.messages", "actwright.
 
 PUBLIC = {
     "actwright": [
-        "Cancelled", "Cancelling", "Completed", "Crashed", "Failed", "Flow", "FlowRun", "Handle", "Pending", "Running",
-        "Runtime", "State", "StateType", "Task", "TaskRun", "Variable", "allow_failure", "as_completed", "flow",
-        "get_run_logger", "hook", "receive", "run_flow", "tags", "task", "unmapped", "wait",
+        "Block", "Cancelled", "Cancelling", "Completed", "Crashed", "Failed", "Flow", "FlowRun", "Handle", "Pending",
+        "Running", "Runtime", "State", "StateType", "Task", "TaskRun", "Variable", "allow_failure", "as_completed",
+        "flow", "get_run_logger", "hook", "receive", "run_flow", "tags", "task", "unmapped", "wait",
     ],
     "actwright_actors": [
         "Actor", "ActorContext", "ActorDead", "ActorError", "ActorInfo", "ActorRef", "ActorSystem", "AlreadySpawned",

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from actwright.authoring.tags import tags
     from actwright.authoring.tasks import Task, task
     from actwright.authoring.variables import Variable
+    from actwright.blocks.block import Block
     from actwright.engine.runtime import Runtime
     from actwright.models.runs import FlowRun, TaskRun
     from actwright.models.states import (
@@ -48,6 +49,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
+    "Block",
     "Cancelled",
     "Cancelling",
     "Completed",
@@ -79,6 +81,7 @@ __all__ = [
 
 # Each name is loaded at its first use: `from actwright import flow, task` pays for these two alone.
 _HOMES = {
+    "Block": "blocks.block",
     "Cancelled": "models.states",
     "Cancelling": "models.states",
     "Completed": "models.states",

@@ -8,7 +8,7 @@ pay for an engine that may never run.
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from actwright.authoring.futures import Handle
     from actwright.authoring.runnable import Runnable
 
-__all__ = ["Call", "EngineEntry", "Retry", "VariableStore", "engine", "load_engine", "waited_for"]
+__all__ = ["Call", "EngineEntry", "Retry", "Store", "engine", "load_engine", "waited_for"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,11 +72,16 @@ def waited_for(futures: object) -> tuple[Any, ...]:
     return tuple(cast("Iterable[object]", futures))
 
 
-class VariableStore(Protocol):
-    """Named JSON values; a journal is one."""
+class Store(Protocol):
+    """What is kept by name, beside history: variables and blocks. A journal is one. Its methods block, for moments."""
+
+    @property
+    def is_durable(self) -> bool:
+        """Whether it outlives its process."""
+        ...
 
     def variable(self, name: str) -> Any:
-        """The value of a variable. Raises KeyError when there is none."""
+        """The value of a variable. Raises KeyError when there is none, CorruptVariable when it cannot be read."""
         ...
 
     def set_variable(self, name: str, value: Any, *, overwrite: bool) -> None:
@@ -85,6 +90,22 @@ class VariableStore(Protocol):
 
     def unset_variable(self, name: str) -> bool:
         """Forget a variable; whether there was one."""
+        ...
+
+    def block(self, slug: str, name: str) -> bytes:
+        """The document of a block, as it is kept. Raises KeyError when there is none."""
+        ...
+
+    def block_names(self) -> Sequence[tuple[str, str]]:
+        """The slug and the name of each block, sorted."""
+        ...
+
+    def set_block(self, slug: str, name: str, document: str, *, overwrite: bool) -> None:
+        """Keep a document. Raises FileExistsError when there is one of that name and `overwrite` is false."""
+        ...
+
+    def unset_block(self, slug: str, name: str) -> bool:
+        """Forget a block; whether there was one."""
         ...
 
 
@@ -103,8 +124,12 @@ class EngineEntry(Protocol):
         """Start a run and return at once."""
         ...
 
-    def variables(self) -> VariableStore:
-        """Where the code that asks keeps variables."""
+    def store(self) -> Store:
+        """Where the code that asks keeps variables and blocks. It may block."""
+        ...
+
+    async def store_async(self) -> Store:
+        """The same, and blocks no event loop."""
         ...
 
 
@@ -115,7 +140,7 @@ def engine() -> EngineEntry:
         ActwrightError: on Windows.
         ReplayImportError: while code is loaded to replay a hook.
     """
-    refuse_while_loading("A flow or task was called, or a Variable asked for,")
+    refuse_while_loading("A flow or task was called, or a Variable or Block changed,")
     return load_engine()
 
 

@@ -60,6 +60,7 @@ class MemoryJournal:
         self._run_of: dict[UUID, UUID] = {}  # of each delivery, in the order in which they became due
         self._variables: dict[str, Any] = {}
         self._seq = 0
+        self._blocks: dict[tuple[str, str], str] = {}
 
     def append(self, *records: Record, committed: Callable[[], object] | None = None) -> None:
         with self._lock:
@@ -157,6 +158,24 @@ class MemoryJournal:
     def unset_variable(self, name: str) -> bool:
         with self._lock:
             return self._variables.pop(name, self) is not self
+
+    def block(self, slug: str, name: str) -> bytes:
+        with self._lock:
+            return self._blocks[slug, name].encode()
+
+    def block_names(self) -> list[tuple[str, str]]:
+        with self._lock:
+            return sorted(self._blocks)
+
+    def set_block(self, slug: str, name: str, document: str, *, overwrite: bool) -> None:
+        with self._lock:
+            if (slug, name) in self._blocks and not overwrite:
+                raise FileExistsError(name)
+            self._blocks[slug, name] = document
+
+    def unset_block(self, slug: str, name: str) -> bool:
+        with self._lock:
+            return self._blocks.pop((slug, name), None) is not None
 
 
 def _as_kept(run: FlowRun | TaskRun, result: str | None) -> FlowRun | TaskRun:

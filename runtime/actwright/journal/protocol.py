@@ -143,7 +143,7 @@ class Journal(Protocol):
         ...
 
     def variable(self, name: str) -> Any:
-        """The value of a variable. Raises KeyError when there is none."""
+        """The value of a variable. Raises KeyError when there is none, CorruptVariable when it cannot be read."""
         ...
 
     def set_variable(self, name: str, value: Any, *, overwrite: bool) -> None:
@@ -152,4 +152,21 @@ class Journal(Protocol):
 
     def unset_variable(self, name: str) -> bool:
         """Forget a variable; whether there was one."""
+        ...
+
+    def block(self, slug: str, name: str) -> bytes:
+        """The document of a block, as it is kept. Raises KeyError when there is none."""
+        ...
+
+    def block_names(self) -> Sequence[tuple[str, str]]:
+        """The slug and the name of each block, sorted."""
+        ...
+
+    def set_block(self, slug: str, name: str, document: str, *, overwrite: bool) -> None:
+        """Keep a document: JSON, with no secret in the clear. Raises FileExistsError when there is one of that name and
+        `overwrite` is false."""
+        ...
+
+    def unset_block(self, slug: str, name: str) -> bool:
+        """Forget a block; whether there was one."""
         ...

@@ -33,6 +33,7 @@ __all__ = [
     "run_as_it_was",
     "run_of",
     "run_row",
+    "time_or_none",
     "transition_row",
     "unreadable",
     "utf8",
@@ -131,7 +132,7 @@ def log_row(line: LogLine) -> list[Any]:
 
 def line_of(row: Row) -> LogLine:
     """A line from its row."""
-    run_id, at = id_or_none(row["run_id"]) or _NO_RUN, _time(row["at"]) or _SOME_TIME
+    run_id, at = id_or_none(row["run_id"]) or _NO_RUN, time_or_none(row["at"]) or _SOME_TIME
     return LogLine(run_id, at, row["level"], row["logger"], row["message"], row["fields"])
 
 
@@ -150,9 +151,9 @@ def run_of(row: Row) -> FlowRun | TaskRun:
         "parameters": parameters_from_rest(row["parameters"]),
         "tags": tags_from_rest(row["tags"]),
         "run_count": _count(row["run_count"]) or 0,
-        "expected_start_time": _time(row["expected_start_at"]) or _SOME_TIME,
-        "start_time": _time(row["started_at"]),
-        "end_time": _time(row["ended_at"]),
+        "expected_start_time": time_or_none(row["expected_start_at"]) or _SOME_TIME,
+        "start_time": time_or_none(row["started_at"]),
+        "end_time": time_or_none(row["ended_at"]),
         "parent_flow_run_id": id_or_none(row["parent_flow_run_id"]),
         "parent_task_run_id": id_or_none(row["parent_task_run_id"]),
         "retry_of": id_or_none(row["retry_of"]),
@@ -193,11 +194,11 @@ def delivery_of(row: Row) -> HookDelivery:
         status=DeliveryStatus(row["status"]),
         attempt=row["attempt"],
         cuts=row["cuts"],
-        started_at=_time(row["started_at"]),
-        ended_at=_time(row["ended_at"]),
+        started_at=time_or_none(row["started_at"]),
+        ended_at=time_or_none(row["ended_at"]),
         error=row["error"],
         replayed=bool(row["replayed"]),
-        next_at=_time(row["next_at"]),
+        next_at=time_or_none(row["next_at"]),
         untold=row["untold"],
     )
 
@@ -217,7 +218,7 @@ def _state(id: str, type: str, name: object, message: object, at: object, row: R
         type=StateType(type) if type in _TYPES else StateType.CRASHED,
         name=words_or_mark(name),
         message=None if message is None else words_or_mark(message),
-        timestamp=_time(at) or _SOME_TIME,
+        timestamp=time_or_none(at) or _SOME_TIME,
         cause=None if row["cause"] is None else error_from_rest(row["cause"]),
     )
     if not state.is_completed():
@@ -246,7 +247,7 @@ def _count(number: object) -> int | None:
     return number if isinstance(number, int) else None
 
 
-def _time(at: object) -> datetime | None:
+def time_or_none(at: object) -> datetime | None:
     """An aware time; None where there is none, or none that can be read."""
     try:
         read = datetime.fromisoformat(cast("str", at))
@@ -272,9 +273,9 @@ _READERS: Final[Mapping[str, Callable[[object], object]]] = {
     "subject_name": _words,
     "state_name": _words,
     "state_message": _words,
-    "state_at": _time,
-    "expected_start_at": _time,
-    "started_at": _time,
-    "ended_at": _time,
+    "state_at": time_or_none,
+    "expected_start_at": time_or_none,
+    "started_at": time_or_none,
+    "ended_at": time_or_none,
     "run_count": _count,
 }

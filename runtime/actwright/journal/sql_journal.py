@@ -16,11 +16,8 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
-from pydantic_core import from_json, to_json
-from sqlalchemy import select
-
 from actwright.exceptions import Fenced, JournalError, JournalUnavailable
-from actwright.journal import reading, schema, statements
+from actwright.journal import keeping, reading, statements
 from actwright.journal.batch import Batch, Entry
 from actwright.journal.command_watch import CommandWatch
 from actwright.journal.protocol import CommandAnswered, Transition
@@ -309,26 +306,35 @@ class SqlJournal:
         with self._reading() as connection:
             return reading.lines(connection, run_id)
 
-    # Variables
+    # Variables and blocks: committed when the method returns, past the queue
 
     def variable(self, name: str) -> Any:
         with self.database.reading() as connection:
-            found = connection.execute(select(schema.variables.c.value).where(schema.variables.c.name == name)).scalar()
-        if found is None:
-            raise KeyError(name)
-        return from_json(found)
+            return keeping.variable(connection, name)
 
     def set_variable(self, name: str, value: Any, *, overwrite: bool) -> None:
         with self.database.writing() as connection:
-            statement = statements.SET_VARIABLE if overwrite else statements.ADD_VARIABLE
-            now = datetime.now(UTC).isoformat(timespec="microseconds")
-            row = {"name": name, "value": to_json(value).decode(), "updated_at": now}
-            if connection.execute(statement, row).rowcount == 0:
-                raise FileExistsError(name)
+            keeping.set_variable(connection, name, value, overwrite=overwrite)
 
     def unset_variable(self, name: str) -> bool:
         with self.database.writing() as connection:
-            return connection.execute(statements.UNSET_VARIABLE, {"variable": name}).rowcount > 0
+            return keeping.unset_variable(connection, name)
+
+    def block(self, slug: str, name: str) -> bytes:
+        with self.database.reading() as connection:
+            return keeping.block(connection, slug, name)
+
+    def block_names(self) -> Sequence[tuple[str, str]]:
+        with self.database.reading() as connection:
+            return keeping.block_names(connection)
+
+    def set_block(self, slug: str, name: str, document: str, *, overwrite: bool) -> None:
+        with self.database.writing() as connection:
+            keeping.set_block(connection, slug, name, document, overwrite=overwrite)
+
+    def unset_block(self, slug: str, name: str) -> bool:
+        with self.database.writing() as connection:
+            return keeping.unset_block(connection, slug, name)
 
 
 def _call(tell: Callable[[], object]) -> None:

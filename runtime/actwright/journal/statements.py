@@ -23,7 +23,10 @@ if TYPE_CHECKING:
 
     from actwright.journal.batch import Batch
 
-__all__ = ["ADD_OBJECT", "ADD_VARIABLE", "ANSWER_COMMAND", "OWN_NODE", "SET_VARIABLE", "UNSET_VARIABLE", "write"]
+__all__ = [
+    "ADD_BLOCK", "ADD_OBJECT", "ADD_VARIABLE", "ANSWER_COMMAND", "OWN_NODE", "SET_BLOCK", "SET_VARIABLE", "UNSET_BLOCK",
+    "UNSET_VARIABLE", "write",
+]  # fmt: skip
 
 _MOST_ROWS: Final = 64
 """Of one statement: 64 rows of the widest table have 1,472 values, and SQLite takes 32,766."""
@@ -89,6 +92,16 @@ SET_VARIABLE: Final = _SET.on_conflict_do_update(
     index_elements=["name"], set_={name: _SET.excluded[name] for name in ("value", "updated_at")}
 )
 UNSET_VARIABLE: Final = delete(schema.variables).where(schema.variables.c.name == bindparam("variable"))
+
+ADD_BLOCK: Final = sqlite.insert(schema.blocks).on_conflict_do_nothing()
+_PUT = sqlite.insert(schema.blocks)
+SET_BLOCK: Final = _PUT.on_conflict_do_update(
+    index_elements=["slug", "name"], set_={name: _PUT.excluded[name] for name in ("document", "updated_at")}
+)
+_BLOCKS = schema.blocks.c
+UNSET_BLOCK: Final = delete(schema.blocks).where(
+    _BLOCKS.slug == bindparam("block_slug"), _BLOCKS.name == bindparam("block_name")
+)
 
 
 def write(connection: Connection, batch: Batch) -> None:
