@@ -5,17 +5,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import Enum
-from typing import Any, Literal
+from typing import Annotated, Any, Generic, Literal, Protocol, TypeVar
 from uuid import uuid4
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pydantic import BaseModel, SecretStr
+from pydantic import BaseModel, SecretStr, field_validator
 from pydantic_core import from_json, to_json
 
 from actwright.authoring.letters import Letter, Wanted, letter_of
 from actwright.exceptions import AuthoringError
+
+T = TypeVar("T")
 
 
 @dataclass
@@ -27,6 +29,10 @@ class Order:
 class Customer(BaseModel):
     name: str
     orders: list[Order] = []
+
+
+class NotKnown(Protocol):
+    """To `isinstance`, which a protocol must ask to know it, and to pydantic."""
 
 
 class Color(Enum):
@@ -90,10 +96,55 @@ def test_plain_json_fits_a_class_that_it_describes() -> None:
 def test_a_message_that_names_a_class_and_does_not_fit_it_stays_and_is_told_of_once(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    letter, wanted = Letter("Order", {"number": "no number"}), Wanted(Order)
-    assert wanted(letter) == ()
-    assert wanted(letter) == ()
+    letter = Letter("Order", {"number": "no number"})
+    assert Wanted(Order)(letter) == ()
+    assert Wanted(Order | int)(letter) == ()
     assert caplog.text.count("does not fit that class here") == 1
+
+
+@dataclass
+class Box(Generic[T]):
+    inside: T
+
+
+@pytest.mark.parametrize(
+    ("wanted", "message"),
+    [
+        (Box[int], Box(1)),
+        (Box[int] | None, Box(1)),
+        (tuple[int, int], (1, 2)),
+        (set[int], {1, 2}),
+        (Annotated[Order, "wanted"], Order(1)),
+        (Annotated[Order | Color, "wanted"], Color.RED),
+    ],
+)
+def test_what_isinstance_does_not_take_is_recognised_too(wanted: Any, message: Any) -> None:
+    assert Wanted(wanted)(message) == (message,)
+    assert Wanted(wanted)(through(message)) == (message,)
+    assert Wanted(wanted)(through(uuid4())) == ()
+
+
+def test_what_others_send_makes_no_receive_raise() -> None:
+    class Stop: ...
+
+    class Picky(BaseModel):
+        number: int
+
+        @field_validator("number")
+        @classmethod
+        def refuse(cls, _: int) -> int:
+            raise KeyError("its own mistake")
+
+    assert Wanted(Stop)(through({"number": 1})) == ()
+    assert Wanted(Order | Stop)(through({"number": 1})) == (Order(1),)
+    assert Wanted(Picky)(Letter("test_what_others_send_makes_no_receive_raise.<locals>.Picky", {"number": 1})) == ()
+    assert Wanted(Picky)(Letter(None, {"number": 1})) == ()
+
+
+@pytest.mark.parametrize("wanted", ["Order", 5, (int, str), NotKnown], ids=repr)
+def test_a_type_that_nothing_could_be_is_refused_before_anything_is_waited_for(wanted: Any) -> None:
+    with pytest.raises(TypeError, match="expected a class, a union of classes"):
+        Wanted(wanted)
 
 
 @pytest.mark.parametrize(

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import logging
-from dataclasses import dataclass
-from functools import cached_property
-from typing import TYPE_CHECKING, Any, get_args
+from dataclasses import dataclass, field
+from functools import lru_cache
+from types import UnionType
+from typing import TYPE_CHECKING, Annotated, Any, Union, get_args, get_origin
 
 from pydantic_core import from_json
 
@@ -14,7 +15,7 @@ from actwright.exceptions import AuthoringError
 from actwright.models.shortening import shorten
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from pydantic import TypeAdapter
 
@@ -25,7 +26,7 @@ logger = logging.getLogger("actwright.engine")
 _JSON_TYPES = (type(None), bool, int, float, str, list, dict)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Letter:
     """A message of another process.
 
@@ -33,10 +34,12 @@ class Letter:
         type_name: the qualified name of its class, without the module: a script's classes are in `__main__` at home.
             None for what JSON itself has: text, numbers, lists, dicts.
         value: JSON.
+        is_told_of: that it does not fit the class of its name here has been said.
     """
 
     type_name: str | None
     value: Any
+    is_told_of: bool = field(default=False, compare=False)
 
     def to_payload(self) -> dict[str, Any]:
         """As a command keeps it."""
@@ -53,10 +56,10 @@ def letter_of(message: object) -> Letter:
     Raises:
         AuthoringError: it cannot be made JSON, or would come back from it as something else (a secret is masked).
     """
-    kind = type(message)
+    kind: Any = type(message)
     is_json = kind in _JSON_TYPES
     try:
-        adapter: TypeAdapter[Any] = _adapter(kind)
+        adapter = _cached_adapter(kind)
         value = _through_the_journal(message if is_json else adapter.dump_python(message, mode="json"))
         came_back = value if is_json else adapter.validate_json(json.dumps(value))
     except Exception as error:  # of pydantic, of json, of the class's own validators
@@ -74,61 +77,92 @@ def letter_of(message: object) -> Letter:
 
 class Wanted:
     """What a receiver takes: called with a message, gives `(what the receiver gets,)`, or `()` for one that is not
-    meant.
+    meant. What others have sent makes it raise nothing.
 
     Args:
         type: a class, a union of classes, or whatever else pydantic validates; `object` takes everything.
+
+    Raises:
+        TypeError: `type` is nothing of these.
     """
 
     def __init__(self, type: Any) -> None:
         self._type = type
-        self._refused: set[int] = set()
+        self._is_everything = type is object or type is Any
+        self._is_class = _is_class(type)
+        if not (self._is_everything or self._is_class or _adapter_of(type)):
+            raise TypeError(
+                "receive: expected a class, a union of classes, or a type that pydantic validates; "
+                f"got {shorten(type)}."
+            )
 
     def __call__(self, message: object) -> tuple[Any, ...]:
         if isinstance(message, Letter):
             return self._read(message)
-        return (message,) if self._is_one(message) else ()
-
-    def _is_one(self, message: object) -> bool:
-        if self._type is object or self._type is Any:
-            return True
-        try:
-            return isinstance(message, self._type)
-        except TypeError:  # list[int], Literal["a"], ...
-            return bool(self._validated(lambda: self._adapter.validate_python(message, strict=True)))
+        if self._is_everything:
+            return (message,)
+        if self._is_class:
+            return (message,) if isinstance(message, self._type) else ()
+        adapter = _adapter_of(self._type)
+        return () if adapter is None else _validated(lambda: adapter.validate_python(message, strict=True))
 
     def _read(self, letter: Letter) -> tuple[Any, ...]:
-        if self._type is object or self._type is Any:
+        if self._is_everything:
             return (letter.value,)
-        text = json.dumps(letter.value)
-        if letter.type_name is None:
-            return self._validated(lambda: self._adapter.validate_json(text, strict=True))
-        for kind in get_args(self._type) or (self._type,):
-            if getattr(kind, "__qualname__", None) == letter.type_name:
-                found = self._validated(lambda kind=kind: _adapter(kind).validate_json(text))
-                return found or self._say_misfit(letter)
+        if letter.type_name is None:  # the whole of a union may have a class that only this process can send
+            return _first(_from_json(kind, letter.value, strict=True) for kind in (self._type, *_members(self._type)))
+        for kind in _members(self._type):
+            if letter.type_name in _names(kind):
+                return _from_json(kind, letter.value) or _say_misfit(letter)
         return ()
 
-    def _say_misfit(self, letter: Letter) -> tuple[()]:
-        if id(letter) not in self._refused:
-            self._refused.add(id(letter))
-            logger.warning(
-                "A message %s came from another process and does not fit that class here, so it stays where it is: %s",
-                letter.type_name, shorten(letter.value),
-            )  # fmt: skip
+
+def _is_class(kind: Any) -> bool:
+    """Whether `isinstance` takes it: a class or a union of classes, and not list[int]."""
+    try:
+        isinstance(None, kind)
+    except TypeError:
+        return False
+    return not isinstance(kind, tuple)
+
+
+def _say_misfit(letter: Letter) -> tuple[()]:
+    if not letter.is_told_of:
+        letter.is_told_of = True
+        logger.warning(
+            "A message %s came from another process and does not fit that class here, so it stays where it is: %s",
+            letter.type_name, shorten(letter.value),
+        )  # fmt: skip
+    return ()
+
+
+def _from_json(kind: Any, value: Any, *, strict: bool | None = None) -> tuple[Any, ...]:
+    adapter = _adapter_of(kind)
+    return () if adapter is None else _validated(lambda: adapter.validate_json(json.dumps(value), strict=strict))
+
+
+def _validated(validate: Callable[[], Any]) -> tuple[Any, ...]:
+    try:
+        return (validate(),)
+    except Exception:  # pydantic's, or whatever a validator of users' raises
         return ()
 
-    @cached_property
-    def _adapter(self) -> TypeAdapter[Any]:
-        return _adapter(self._type)
 
-    def _validated(self, validate: Any) -> tuple[Any, ...]:
-        from pydantic import ValidationError
+def _first(found: Iterable[tuple[Any, ...]]) -> tuple[Any, ...]:
+    return next(filter(None, found), ())
 
-        try:
-            return (validate(),)
-        except ValidationError:
-            return ()
+
+def _members(kind: Any) -> tuple[Any, ...]:
+    """Of a union its members, of whatever else itself."""
+    return get_args(kind) if get_origin(kind) in (Union, UnionType) else (kind,)
+
+
+def _names(kind: Any) -> set[str | None]:
+    """The classes whose instances may fit it."""
+    origin, arguments = get_origin(kind), get_args(kind)
+    if origin is Annotated:
+        return set[str | None]().union(*map(_names, _members(arguments[0])))
+    return {getattr(origin or kind, "__qualname__", None)}
 
 
 def _through_the_journal(value: Any) -> Any:
@@ -137,7 +171,19 @@ def _through_the_journal(value: Any) -> Any:
     return from_json(json.dumps([value], allow_nan=False))[0]
 
 
-def _adapter(kind: Any) -> TypeAdapter[Any]:
+def _adapter_of(kind: Any) -> TypeAdapter[Any] | None:
+    """None where pydantic knows nothing of such values."""
+    try:
+        return _cached_adapter(kind)
+    except Exception:  # pydantic's many; of a kind that cannot be hashed; of what users' classes do when asked
+        return None
+
+
+@lru_cache(maxsize=256)
+def _cached_adapter(kind: Any) -> TypeAdapter[Any]:
     from pydantic import TypeAdapter
 
-    return TypeAdapter(kind)
+    adapter = TypeAdapter[Any](kind)
+    if not adapter.pydantic_complete:
+        raise TypeError(f"{kind!r} names something that is not defined where it stands.")
+    return adapter
