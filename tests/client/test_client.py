@@ -22,7 +22,7 @@ from tests.engine.subjects import bodies, kinds, made, started
 from tests.engine.watched import at_rest, open_runtime, until
 
 from actwright import Handle, Runtime, flow, receive, run_flow, task, wait
-from actwright.client import Client, RemoteRun, SyncClient, get_client
+from actwright.client import Client, RemoteRun, SyncClient, get_client, requests
 from actwright.engine import inbox
 from actwright.exceptions import (
     AuthoringError,
@@ -273,6 +273,33 @@ async def test_an_unknown_run_is_an_error_that_names_the_journal(actwright_home:
 
 def _unknown(runs: list[Any]) -> Any:
     return runs[0].model_copy(update={"id": uuid4()})
+
+
+async def test_with_a_timeout_that_is_no_number_nothing_is_asked() -> None:
+    gate = Gate()
+    async with open_runtime() as runtime:
+        handle: Handle[Any] = runtime.submit(flow(gate.astop_here, name="waits"))
+        await gate.reached()
+        async with reached(handle) as run:
+            wrong: Any = None
+            with pytest.raises(TypeError):
+                await run.cancel(timeout=wrong)
+        assert commands() == []
+        gate.open()
+
+
+async def test_a_run_that_is_deleted_as_something_is_asked_of_it_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    gate = Gate()
+    async with open_runtime() as runtime:
+        handle: Handle[Any] = runtime.submit(flow(gate.astop_here, name="waits"))
+        await gate.reached()
+        async with reached(handle) as run:
+            snapshot = run.run.model_copy(update={"id": uuid4()})
+            monkeypatch.setattr(requests, "known_run", lambda *_: snapshot)
+            with pytest.raises(RunError, match="was deleted"):
+                await RemoteRun(run._database, snapshot).cancel()  # pyright: ignore[reportPrivateUsage]
+        assert commands() == []
+        gate.open()
 
 
 async def test_a_process_that_does_not_answer_is_said_to_and_the_request_is_kept(

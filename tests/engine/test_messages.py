@@ -350,6 +350,30 @@ async def test_a_message_to_a_run_that_has_ended_is_refused_with_its_state() -> 
             await handle.send(1)
 
 
+@pytest.mark.parametrize("timeout", [None, 0, 60])
+async def test_an_abandoned_body_that_outlives_its_runtime_hears_that_it_was_cancelled(timeout: float | None) -> None:
+    gate, told = Gate(), list[BaseException]()
+    ended = threading.Event()
+
+    @flow
+    def stubborn() -> None:
+        gate.stop_here()
+        try:
+            receive(int, timeout=timeout)
+        except BaseException as error:
+            told.append(error)
+        ended.set()
+
+    async with open_runtime(cancel_grace_seconds=0.1) as runtime:
+        handle: Handle[Any] = runtime.submit(stubborn)
+        await gate.reached()
+        await handle.cancel()
+        await wait([handle])
+    gate.open()
+    assert await anyio.to_thread.run_sync(ended.wait, 10)
+    assert [type(error) for error in told] == [CancelledRun]
+
+
 async def test_a_mailbox_that_is_full_says_so_and_keeps_what_it_has(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(inbox, "MAILBOX_LIMIT", 3)
     monkeypatch.setattr(live_run, "MAILBOX_LIMIT", 3)

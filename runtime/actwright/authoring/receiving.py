@@ -95,6 +95,7 @@ class _Receiving:
             self._is_over = True
             wake()
 
+        self._run.raise_if_stopped(self._context)  # what an abandoned body outlives has no timers any more
         is_timed = self._timeout is not None and not self._is_over
         with self._run.inbox.waking(wake), self._run.after(self._timeout or 0, over) if is_timed else nullcontext():
             yield

@@ -53,8 +53,8 @@ def ask(database: Database, run_id: UUID, kind: CommandKind, payload: Mapping[st
         UnansweredCommand: no answer came. The request is kept all the same.
     """
     command = Command(uuid4(), run_id, kind, datetime.now(UTC), payload)
+    deadline, next_look = time.monotonic() + seconds, 0.0  # before it is written: what was refused is not asked
     title = _write_down(database, command)
-    deadline, next_look = time.monotonic() + seconds, 0.0
     while True:
         with database.reading() as connection:
             answer = commands.answer_to(connection, command.id)
@@ -76,9 +76,11 @@ def ask(database: Database, run_id: UUID, kind: CommandKind, payload: Mapping[st
 
 def _write_down(database: Database, command: Command) -> str:
     """In one transaction with the look whether the run is open: whoever ends it after that sees the request."""
-    run = known_run(database, command.run_id)
+    known = known_run(database, command.run_id)
     with database.writing() as connection:
-        run = reading.run(connection, command.run_id) or run
+        run = reading.run(connection, command.run_id)
+        if run is None:
+            raise RunError(f"{known.title} was deleted from {database.path}: it had ended.", known.id)
         if run.state.is_final():
             raise RunIsFinal(run.title, run.state.name, run.id)
         commands.add(connection, command)
