@@ -295,7 +295,11 @@ async def test_a_run_that_is_deleted_as_something_is_asked_of_it_is_an_error(mon
         await gate.reached()
         async with reached(handle) as run:
             snapshot = run.run.model_copy(update={"id": uuid4()})
-            monkeypatch.setattr(requests, "known_run", lambda *_: snapshot)
+
+            def seen_before(*_: object) -> Any:
+                return snapshot
+
+            monkeypatch.setattr(requests, "known_run", seen_before)
             with pytest.raises(RunError, match="was deleted"):
                 await RemoteRun(run._database, snapshot).cancel()  # pyright: ignore[reportPrivateUsage]
         assert commands() == []
