@@ -72,15 +72,15 @@ class _Receiving:
             with suppress(InvalidStateError):  # two messages at once, from two threads
                 news.set_result(None)
 
+        # Before each look, and before anything raises, lest a body that has its messages there, or outlives an error,
+        # hold up its loop. Between the look and the return there is none: a message that was taken would be lost.
+        await checkpoint()
         with self._waking(wake):
-            while True:
-                # Before each look, lest a body that has its messages there, or outlives an error, hold up its loop.
-                # Between the look and the return there is none: a message that was taken would be lost.
-                await checkpoint()
-                if found := self._look():
-                    return found[0]
+            while not (found := self._look()):
                 await until_done(news)
+                await checkpoint()
                 news = Future()
+        return found[0]
 
     def in_sync(self) -> Any:
         inbox: SimpleQueue[None] = SimpleQueue()
