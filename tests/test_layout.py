@@ -31,7 +31,19 @@ MAY_IMPORT = {
     "replay": {"authoring", "engine", "journal", "nodes", "models", "exceptions", "settings"},
     "runtime": {"authoring", "models", "exceptions"},  # `actwright.runtime`: what a body asks about its run
     "testing": {"actwright", "authoring", "engine", "journal", "nodes", "replay", "models", "exceptions", "settings"},
-    "control": {"actwright", "authoring", "engine", "journal", "nodes", "models", "exceptions", "settings", "runtime"},
+    "client": {"authoring", "journal", "nodes", "models", "exceptions", "settings"},
+    "control": {
+        "client",
+        "actwright",
+        "authoring",
+        "engine",
+        "journal",
+        "nodes",
+        "models",
+        "exceptions",
+        "settings",
+        "runtime",
+    },
     "actwright": {"authoring", "engine", "models", "exceptions"},  # the package itself: it re-exports
     "__main__": {"control"},
 }
@@ -42,7 +54,7 @@ PUBLIC = {
     "actwright": [
         "Cancelled", "Cancelling", "Completed", "Crashed", "Failed", "Flow", "FlowRun", "Handle", "Pending", "Running",
         "Runtime", "State", "StateType", "Task", "TaskRun", "Variable", "allow_failure", "as_completed", "flow",
-        "get_run_logger", "hook", "run_flow", "tags", "task", "unmapped", "wait",
+        "get_run_logger", "hook", "receive", "run_flow", "tags", "task", "unmapped", "wait",
     ],
     "actwright_actors": [
         "Actor", "ActorContext", "ActorDead", "ActorError", "ActorInfo", "ActorRef", "ActorSystem", "AlreadySpawned",

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.text import Text
 
+from actwright.control.cancelling import cancel
 from actwright.control.deleting import delete
 from actwright.control.opening import journal_if_any, journal_to_change
 from actwright.control.output import (
@@ -48,6 +49,7 @@ if TYPE_CHECKING:
 __all__ = ["app", "inspect", "known_states", "ls", "one_run", "runs_table"]
 
 app = typer.Typer(no_args_is_help=True, help="What ran, and what became of it.")
+app.command()(cancel)
 
 _Run = Annotated[str, typer.Argument(metavar="RUN", help="The run's id, the beginning of it, or its name.")]
 
@@ -85,7 +87,7 @@ def ls(
 
 
 def known_states(connection: Connection, given: Collection[str]) -> Collection[str]:
-    """What was given, if there are such states."""
+    """What was given, if there are such states; ends the command if not."""
     from actwright.journal.queries import state_names
     from actwright.models.states import StateType
 

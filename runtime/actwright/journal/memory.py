@@ -12,7 +12,8 @@ from copy import deepcopy
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from actwright.journal.protocol import DeliveryChanged, LogLine, Record, Transition
+from actwright.journal.protocol import CommandAnswered, DeliveryChanged, LogLine, Record, Transition
+from actwright.models.events import RunEvent
 from actwright.models.values_at_rest import result_from_rest
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from uuid import UUID
 
     from actwright.exceptions import ActwrightError
+    from actwright.journal.protocol import TakeCommand
     from actwright.models.deliveries import HookDelivery
     from actwright.models.runs import FlowRun, TaskRun
 
@@ -28,8 +30,9 @@ __all__ = ["MemoryJournal"]
 
 @dataclass(slots=True)
 class _History:
-    lines: deque[LogLine]
+    lines: deque[LogLine] = field(default_factory=deque[LogLine])
     transitions: list[Transition] = field(default_factory=list[Transition])
+    seqs: list[int] = field(default_factory=list[int])
     deliveries: dict[UUID, HookDelivery] = field(default_factory=dict["UUID", "HookDelivery"])
 
     @property
@@ -56,6 +59,7 @@ class MemoryJournal:
         self._finished: deque[UUID] = deque()
         self._run_of: dict[UUID, UUID] = {}  # of each delivery, in the order in which they became due
         self._variables: dict[str, Any] = {}
+        self._seq = 0
 
     def append(self, *records: Record, committed: Callable[[], object] | None = None) -> None:
         with self._lock:
@@ -71,6 +75,8 @@ class MemoryJournal:
                     self._histories[run.id] = _History(deque(maxlen=self._keep_lines))
                 history = self._histories[run.id]
                 history.transitions.append(Transition(_as_kept(run, record.result), deliveries))
+                self._seq += 1
+                history.seqs.append(self._seq)
                 history.deliveries.update((delivery.id, delivery) for delivery in deliveries)
                 self._run_of.update((delivery.id, run.id) for delivery in deliveries)
                 if run.state.is_final():
@@ -83,6 +89,8 @@ class MemoryJournal:
             case LogLine(run_id):
                 if run_id in self._histories:
                     self._histories[run_id].lines.append(record)
+            case CommandAnswered():
+                pass  # no other process can come to ask for it
 
     def _prune(self) -> None:
         while len(self._finished) > self._keep_runs:
@@ -102,6 +110,9 @@ class MemoryJournal:
     def on_fenced(self, fn: Callable[[ActwrightError], object]) -> Callable[[], None]:
         return lambda: None
 
+    def watch_commands(self, take: TakeCommand) -> Callable[[], None]:
+        return lambda: None  # no other process reaches it
+
     def run(self, run_id: UUID) -> FlowRun | TaskRun | None:
         with self._lock:
             return self._histories[run_id].run if run_id in self._histories else None
@@ -113,6 +124,12 @@ class MemoryJournal:
     def transitions(self, run_id: UUID) -> list[Transition]:
         with self._lock:
             return list(self._histories[run_id].transitions) if run_id in self._histories else []
+
+    def events(self, run_id: UUID, since: int = 0) -> list[RunEvent]:
+        with self._lock:
+            history = self._histories.get(run_id, _History())
+            then = zip(history.seqs, history.transitions, strict=True)
+            return [RunEvent(seq, run_id, step.run.state, step.run.run_count) for seq, step in then if seq > since]
 
     def deliveries(self, run_id: UUID | None = None) -> list[HookDelivery]:
         with self._lock:

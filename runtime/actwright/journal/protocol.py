@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -12,10 +12,12 @@ if TYPE_CHECKING:
 
     from actwright.authoring.registration import Registration
     from actwright.exceptions import ActwrightError
+    from actwright.models.commands import Answer, Command
     from actwright.models.deliveries import HookDelivery
+    from actwright.models.events import RunEvent
     from actwright.models.runs import FlowRun, TaskRun
 
-__all__ = ["DeliveryChanged", "Journal", "LogLine", "Record", "Transition"]
+__all__ = ["CommandAnswered", "DeliveryChanged", "Journal", "LogLine", "Record", "TakeCommand", "Transition"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +61,20 @@ class LogLine:
     fields: str | None = None
 
 
-Record = Transition | DeliveryChanged | LogLine
+@dataclass(frozen=True, slots=True)
+class CommandAnswered:
+    """What came of a request of another process."""
+
+    command_id: UUID
+    at: datetime
+    answer: Answer
+
+
+Record = Transition | DeliveryChanged | LogLine | CommandAnswered
+
+TakeCommand: TypeAlias = "Callable[[Command, Callable[[Answer], object]], bool]"
+"""Carries a command out if its run lives there, and says whether it does. It must not wait: the answer is given by the
+function that it gets, now or later, in whatever thread."""
 
 
 class Journal(Protocol):
@@ -97,6 +112,11 @@ class Journal(Protocol):
         is returned takes that back."""
         ...
 
+    def watch_commands(self, take: TakeCommand) -> Callable[[], None]:
+        """Have `take` called, in a thread of the journal's, with each command of another process for a run that is
+        written here. The function that is returned takes that back."""
+        ...
+
     def run(self, run_id: UUID) -> FlowRun | TaskRun | None:
         """A run as it last was, or None when it is unknown or pruned."""
         ...
@@ -107,6 +127,10 @@ class Journal(Protocol):
 
     def transitions(self, run_id: UUID) -> Sequence[Transition]:
         """What the run went through, in order."""
+        ...
+
+    def events(self, run_id: UUID, since: int = 0) -> Sequence[RunEvent]:
+        """The same with their places in history, those after `since`; rising, and not without gaps."""
         ...
 
     def deliveries(self, run_id: UUID | None = None) -> Sequence[HookDelivery]:

@@ -19,6 +19,7 @@ from actwright.models.deliveries import DeliveryStatus
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
     from datetime import datetime
+    from uuid import UUID
 
     from sqlalchemy import ColumnElement, Connection, Select
 
@@ -42,6 +43,7 @@ __all__ = [
     "matching_deliveries",
     "matching_runs",
     "node_deliveries",
+    "node_of_run",
     "node_runs",
     "parameters_at_rest_of",
     "result_at_rest_of",
@@ -165,6 +167,11 @@ def tree_of(run_id: str) -> Select[Any]:
         and_(called.c.parent_task_run_id.is_(None), called.c.parent_flow_run_id == tree.c.id),
     )
     return select(tree.union_all(select(called.c.id).join_from(tree, called, by_it)).c.id)
+
+
+def node_of_run(connection: Connection, run_id: UUID) -> str | None:
+    """The node whose process a run is in, or was; None when the run is unknown."""
+    return connection.scalar(select(r.c.node_id).where(r.c.id == str(run_id)))
 
 
 def result_at_rest_of(connection: Connection, run_id: str) -> str | None:

@@ -14,6 +14,7 @@ from actwright.journal.schema import hook_deliveries as d
 from actwright.journal.schema import logs
 from actwright.journal.schema import runs as r
 from actwright.journal.schema import transitions as t
+from actwright.models.events import RunEvent
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection, Select
@@ -21,7 +22,9 @@ if TYPE_CHECKING:
     from actwright.models.deliveries import HookDelivery
     from actwright.models.runs import FlowRun, TaskRun
 
-__all__ = ["callers", "deliveries", "lines", "run", "runs", "runs_as_they_were", "runs_with_cause", "transitions"]
+__all__ = [
+    "callers", "deliveries", "events", "lines", "run", "runs", "runs_as_they_were", "runs_with_cause", "transitions"
+]  # fmt: skip
 
 
 def runs_with_cause() -> Select[Any]:
@@ -54,6 +57,17 @@ def transitions(connection: Connection, run_id: UUID) -> list[Transition]:
         due[str(delivery.transition_id)].append(delivery)
     rows = connection.execute(query).mappings()
     return [Transition(run_as_it_was(now, row), tuple(due[row["id"]])) for row in rows]
+
+
+def events(connection: Connection, run_id: UUID, since: int) -> list[RunEvent]:
+    """What the run went through after that place in history."""
+    now = run(connection, run_id)
+    if now is None:
+        return []
+    query = select(t, r.c.result).join(r, r.c.id == t.c.run_id).where(t.c.run_id == str(run_id), t.c.seq > since)
+    rows = connection.execute(query.order_by(t.c.seq)).mappings()
+    then = ((row["seq"], run_as_it_was(now, row)) for row in rows)
+    return [RunEvent(seq, run_id, was.state, was.run_count) for seq, was in then]
 
 
 def runs_as_they_were(connection: Connection, transition_ids: Select[Any]) -> dict[UUID, FlowRun | TaskRun]:
