@@ -32,7 +32,9 @@ MAY_IMPORT = {
     "replay": {"authoring", "engine", "journal", "nodes", "models", "exceptions", "settings"},
     "runtime": {"authoring", "models", "exceptions"},  # `actwright.runtime`: what a body asks about its run
     "testing": {"actwright", "authoring", "engine", "journal", "nodes", "replay", "models", "exceptions", "settings"},
+    "client": {"authoring", "journal", "nodes", "models", "exceptions", "settings"},
     "control": {
+        "client",
         "actwright",
         "authoring",
         "blocks",
@@ -54,7 +56,7 @@ PUBLIC = {
     "actwright": [
         "Block", "Cancelled", "Cancelling", "Completed", "Crashed", "Failed", "Flow", "FlowRun", "Handle", "Pending",
         "Running", "Runtime", "State", "StateType", "Task", "TaskRun", "Variable", "allow_failure", "as_completed",
-        "flow", "get_run_logger", "hook", "run_flow", "tags", "task", "unmapped", "wait",
+        "flow", "get_run_logger", "hook", "receive", "run_flow", "tags", "task", "unmapped", "wait",
     ],
     "actwright_actors": [
         "Actor", "ActorContext", "ActorDead", "ActorError", "ActorInfo", "ActorRef", "ActorSystem", "AlreadySpawned",

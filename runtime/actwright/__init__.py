@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from actwright.authoring.futures import Handle, as_completed, wait
     from actwright.authoring.hooks import hook
     from actwright.authoring.logging import get_run_logger
+    from actwright.authoring.receiving import receive
     from actwright.authoring.running import run_flow
     from actwright.authoring.tags import tags
     from actwright.authoring.tasks import Task, task
@@ -70,6 +71,7 @@ __all__ = [
     "flow",
     "get_run_logger",
     "hook",
+    "receive",
     "run_flow",
     "tags",
     "task",
@@ -101,6 +103,7 @@ _HOMES = {
     "flow": "authoring.flows",
     "get_run_logger": "authoring.logging",
     "hook": "authoring.hooks",
+    "receive": "authoring.receiving",
     "run_flow": "authoring.running",
     "tags": "authoring.tags",
     "task": "authoring.tasks",

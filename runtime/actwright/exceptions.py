@@ -17,7 +17,9 @@ ActwrightError
 │   ├── UpstreamFailed            something it waits for did not complete
 │   ├── RunTimedOut               it took longer than its `timeout_seconds` (also a TimeoutError)
 │   ├── MissingResult             its result was asked of history, which keeps none
-│   └── RunIsFinal                it has ended, and a final state is final
+│   ├── RunIsFinal                it has ended, and a final state is final
+│   ├── MailboxFull               too many messages wait for it
+│   └── UnansweredCommand         its process does not answer (also a TimeoutError)
 ├── JournalError                  history cannot be kept, or read
 │   ├── JournalUnavailable        it cannot be written now
 │   ├── JournalVersionError       it was written by another version of Actwright
@@ -75,6 +77,7 @@ __all__ = [
     "JournalLocation",
     "JournalUnavailable",
     "JournalVersionError",
+    "MailboxFull",
     "MappingLengthMismatch",
     "MappingMissingIterable",
     "MisfitBlock",
@@ -90,6 +93,7 @@ __all__ = [
     "RuntimeClosed",
     "SecretKeyError",
     "SettingsError",
+    "UnansweredCommand",
     "UnfinishedRun",
     "UnknownBlock",
     "UnknownBlockType",
@@ -188,15 +192,23 @@ class MissingResult(RunError):
 
 
 class RunIsFinal(RunError):
-    """A run that has ended was asked to be cancelled. A final state is final.
+    """A run that has ended was asked to be cancelled, or sent a message. A final state is final.
 
     Attributes:
         state_name: the state that it ended in.
     """
 
     def __init__(self, run_title: str, state_name: str, run_id: UUID) -> None:
-        super().__init__(f"{run_title} is already {state_name}: what has ended cannot be cancelled.", run_id)
+        super().__init__(f"{run_title} is already {state_name}: it has ended, and nothing reaches it any more.", run_id)
         self.state_name = state_name
+
+
+class MailboxFull(RunError):
+    """A run was sent more messages than its mailbox holds, and received none of them. This one was not delivered."""
+
+
+class UnansweredCommand(RunError, TimeoutError):
+    """What was asked of a run in another process got no answer in time. The request is kept, and may still be met."""
 
 
 class JournalError(ActwrightError):

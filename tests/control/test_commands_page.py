@@ -53,7 +53,7 @@ def test_the_commands_of_the_page_print_what_it_shows(tmp_path: Path, actwright_
         for (kind, text), (kind_after, after) in zip(blocks, [*blocks[1:], ("", "")], strict=True)
         if kind == "sh"
     ]
-    assert len(shown) == 9
+    assert len(shown) == 13
     for commands, output in shown:
         printed = normalized(run(commands))
         flags = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE

@@ -18,10 +18,25 @@ from actwright.authoring.replay_guard import refuse_while_loading
 from actwright.exceptions import ActwrightError
 
 if TYPE_CHECKING:
+    from uuid import UUID
+
     from actwright.authoring.futures import Handle
     from actwright.authoring.runnable import Runnable
 
-__all__ = ["Call", "EngineEntry", "Store", "engine", "load_engine", "waited_for"]
+__all__ = ["Call", "EngineEntry", "Retry", "Store", "engine", "load_engine", "waited_for"]
+
+
+@dataclass(frozen=True, slots=True)
+class Retry:
+    """What a call knows that tries an earlier run again.
+
+    Attributes:
+        of: that run.
+        run_id: of the run that the call starts: whoever asked for it looks for that.
+    """
+
+    of: UUID
+    run_id: UUID
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,12 +48,14 @@ class Call:
         parameters: name -> value, bound to the signature with its defaults, not yet validated; futures unresolved.
         return_state: the caller wants the state, and no exception.
         wait_for: futures and states that must have completed before the body starts.
+        retry: set where it tries an earlier run again.
     """
 
     subject: Runnable[..., Any]
     parameters: dict[str, Any]
     return_state: bool = False
     wait_for: tuple[Any, ...] = ()
+    retry: Retry | None = None
 
 
 def waited_for(futures: object) -> tuple[Any, ...]:

@@ -10,6 +10,7 @@ from uuid import UUID
 from pydantic_core import to_json
 
 from actwright.exceptions import MissingResult
+from actwright.journal.protocol import LogLine
 from actwright.journal.schema import runs
 from actwright.models.deliveries import DeliveryStatus, HookDelivery
 from actwright.models.errors_at_rest import error_from_rest
@@ -20,8 +21,6 @@ from actwright.models.values_at_rest import UNREADABLE, parameters_from_rest, re
 if TYPE_CHECKING:
     from sqlalchemy import RowMapping, Table
 
-    from actwright.journal.protocol import LogLine
-
 __all__ = [
     "Row",
     "columns_of",
@@ -29,6 +28,7 @@ __all__ = [
     "delivery_row",
     "id_or_none",
     "iso",
+    "line_of",
     "log_row",
     "run_as_it_was",
     "run_of",
@@ -36,6 +36,7 @@ __all__ = [
     "time_or_none",
     "transition_row",
     "unreadable",
+    "utf8",
     "words_or_mark",
 ]
 
@@ -54,13 +55,13 @@ def iso(at: datetime | None) -> str | None:
     return None if at is None else at.isoformat(timespec="microseconds")
 
 
-def _utf8(said: str) -> str:
+def utf8(said: str) -> str:
     """Text that can be written: half a surrogate pair, as in the name of a file that is no UTF-8, cannot."""
     return said if said.isascii() else said.encode("utf-8", "backslashreplace").decode()
 
 
 def _utf8_or_none(said: str | None) -> str | None:
-    return None if said is None else _utf8(said)
+    return None if said is None else utf8(said)
 
 
 def run_row(
@@ -71,17 +72,17 @@ def run_row(
     return [
         str(run.id),
         run.kind,
-        _utf8(run.flow_name if isinstance(run, FlowRun) else run.task_name),
-        _utf8(run.name),
+        utf8(run.flow_name if isinstance(run, FlowRun) else run.task_name),
+        utf8(run.name),
         node_id,
         str(state.id),
         state.type.value,
-        _utf8(state.name),
+        utf8(state.name),
         _utf8_or_none(state.message),
         iso(state.timestamp),
         run.run_count,
         parameters,
-        to_json(list(map(_utf8, run.tags))).decode() if run.tags else "[]",
+        to_json(list(map(utf8, run.tags))).decode() if run.tags else "[]",
         _text(run.parent_flow_run_id),
         _text(run.parent_task_run_id),
         None if isinstance(run, FlowRun) else _text(run.flow_run_id),
@@ -90,13 +91,15 @@ def run_row(
         iso(run.end_time),
         result,
         registration,
+        _text(run.retry_of),
+        _utf8_or_none(run.entry),
     ]
 
 
 def transition_row(run: FlowRun | TaskRun, cause: str | None) -> list[Any]:
     """The state that a run entered. `cause` is JSON already."""
     state = run.state
-    at, name, message = iso(state.timestamp), _utf8(state.name), _utf8_or_none(state.message)
+    at, name, message = iso(state.timestamp), utf8(state.name), _utf8_or_none(state.message)
     return [str(state.id), str(run.id), state.type.value, name, message, at, run.run_count, cause]
 
 
@@ -108,7 +111,7 @@ def delivery_row(delivery: HookDelivery, node_id: str) -> list[Any]:
         str(delivery.run_id),
         node_id,
         delivery.event,
-        _utf8(delivery.hook_name),
+        utf8(delivery.hook_name),
         delivery.position,
         iso(delivery.due_at),
         delivery.status.value,
@@ -124,7 +127,13 @@ def delivery_row(delivery: HookDelivery, node_id: str) -> list[Any]:
 
 
 def log_row(line: LogLine) -> list[Any]:
-    return [str(line.run_id), iso(line.at), line.level, _utf8(line.logger), _utf8(line.message)]
+    return [str(line.run_id), iso(line.at), line.level, utf8(line.logger), utf8(line.message), line.fields]
+
+
+def line_of(row: Row) -> LogLine:
+    """A line from its row."""
+    run_id, at = id_or_none(row["run_id"]) or _NO_RUN, time_or_none(row["at"]) or _SOME_TIME
+    return LogLine(run_id, at, row["level"], row["logger"], row["message"], row["fields"])
 
 
 def run_of(row: Row) -> FlowRun | TaskRun:
@@ -147,6 +156,8 @@ def run_of(row: Row) -> FlowRun | TaskRun:
         "end_time": time_or_none(row["ended_at"]),
         "parent_flow_run_id": id_or_none(row["parent_flow_run_id"]),
         "parent_task_run_id": id_or_none(row["parent_task_run_id"]),
+        "retry_of": id_or_none(row["retry_of"]),
+        "entry": None if row["entry"] is None else words_or_mark(row["entry"]),
     }
     if is_flow:
         return FlowRun(flow_name=words_or_mark(row["subject_name"]), **fields)
@@ -219,6 +230,7 @@ def _state(id: str, type: str, name: object, message: object, at: object, row: R
 
 _TYPES: Final = frozenset(StateType)
 _SOME_TIME: Final = datetime.fromtimestamp(0, UTC)
+_NO_RUN: Final = UUID(int=0)
 
 
 def words_or_mark(text: object) -> str:

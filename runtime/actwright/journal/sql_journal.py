@@ -12,13 +12,15 @@ import os
 import threading
 import time
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from actwright.exceptions import Fenced, JournalError, JournalUnavailable
 from actwright.journal import keeping, reading, statements
 from actwright.journal.batch import Batch, Entry
-from actwright.journal.protocol import Transition
+from actwright.journal.command_watch import CommandWatch
+from actwright.journal.protocol import CommandAnswered, Transition
 from actwright.journal.queue import WriteQueue
 from actwright.journal.statements import write
 from actwright.models.values_at_rest import parameters_at_rest
@@ -32,8 +34,10 @@ if TYPE_CHECKING:
 
     from actwright.exceptions import ActwrightError
     from actwright.journal.database import Database
-    from actwright.journal.protocol import Record
+    from actwright.journal.protocol import LogLine, Record, TakeCommand
+    from actwright.models.commands import Answer, Command
     from actwright.models.deliveries import HookDelivery
+    from actwright.models.events import RunEvent
     from actwright.models.runs import FlowRun, TaskRun
 
 __all__ = ["REPEAT_SECONDS", "JournalLimits", "SqlJournal"]
@@ -99,6 +103,7 @@ class SqlJournal:
         self._said_at = 0.0
         self._given_up = threading.Event()
         self._pid = os.getpid()
+        self._commands = CommandWatch(database, node_id, self._answer)
         self._thread = threading.Thread(target=self._write_all, name="actwright-journal", daemon=True)
         self._thread.start()
 
@@ -233,6 +238,12 @@ class SqlJournal:
             fn(fenced)
         return lambda: (self._fence_watchers.pop(key, None), None)[1]
 
+    def watch_commands(self, take: TakeCommand) -> Callable[[], None]:
+        return self._commands.add(take)
+
+    def _answer(self, command: Command, answer: Answer) -> None:
+        self.append(CommandAnswered(command.id, datetime.now(UTC), answer))
+
     @property
     def appended(self) -> int:
         """How many records came in, in all."""
@@ -251,6 +262,9 @@ class SqlJournal:
 
     def close(self, timeout: float | None = None) -> None:
         """Write what is left, for at most `timeout` seconds (`limits.wait_seconds`), and stop. Blocks."""
+        self._commands.close()
+        if self.flush():
+            self._commands.answer_last()
         for tell in self._queue.close():
             _call(tell)
         self._thread.join(self.limits.wait_seconds if timeout is None else timeout)
@@ -280,9 +294,17 @@ class SqlJournal:
         with self._reading() as connection:
             return reading.transitions(connection, run_id)
 
+    def events(self, run_id: UUID, since: int = 0) -> Sequence[RunEvent] | None:
+        with self._reading() as connection:
+            return reading.events(connection, run_id, since)
+
     def deliveries(self, run_id: UUID | None = None) -> Sequence[HookDelivery]:
         with self._reading() as connection:
             return reading.deliveries(connection, run_id)
+
+    def lines(self, run_id: UUID) -> Sequence[LogLine]:
+        with self._reading() as connection:
+            return reading.lines(connection, run_id)
 
     # Variables and blocks: committed when the method returns, past the queue
 
