@@ -279,6 +279,14 @@ def test_a_strict_class_and_one_with_aliases_come_back() -> None:
     assert Odd.load("main") == odd
 
 
+def test_what_is_nested_too_deep_is_not_saved() -> None:
+    deep: Any = None
+    for _ in range(5_000):
+        deep = [deep]
+    with pytest.raises(AuthoringError, match="JSON has no word for"):
+        Till.model_construct(url="x", token=SecretStr("x"), any=deep).save("main")
+
+
 def test_what_could_not_be_loaded_again_is_not_saved() -> None:
     class Odd(Block):
         model_config = ConfigDict(arbitrary_types_allowed=True)

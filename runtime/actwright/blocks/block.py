@@ -192,7 +192,7 @@ class Block(BaseModel):
             fields: dict[str, Any] = sealed(
                 fitting.model_dump(round_trip=True, by_alias=False), lambda secret: keys().encrypt(secret)
             )
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise AuthoringError(f"Block {title!r} has a value that JSON has no word for: {error}.") from error
         self._fitting(title, unsealed(title, fields, keys))
         return fields

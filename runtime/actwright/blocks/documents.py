@@ -152,18 +152,25 @@ def _secret(plain: dict[str, Any], keys: Callable[[], Keyring]) -> _AnySecret:
 
 
 def masked(value: Any) -> Any:
-    """The value for people: secrets are masked, marks are words. It needs no key. Never raises for what `read` gave."""
+    """The value for people: secrets are masked, marks are words. It needs no key. Never raises for what JSON is."""
+    try:
+        return _masked(value)
+    except RecursionError:
+        return MASK
+
+
+def _masked(value: Any) -> Any:
     if isinstance(value, list):
-        return [masked(each) for each in cast("list[Any]", value)]
+        return [_masked(each) for each in cast("list[Any]", value)]
     if not isinstance(value, dict):
         return value
     found = cast("dict[str, Any]", value)
     match found.get(SIGN), found.get("is"):
         case None, _:
-            return {key: masked(each) for key, each in found.items()}
+            return {key: _masked(each) for key, each in found.items()}
         case "float", str() as number:
             return number
         case "dict", dict():
-            return {key: masked(each) for key, each in cast("dict[str, Any]", found["is"]).items()}
+            return {key: _masked(each) for key, each in cast("dict[str, Any]", found["is"]).items()}
         case _:  # a secret; or what somebody wrote there, which may be one
             return MASK

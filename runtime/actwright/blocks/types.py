@@ -6,6 +6,7 @@ import inspect
 import re
 import sys
 import weakref
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
 from actwright.exceptions import AuthoringError
@@ -88,7 +89,8 @@ def _take_in() -> None:
     for reference in list(_hollow):
         cls = reference()
         if cls is None or _WHOLE in cls.__dict__:
-            _hollow.remove(reference)
+            with suppress(ValueError):  # another thread was faster
+                _hollow.remove(reference)
         if cls is not None and _WHOLE in cls.__dict__:
             _known.setdefault(cls.get_block_type_slug(), cls)
 

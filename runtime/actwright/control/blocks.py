@@ -74,7 +74,7 @@ def inspect(block: _Title, output: Output = Format.TABLE) -> None:
         fail(_not_there(block))
     if found.document is None:
         fail(f"{found.error}", code=1)
-    fields = masked(found.document.fields)
+    fields = {name: masked(value) for name, value in found.document.fields.items()}
     if output is Format.JSON:
         return write_json({**found.facts(), "fields": fields})
     facts: list[Sequence[RenderableType]] = [("class", found.made_by), ("updated", local_time(found.kept.updated_at))]

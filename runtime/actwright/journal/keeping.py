@@ -26,6 +26,7 @@ __all__ = [
     "block",
     "block_names",
     "blocks",
+    "is_object",
     "set_block",
     "set_variable",
     "unset_block",
@@ -116,6 +117,14 @@ def set_block(connection: Connection, slug: str, name: str, document: str, *, ov
 def unset_block(connection: Connection, slug: str, name: str) -> bool:
     """Forget a block; whether there was one."""
     return connection.execute(statements.UNSET_BLOCK, {"block_slug": slug, "block_name": name}).rowcount > 0
+
+
+def is_object(document: bytes) -> bool:
+    """Whether a document is a JSON object, as that of a block is. What else belongs to one, a class of blocks knows."""
+    try:
+        return isinstance(json.loads(document.decode()), dict)
+    except (ValueError, RecursionError):
+        return False
 
 
 def _put(connection: Connection, statement: Executable, row: dict[str, Any]) -> None:
