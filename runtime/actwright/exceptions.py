@@ -8,6 +8,7 @@ ActwrightError
 │   ├── MappingLengthMismatch     `map` was given iterables of different lengths
 │   ├── UnsupportedOption         a known option that Actwright does not have (also a TypeError)
 │   ├── InvalidReturn             a body returned a state that ends nothing
+│   ├── NotPicklable              something cannot go to, or come from, the process of an isolated body
 │   └── MissingContextError       asked outside a run for what only a run has
 ├── RunError                      how a run went
 │   ├── UnfinishedRun             its result was asked for too early
@@ -32,6 +33,8 @@ ActwrightError
 ├── SettingsError                 a setting has a value that cannot be (also a ValueError)
 ├── WouldDeadlock                 a wait that could never end
 └── InternalError                 a bug of ours: please report it
+
+Interrupted                       a plain body was told to stop; no `Exception`, so that no handler of errors takes it
 """
 
 from __future__ import annotations
@@ -52,6 +55,7 @@ __all__ = [
     "ForkedRuntime",
     "HookTimedOut",
     "InternalError",
+    "Interrupted",
     "InvalidReturn",
     "JournalCorrupt",
     "JournalError",
@@ -62,6 +66,7 @@ __all__ = [
     "MappingMissingIterable",
     "MissingContextError",
     "MissingResult",
+    "NotPicklable",
     "ParameterBindError",
     "ParameterTypeError",
     "RecordedError",
@@ -116,6 +121,19 @@ class UnsupportedOption(AuthoringError, TypeError):
 
 class InvalidReturn(AuthoringError):
     """A body returned a state that is neither final nor Cancelling, which cannot end a run."""
+
+
+class NotPicklable(AuthoringError):
+    """Something cannot go to the process of an isolated body, or come back from it; the message says what, and why."""
+
+    @classmethod
+    def of(cls, what: str, why: BaseException | str) -> NotPicklable:
+        """That `what`, the beginning of a sentence, cannot cross."""
+        reason = why if isinstance(why, str) else f"{type(why).__name__}: {why}"
+        return cls(
+            f"{what} cannot be pickled, and so cannot cross to or from the process of an isolated body ({reason}). "
+            "Use what can be: plain data, a path, what it takes to open a connection there."
+        )
 
 
 class MissingContextError(AuthoringError):
@@ -250,6 +268,10 @@ class SettingsError(ActwrightError, ValueError):
 
 class WouldDeadlock(ActwrightError):
     """A blocking wait on an event loop's own thread for something that needs that loop to go on."""
+
+
+class Interrupted(BaseException):
+    """Raised in a plain body that was told to stop: it unwinds through `finally`."""
 
 
 class InternalError(ActwrightError):

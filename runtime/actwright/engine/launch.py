@@ -24,6 +24,10 @@ __all__ = ["launch", "usual_place"]
 
 def usual_place(call: Call) -> Place:
     """Where a body runs that was not lent its caller's thread."""
+    if call.subject.options.isolation is not None:
+        from actwright.engine.isolated_process import IsolatedProcess  # only those who want one pay for it
+
+        return IsolatedProcess()
     return OnLoop() if call.subject.isasync else WorkerThread()
 
 

@@ -1,0 +1,178 @@
+"""The OS process of one isolated body, as its Runtime sees it: started, spoken to, ended, waited for."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from contextlib import ExitStack, contextmanager, suppress
+from typing import TYPE_CHECKING, Final
+from weakref import WeakSet
+
+from actwright.isolation.channel import Channel
+from actwright.nodes.bodies import BODY_VARIABLE, group_ends
+from actwright.nodes.program import Program
+from actwright.nodes.understudy import above_streams
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+__all__ = ["BodyProcess", "how_it_ended"]
+
+_GROUP_SECONDS: Final = 5.0
+"""How long it is waited for what a body's process left in its group, once that is killed."""
+
+_LOOK_SECONDS: Final = 0.001
+
+
+class BodyProcess:
+    """A process in a session, and so in a group, of its own.
+
+    Its exit is not taken note of before its group is killed: until then the number of the group is nobody else's.
+
+    Args:
+        token: what its environment tells it, and all that it starts, by.
+        title: for people who look at processes.
+
+    Raises:
+        OSError: it cannot be started.
+    """
+
+    def __init__(self, token: str, title: str) -> None:
+        ours, theirs = (_above_streams(end) for end in socket.socketpair())
+        with theirs, ExitStack() as stack:
+            stack.push(ours)
+            with _own_pidfd() as pidfd:
+                self._process = _started(theirs.fileno(), pidfd, token, title)
+            stack.pop_all()
+        self.pid = self._process.pid
+        self._mutex = threading.Lock()
+        self._is_reaped = False
+        self.channel = Channel(ours, self.has_died, _pidfd(self.pid))
+        _processes.add(self)
+
+    def terminate(self) -> None:
+        """Tell it to stop: SIGTERM. In any thread; once it has ended nothing happens."""
+        with self._mutex:
+            if not self._is_reaped:
+                with suppress(ProcessLookupError):
+                    os.kill(self.pid, signal.SIGTERM)
+
+    def kill(self) -> None:
+        """End it and all that it has started. In any thread; once it has ended nothing happens."""
+        with self._mutex:
+            if not self._is_reaped:
+                with suppress(ProcessLookupError):
+                    os.killpg(self.pid, signal.SIGKILL)
+
+    def dies(self, patience: float) -> bool:
+        """Wait until it has died; whether that came within so many seconds."""
+        deadline = time.monotonic() + patience
+        while not (dead := self.has_died()) and time.monotonic() < deadline:
+            time.sleep(_LOOK_SECONDS)
+        return dead
+
+    def end(self) -> int | None:
+        """Wait until it has ended, and end what it has left in its group.
+
+        Returns:
+            Its exit code, negative for the signal that killed it; None where somebody else has waited for it.
+        """
+        with suppress(ChildProcessError):
+            os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOWAIT)
+        self.kill()
+        with self._mutex:
+            self._is_reaped = True
+            code = _reaped(self._process)
+        group_ends(self.pid, _GROUP_SECONDS)
+        self.channel.close()
+        return code
+
+    def has_died(self) -> bool:
+        """Whether it has ended, its exit not being taken note of yet."""
+        try:
+            return os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOWAIT | os.WNOHANG) is not None
+        except ChildProcessError:
+            return True
+
+
+def how_it_ended(pid: int, code: int | None, *, was_killed: bool) -> str:
+    """The end of a process whose body has not told how that ended.
+
+    Args:
+        code: its exit code, negative for a signal.
+        was_killed: it was its own Runtime that killed it.
+    """
+    process = f"Its process (pid {pid})"
+    if code is None:
+        return f"{process} has ended, and something else in this program has taken its exit code."
+    if code >= 0:
+        return f"{process} exited with code {code} before its body had ended."
+    try:
+        name = signal.Signals(-code).name
+    except ValueError:
+        name = f"signal {-code}"
+    if name != "SIGKILL" or was_killed:
+        return f"{process} was killed by {name}."
+    return (
+        f"{process} was killed by SIGKILL, which its Runtime did not send: the kernel's out-of-memory killer is a "
+        "likely cause."
+    )
+
+
+def _started(descriptor: int, pidfd: int | None, token: str, title: str) -> subprocess.Popen[bytes]:
+    watched = -1 if pidfd is None else pidfd
+    return subprocess.Popen(
+        [*Program.of_this_process().body_command(), str(descriptor), str(watched), title],
+        stdin=subprocess.DEVNULL,
+        env={**os.environ, BODY_VARIABLE: token},
+        pass_fds=[each for each in (descriptor, watched) if each >= 0],
+        start_new_session=True,
+    )
+
+
+def _reaped(process: subprocess.Popen[bytes]) -> int | None:
+    try:
+        _, status = os.waitpid(process.pid, 0)
+    except ChildProcessError:
+        process.returncode = 0  # or its destructor would look for it
+        return None
+    process.returncode = os.waitstatus_to_exitcode(status)
+    return process.returncode
+
+
+def _pidfd(pid: int) -> int | None:
+    if sys.platform == "linux":
+        with suppress(OSError):  # an old kernel, or a sandbox: there is the socket
+            return above_streams(os.pidfd_open(pid))
+    return None
+
+
+@contextmanager
+def _own_pidfd() -> Generator[int | None]:
+    pidfd = _pidfd(os.getpid())
+    try:
+        yield pidfd
+    finally:
+        if pidfd is not None:
+            os.close(pidfd)
+
+
+def _above_streams(end: socket.socket) -> socket.socket:
+    return socket.socket(fileno=above_streams(end.detach()))
+
+
+_processes = WeakSet[BodyProcess]()
+
+
+def _close_in_forked_child() -> None:
+    """A copy of our end would keep the socket open after our death, and is no business of a forked child's."""
+    for process in list(_processes):
+        process.channel.close()
+
+
+os.register_at_fork(after_in_child=_close_in_forked_child)
