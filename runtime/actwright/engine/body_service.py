@@ -125,7 +125,8 @@ class BodyService:
             self._say(m.Answer(number, self._dumped_error(error), is_error=True))
             return
         if isinstance(answer, Future):
-            answer.add_done_callback(lambda done: self._soon(partial(self._say_answered, number, done)))
+            later = cast("Future[Any]", answer)
+            later.add_done_callback(lambda done: self._soon(partial(self._say_answered, number, done)))
         else:
             self._say(m.Answer(number, self._crossing.dumps(answer)))
 

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from actwright.engine.bodies import Attempt, Execution
     from actwright_actors import ActorContext
+    from actwright_actors.backends import BackendName
 
 __all__ = ["IsolatedProcess"]
 
@@ -53,7 +54,7 @@ class _ProcessExecution:
         self._threads = attempt.run.host.worker_threads
         backend = current_backend_name()
         assert backend is not None  # it is started in the loop of its run's actor
-        self._backend = backend
+        self._backend: BackendName = backend
         self._service = BodyService(attempt, self._note_wait)
         self._mutex = threading.Lock()
         self._process: BodyProcess | None = None

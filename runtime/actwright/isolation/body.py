@@ -50,7 +50,7 @@ def run_body(conversation: Conversation, work: Work, backend: BackendName) -> Ou
         return outcome_of_error(error)
 
 
-def _called(conversation: Conversation, work: Work, _: BackendName) -> Outcome:
+def _called(conversation: Conversation, work: Work, backend: BackendName) -> Outcome | None:
     with conversation.termination.body(), printing_to_log(work.logs_prints):
         return Returned(work.subject.fn(*work.args, **work.kwargs))
 

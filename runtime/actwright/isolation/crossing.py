@@ -14,9 +14,10 @@ import pickle
 import sys
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from contextvars import Context, ContextVar
 from dataclasses import fields
-from types import FunctionType, ModuleType
+from types import CodeType, FunctionType, ModuleType
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from actwright.authoring.by_value import Pickler
@@ -192,17 +193,20 @@ class _CrossingPickler(Pickler):
             return self._without_hooks(obj)
         if isinstance(obj, BaseException):
             return self._crossing.noted(obj, _with_its_chain(obj))
+        if isinstance(obj, CodeType):
+            reduced = cast("tuple[Any, ...]", self.dispatch_table[CodeType](obj))
+            return _code, (obj.co_filename, reduced[1])  # which cloudpickle leaves out, and tracebacks need
         reduced = super().reducer_override(obj)
-        return self._crossing.noted(obj, reduced) if isinstance(obj, FunctionType | Runnable) else reduced
+        is_numbered = isinstance(obj, FunctionType | Runnable)
+        return self._crossing.noted(cast(object, obj), reduced) if is_numbered else reduced
 
     def _variable(self, variable: ContextVar[Any]) -> Any:
         path = path_of(variable)
         if path is not None and path[0] != "__main__":
             return _imported, path
-        try:
+        default: tuple[Any, ...] = ()
+        with suppress(LookupError):
             default = (Context().run(variable.get),)
-        except LookupError:
-            default = ()
         return self._crossing.noted(variable, (_variable, (variable.name, *default)))
 
     def _without_hooks(self, item: Hook | RunOptions) -> Any:
@@ -232,7 +236,7 @@ def _with_its_chain(error: BaseException) -> Any:
     reduced = error.__reduce_ex__(4)
     if not isinstance(reduced, tuple) or (error.__cause__ is None and error.__context__ is None):
         return reduced
-    make, args, *rest = cast("tuple[Any, ...]", reduced)
+    make, args, *rest = reduced
     return _chained, (make, args, error.__cause__, error.__context__, error.__suppress_context__), *rest
 
 
@@ -255,6 +259,10 @@ def _variable(name: str, *default: Any) -> ContextVar[Any]:
 def _imported(module: str, name: str) -> Any:
     __import__(module)
     return getattr(sys.modules[module], name)
+
+
+def _code(filename: str, args: tuple[Any, ...]) -> CodeType:
+    return CodeType(*args).replace(co_filename=filename)
 
 
 def _hook(fn: Callable[..., Any]) -> Hook:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterable
 from contextvars import Context, ContextVar
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
 if TYPE_CHECKING:
     from actwright.isolation.messages import Variables
@@ -40,8 +40,9 @@ def _look_around() -> None:
     new = [name for name in list(sys.modules) if name not in _seen and name != "__main__"]
     for name in (*new, "__main__"):  # last: what a script has imported is found where it comes from
         for attribute, value in list(getattr(sys.modules.get(name), "__dict__", {}).items()):
-            if isinstance(value, ContextVar) and _at(_paths.get(id(value), ("", ""))) is not value:
-                _paths[id(value)] = name, attribute
+            key = id(cast(object, value))
+            if isinstance(value, ContextVar) and _at(_paths.get(key, ("", ""))) is not value:
+                _paths[key] = name, attribute
     _seen.update(new)
 
 

@@ -97,7 +97,7 @@ def _flags() -> list[str]:
     """The options that this interpreter was started with, and that matter to what it runs."""
     given = [f"-{letter * getattr(sys.flags, name)}" for name, letter in _FLAGS.items() if getattr(sys.flags, name)]
     given += [f"-W{option}" for option in sys.warnoptions]
-    known = cast("dict[str, str | bool]", sys._xoptions)
+    known = cast("dict[str, str | bool]", sys._xoptions)  # pyright: ignore[reportPrivateUsage]  # but documented
     return given + [f"-X{name}" if value is True else f"-X{name}={value}" for name, value in known.items()]
 
 
