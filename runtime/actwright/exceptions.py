@@ -127,12 +127,13 @@ class NotPicklable(AuthoringError):
     """Something cannot go to the process of an isolated body, or come back from it; the message says what, and why."""
 
     @classmethod
-    def of(cls, what: str, why: BaseException | str) -> NotPicklable:
-        """That `what`, the beginning of a sentence, cannot cross."""
+    def of(cls, what: str, why: BaseException | str, advice: str = "") -> NotPicklable:
+        """That `what`, the beginning of a sentence, cannot cross; `advice` is what to do about it."""
         reason = why if isinstance(why, str) else f"{type(why).__name__}: {why}"
+        advice = advice or "Use what can be: plain data, a path, what it takes to open a connection there."
         return cls(
             f"{what} cannot be pickled, and so cannot cross to or from the process of an isolated body ({reason}). "
-            "Use what can be: plain data, a path, what it takes to open a connection there."
+            f"{advice}"
         )
 
 

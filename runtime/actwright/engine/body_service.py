@@ -95,6 +95,10 @@ class BodyService:
                     return message
                 self._heard(message)
 
+    def say_stop(self) -> None:
+        """Say that SIGTERM was sent. In any thread."""
+        self._soon(lambda: self._say(m.Stop()))
+
     def loaded(self, value: bytes) -> Any:
         """What the body returned or raised. Raises whatever unpickling raises."""
         return self._crossing.loads(value)

@@ -72,7 +72,7 @@ class _ProcessExecution:
             process = self._process
         if process is not None:
             process.terminate()
-            process.channel.wake()
+            self._service.say_stop()
 
     def kill(self) -> bool:
         with self._mutex:
@@ -130,6 +130,7 @@ class _ProcessExecution:
             self._process = process
         if self._told_at is not None:
             process.terminate()
+            self._service.say_stop()
         if self._was_killed:
             process.kill()
         over: BodyOver | None = None
@@ -171,14 +172,18 @@ class _ProcessExecution:
         return outcome_of_error(error)
 
     def _raised(self, over: BodyOver) -> BaseException:
-        why: BaseException | str = "pickling it failed"
+        why: BaseException | str = over.why
         try:
             if over.value is not None:
                 error: BaseException = self._service.loaded(over.value)
                 return error
         except Exception as failed:  # an exception whose class wants other arguments than it hands on, say
             why = failed
-        return NotPicklable.of(f"The exception that the body raised, {over.said!r},", why)
+        return NotPicklable.of(
+            f"The exception that the body raised, {over.said!r},",
+            why,
+            "Have its class hand plain arguments on to Exception.__init__, or raise another one.",
+        )
 
     def _stopped(self) -> CancelledRun:
         return CancelledRun(f"{self._run.title}: its body was stopped.", self._run.snapshot.id)

@@ -6,7 +6,7 @@ import os
 import traceback
 from contextvars import Context
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import anyio
 
@@ -16,7 +16,7 @@ from actwright.authoring.logging import printing_to_log
 from actwright.authoring.tracebacks import authors_traceback
 from actwright.authoring.waiting import set_slot
 from actwright.exceptions import Interrupted, NotPicklable
-from actwright.isolation.messages import BodyOver
+from actwright.isolation.messages import BodyOver, EndedHow
 from actwright.isolation.remote import OwnRun
 from actwright.isolation.stand_in import StandIn
 from actwright.isolation.variables import set_in
@@ -95,12 +95,12 @@ def body_over(outcome: Outcome | None, dumps: Callable[[object], bytes]) -> Body
             return _of_error("crashed", outcome.error, dumps, _traceback_of(outcome.error))
 
 
-def _of_error(how: Any, error: BaseException, dumps: Callable[[object], bytes], where: str) -> BodyOver:
+def _of_error(how: EndedHow, error: BaseException, dumps: Callable[[object], bytes], where: str) -> BodyOver:
     try:
         value = dumps(error)
     except Exception as why:
-        return BodyOver(how, None, f"{described(error)}; it cannot be pickled: {described(why)}", where)
-    return BodyOver(how, value, described(error), where)
+        return BodyOver(how, None, described(error), described(why), where)
+    return BodyOver(how, value, described(error), traceback=where)
 
 
 def _traceback_of(error: BaseException) -> str:

@@ -26,6 +26,9 @@ class Channel:
 
     The other side's death is seen by end-of-file, and also where a forked child of it keeps the socket open.
 
+    Attributes:
+        is_closed: this end was closed.
+
     Args:
         end: the socket; closed with the channel.
         has_died: whether the other process has; asked where no descriptor tells.
@@ -41,7 +44,7 @@ class Channel:
         self._waking = threading.Lock()
         self._wake_read, self._wake_write = os.pipe()
         os.set_blocking(self._wake_write, False)
-        self._is_closed = False
+        self.is_closed = False
         self._poll = select.poll()
         for descriptor in (end.fileno(), self._wake_read, *([] if pidfd is None else [pidfd])):
             self._poll.register(descriptor, select.POLLIN)
@@ -59,7 +62,7 @@ class Channel:
     def wake(self) -> None:
         """Have `receive` return None soon, once or more often. Never waits; in any thread, also after the close."""
         with self._waking:
-            if not self._is_closed:
+            if not self.is_closed:
                 with suppress(BlockingIOError):  # it is full of such already
                     os.write(self._wake_write, b"\0")
 
@@ -88,9 +91,9 @@ class Channel:
     def close(self) -> None:
         """Again: nothing happens."""
         with self._waking:
-            if self._is_closed:
+            if self.is_closed:
                 return
-            self._is_closed = True
+            self.is_closed = True
             os.close(self._wake_read)
             os.close(self._wake_write)
         self._socket.close()

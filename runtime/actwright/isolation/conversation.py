@@ -13,7 +13,7 @@ from actwright.authoring.futures import Handle
 from actwright.authoring.waiting import block_on
 from actwright.exceptions import InternalError, NotPicklable
 from actwright.isolation.crossing import Crossing
-from actwright.isolation.messages import Answer, Ask, Ended, Logged, Waits, WaitsNoMore
+from actwright.isolation.messages import Answer, Ask, Ended, Launch, Logged, Stop, Waits, WaitsNoMore
 from actwright.isolation.remote import RemoteHandle
 from actwright.isolation.termination import end_with_group
 
@@ -98,7 +98,7 @@ class Conversation:
                     self.tell(Ask(number, self.crossing.dumps(request)))
                 except Exception as error:
                     del self._asked[number]
-                    raise NotPicklable.of(f"The {type(request).__name__} of the body", error) from error
+                    raise NotPicklable.of(_what(request), error) from error
             if block:
                 block_on(answer)
         return answer
@@ -140,6 +140,8 @@ class Conversation:
                 self._settle(self._asked.pop(number), value, is_error)
             case Ended(run_id, value, is_error):
                 self._settle(self.remote(run_id).future, value, is_error)
+            case Stop():
+                self.termination.insist()
             case _:
                 raise InternalError(f"It was not expected to hear {message!r}.")
 
@@ -152,3 +154,10 @@ class Conversation:
             future.set_exception(loaded)
         else:
             future.set_result(loaded)
+
+
+def _what(request: object) -> str:
+    if isinstance(request, Launch):
+        subject = request.call.subject
+        return f"The call of {subject.kind} {subject.name!r}"
+    return f"What a body asks for ({type(request).__name__})"

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Answer", "Around", "Ask", "BodyOver", "CancelRun", "Ended", "EndedHow", "Kept", "Launch", "Logged", "LookAt",
-    "Outside", "Setup", "Stored", "Variables", "Waits", "WaitsNoMore", "Watch", "Why", "Work",
+    "Outside", "Setup", "Stop", "Stored", "Variables", "Waits", "WaitsNoMore", "Watch", "Why", "Work",
 ]  # fmt: skip
 
 Variables = list[tuple[ContextVar[Any], Any]]
@@ -92,6 +92,11 @@ class Ended:
     run_id: UUID
     value: bytes
     is_error: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """SIGTERM was sent. It may have come in a moment in which nobody noticed."""
 
 
 # From the body's process
@@ -204,10 +209,12 @@ class BodyOver:
         how: it returned; it raised; it was cut short by an exception that is no `Exception`; it was stopped.
         value: what it returned or raised; None for an exception that cannot be pickled.
         said: of an exception, its type and message.
+        why: of one that cannot be pickled, why.
         traceback: where it was raised.
     """
 
     how: EndedHow
     value: bytes | None = None
     said: str = ""
+    why: str = ""
     traceback: str = ""

@@ -6,7 +6,7 @@ import os
 import signal
 import threading
 from contextlib import AbstractContextManager, contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from actwright.exceptions import Interrupted
 
@@ -15,10 +15,12 @@ if TYPE_CHECKING:
 
 __all__ = ["Termination", "end_with_group"]
 
+_WAKE_SECONDS: Final = 0.05
+
 
 class Termination:
-    """What SIGTERM does to the body: it is told to stop. A plain body is interrupted, wherever it is; an async one is
-    cancelled by what stands in `on_stop`.
+    """What SIGTERM does to the body: it is told to stop. A plain body is interrupted, once, wherever it is; an async one
+    is cancelled by what stands in `on_stop`.
 
     Attributes:
         is_asked: whether SIGTERM has come.
@@ -29,12 +31,27 @@ class Termination:
         self.is_asked = False
         self.on_stop: list[Callable[[], object]] = []
         self._in_body = False
-        self._has_struck = False
+        self._is_due = False
+        self._has_come = threading.Event()
 
     def install(self) -> None:
         """In the main thread. What this process inherited does not decide: neither what is blocked nor ignored."""
         signal.signal(signal.SIGTERM, self._handle)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
+
+    def insist(self) -> None:
+        """See to it that a SIGTERM that was sent is seen. In any thread but the main one; does not wait.
+
+        One that strikes in the very moment in which the main thread begins to block does not wake it.
+        """
+        threading.Thread(target=self._insist, name="actwright-termination", daemon=True).start()
+
+    def _insist(self) -> None:
+        main = threading.main_thread().ident
+        while not self._has_come.wait(_WAKE_SECONDS):
+            if main is None or signal.getsignal(signal.SIGTERM) != self._handle:
+                return  # the body has a handler of its own
+            signal.pthread_kill(main, signal.SIGTERM)
 
     def body(self) -> AbstractContextManager[None]:
         """Around a plain body: here, and nowhere in our own code, SIGTERM raises."""
@@ -58,12 +75,14 @@ class Termination:
         self._raise_if_wanted()
 
     def _raise_if_wanted(self) -> None:
-        if self._in_body and self._has_struck:
-            self._has_struck = False
+        if self._in_body and self._is_due:
+            self._is_due = False
             raise Interrupted("The body was told to stop.")
 
     def _handle(self, number: int, frame: object) -> None:
-        self.is_asked = self._has_struck = True
+        self._is_due = self._is_due or not self.is_asked
+        self.is_asked = True
+        self._has_come.set()
         for tell in tuple(self.on_stop):
             tell()
         self._raise_if_wanted()
