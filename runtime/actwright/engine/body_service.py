@@ -86,9 +86,9 @@ class BodyService:
         """
         self._channel = channel
         while True:
-            data = channel.receive(patience())
             while self._to_say:
                 self._to_say.popleft()()
+            data = channel.receive(patience())
             if data is not None:
                 message = pickle.loads(data)
                 if isinstance(message, m.BodyOver):

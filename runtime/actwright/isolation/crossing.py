@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 from actwright.authoring.by_value import Pickler
 from actwright.authoring.futures import Handle
 from actwright.authoring.hooks import Hook, name_of
+from actwright.authoring.import_paths import at_path, module_of
 from actwright.authoring.options import RunOptions
 from actwright.authoring.runnable import Runnable
 from actwright.exceptions import ActwrightError
@@ -197,6 +198,8 @@ class _CrossingPickler(Pickler):
             reduced = cast("tuple[Any, ...]", self.dispatch_table[CodeType](obj))
             return _code, (obj.co_filename, reduced[1])  # which cloudpickle leaves out, and tracebacks need
         reduced = super().reducer_override(obj)
+        if reduced is NotImplemented and isinstance(obj, FunctionType | Runnable | type):
+            return _by_path(obj) or reduced
         is_numbered = isinstance(obj, FunctionType | Runnable)
         return self._crossing.noted(cast(object, obj), reduced) if is_numbered else reduced
 
@@ -225,10 +228,20 @@ class _Unpickler(pickle.Unpickler):
 
     def find_class(self, module: str, name: str) -> Any:
         if module == __name__:
-            return self._crossing.resolve(name)
+            return self.find_class if name == _imported.__name__ else self._crossing.resolve(name)
         if self._importing is not None:
             self._importing(module)
-        return super().find_class(module, name)
+        found = at_path(sys.modules.get(module), name)  # without its lock, which whoever imports it just now has
+        return super().find_class(module, name) if found is None else found
+
+
+def _by_path(item: Any) -> Any:
+    """A reference to what stands in a module that is being imported just now, since that calls a flow. `pickle` would
+    wait for the end of that import."""
+    module = module_of(item)
+    if module is None or not getattr(module.__spec__, "_initializing", False):
+        return None
+    return (_imported, (module.__name__, item.__qualname__)) if at_path(module, item.__qualname__) is item else None
 
 
 def _with_its_chain(error: BaseException) -> Any:
@@ -256,11 +269,6 @@ def _variable(name: str, *default: Any) -> ContextVar[Any]:
     return ContextVar(name, default=default[0]) if default else ContextVar(name)
 
 
-def _imported(module: str, name: str) -> Any:
-    __import__(module)
-    return getattr(sys.modules[module], name)
-
-
 def _code(filename: str, args: tuple[Any, ...]) -> CodeType:
     return CodeType(*args).replace(co_filename=filename)
 
@@ -280,3 +288,4 @@ def _yours(number: int) -> Any: ...
 def _mine(number: int) -> Any: ...
 def _noted(number: int, make: Callable[..., Any], args: tuple[Any, ...]) -> Any: ...
 def _future(run_id: UUID) -> Any: ...
+def _imported(module: str, name: str) -> Any: ...

@@ -19,8 +19,8 @@ _WAKE_SECONDS: Final = 0.05
 
 
 class Termination:
-    """What SIGTERM does to the body: it is told to stop. A plain body is interrupted, once, wherever it is; an async one
-    is cancelled by what stands in `on_stop`.
+    """What SIGTERM does to the body: it is told to stop. A plain body is interrupted, once, wherever it is; an async
+    one is cancelled by what stands in `on_stop`.
 
     Attributes:
         is_asked: whether SIGTERM has come.
