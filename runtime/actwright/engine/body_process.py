@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import signal
 import socket
@@ -26,7 +27,8 @@ __all__ = ["BodyProcess", "how_it_ended"]
 _GROUP_SECONDS: Final = 5.0
 """How long it is waited for what a body's process left in its group, once that is killed."""
 
-_LOOK_SECONDS: Final = 0.001
+_FIRST_LOOK_SECONDS: Final = 0.0005
+_LOOK_SECONDS: Final = 0.02
 
 
 class BodyProcess:
@@ -51,29 +53,46 @@ class BodyProcess:
             stack.pop_all()
         self.pid = self._process.pid
         self._mutex = threading.Lock()
-        self._is_reaped = False
+        self._is_over = False
+        self._status: int | None = None  # its exit, once that was taken note of
         self.channel = Channel(ours, self.has_died, _pidfd(self.pid))
         _processes.add(self)
 
     def terminate(self) -> None:
         """Tell it to stop: SIGTERM. In any thread; once it has ended nothing happens."""
         with self._mutex:
-            if not self._is_reaped:
+            if not self._is_over:
                 with suppress(ProcessLookupError):
                     os.kill(self.pid, signal.SIGTERM)
 
     def kill(self) -> None:
         """End it and all that it has started. In any thread; once it has ended nothing happens."""
         with self._mutex:
-            if not self._is_reaped:
-                with suppress(ProcessLookupError):
-                    os.killpg(self.pid, signal.SIGKILL)
+            self._kill()
 
-    def dies(self, patience: float) -> bool:
+    def _kill(self) -> None:
+        if not self._is_over:
+            with suppress(ProcessLookupError, PermissionError):  # the latter of the dead, on macOS
+                os.killpg(self.pid, signal.SIGKILL)
+
+    def has_died(self) -> bool:
+        """Whether it has ended. In any thread."""
+        with self._mutex:
+            if self._is_over or self._status is not None:
+                return True
+            if sys.platform == "darwin":  # which cannot tell without that note is taken
+                return self._took_note(os.WNOHANG)
+            try:
+                return os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOWAIT | os.WNOHANG) is not None
+            except ChildProcessError:
+                return True
+
+    def dies(self, patience: float = math.inf) -> bool:
         """Wait until it has died; whether that came within so many seconds."""
-        deadline = time.monotonic() + patience
+        deadline, pause = time.monotonic() + patience, _FIRST_LOOK_SECONDS
         while not (dead := self.has_died()) and time.monotonic() < deadline:
-            time.sleep(_LOOK_SECONDS)
+            time.sleep(pause)
+            pause = min(2 * pause, _LOOK_SECONDS)
         return dead
 
     def end(self) -> int | None:
@@ -82,22 +101,25 @@ class BodyProcess:
         Returns:
             Its exit code, negative for the signal that killed it; None where somebody else has waited for it.
         """
-        with suppress(ChildProcessError):
-            os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOWAIT)
-        self.kill()
+        self.dies()
         with self._mutex:
-            self._is_reaped = True
-            code = _reaped(self._process)
+            self._kill()
+            if self._status is None:
+                self._took_note(0)
+            self._is_over = True
         group_ends(self.pid, _GROUP_SECONDS)
         self.channel.close()
-        return code
+        return None if self._status is None else os.waitstatus_to_exitcode(self._status)
 
-    def has_died(self) -> bool:
-        """Whether it has ended, its exit not being taken note of yet."""
+    def _took_note(self, flags: int) -> bool:
+        """Take note of its exit, under the mutex; whether it is over."""
         try:
-            return os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOWAIT | os.WNOHANG) is not None
+            pid, status = os.waitpid(self.pid, flags)
         except ChildProcessError:
-            return True
+            pid, status = self.pid, None
+        if pid:
+            self._status, self._process.returncode = status, 0  # or the destructor would look for it
+        return bool(pid)
 
 
 def how_it_ended(pid: int, code: int | None, *, was_killed: bool) -> str:
@@ -133,16 +155,6 @@ def _started(descriptor: int, pidfd: int | None, token: str, title: str) -> subp
         pass_fds=[each for each in (descriptor, watched) if each >= 0],
         start_new_session=True,
     )
-
-
-def _reaped(process: subprocess.Popen[bytes]) -> int | None:
-    try:
-        _, status = os.waitpid(process.pid, 0)
-    except ChildProcessError:
-        process.returncode = 0  # or its destructor would look for it
-        return None
-    process.returncode = os.waitstatus_to_exitcode(status)
-    return process.returncode
 
 
 def _pidfd(pid: int) -> int | None:

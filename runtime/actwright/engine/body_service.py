@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import pickle
+import traceback
 from collections import deque
 from concurrent.futures import Future
 from contextlib import suppress
@@ -113,7 +115,7 @@ class BodyService:
             case m.Kept(level, logger, line):
                 self._run.keep_line(level, logger, line)
             case m.Logged(attributes):
-                handle_here(self._crossing.loads(attributes))
+                self._log(attributes)
             case m.Waits():
                 self._waits(True)
             case m.WaitsNoMore():
@@ -126,13 +128,20 @@ class BodyService:
             asked = self._crossing.loads(request)
             answer = self._done(asked)
         except Exception as error:
-            self._say(m.Answer(number, self._dumped_error(error), is_error=True))
+            self._say_error(number, error)
             return
         if isinstance(answer, Future):
             later = cast("Future[Any]", answer)
             later.add_done_callback(lambda done: self._soon(partial(self._say_answered, number, done)))
         else:
-            self._say(m.Answer(number, self._crossing.dumps(answer)))
+            self._say_answer(number, answer)
+
+    def _log(self, attributes: bytes) -> None:
+        try:
+            handle_here(self._crossing.loads(attributes))
+        except Exception:  # a filter of the program's, say: it must not decide how a body ends
+            if logging.raiseExceptions:
+                traceback.print_exc()
 
     def _done(self, request: object) -> Any:
         """What a request gives: picklable, or a future of it."""
@@ -196,9 +205,18 @@ class BodyService:
     def _say_answered(self, number: int, answer: Future[Any]) -> None:
         error = answer.exception()
         if error is None:
-            self._say(m.Answer(number, self._crossing.dumps(answer.result())))
+            self._say_answer(number, answer.result())
         else:
-            self._say(m.Answer(number, self._dumped_error(error), is_error=True))
+            self._say_error(number, error)
+
+    def _say_answer(self, number: int, value: object) -> None:
+        try:
+            self._say(m.Answer(number, self._crossing.dumps(value)))
+        except Exception as error:
+            self._say_error(number, NotPicklable.of("What the body asked for", error))
+
+    def _say_error(self, number: int, error: BaseException) -> None:
+        self._say(m.Answer(number, self._dumped_error(error), is_error=True))
 
     def _say_ended(self, run: LiveRun) -> None:
         error = run.future.exception()

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Final
 from uuid import uuid4
 
 from actwright.engine.body_process import BodyProcess, how_it_ended
-from actwright.engine.body_service import BodyService
 from actwright.exceptions import CancelledRun, CrashedRun, NotPicklable
 from actwright.isolation.logs import levels_here
 from actwright.isolation.messages import BodyOver, Setup
@@ -22,6 +21,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from actwright.engine.bodies import Attempt, Execution
+    from actwright.engine.body_service import BodyService
     from actwright_actors import ActorContext
     from actwright_actors.backends import BackendName
 
@@ -55,7 +55,7 @@ class _ProcessExecution:
         backend = current_backend_name()
         assert backend is not None  # it is started in the loop of its run's actor
         self._backend: BackendName = backend
-        self._service = BodyService(attempt, self._note_wait)
+        self._service: BodyService | None = None
         self._mutex = threading.Lock()
         self._process: BodyProcess | None = None
         self._told_at: float | None = None
@@ -69,10 +69,10 @@ class _ProcessExecution:
             return
         with self._mutex:
             self._told_at = self._told_at or time.monotonic()
-            process = self._process
-        if process is not None:
+            process, service = self._process, self._service
+        if process is not None and service is not None:
             process.terminate()
-            self._service.say_stop()
+            service.say_stop()
 
     def kill(self) -> bool:
         with self._mutex:
@@ -98,21 +98,24 @@ class _ProcessExecution:
         self._attempt.ended(outcome)
 
     def _outcome(self) -> Outcome:
+        from actwright.engine.body_service import BodyService  # in this thread: it takes long, and a loop must not wait
+
         token = uuid4().hex
         claim = claim_of_body(self._run.host.journal, token)
-        messages = self._setup(claim), self._service.work()
+        service = BodyService(self._attempt, self._note_wait)
+        messages = self._setup(claim), service.work()
         try:
             process = BodyProcess(token, self._run.title)
         except OSError as error:
             return self._crash(f"Its process could not be started: {error}")
         try:
-            over = self._converse(process, *messages)
+            over = self._converse(process, service, *messages)
         finally:
             code = process.end()
             if claim is not None:
                 claim.unlink(missing_ok=True)
         if over is not None and over.how != "stopped":
-            return self._told(over, process.pid)
+            return self._told(over, service, process.pid)
         if self._told_at is not None:
             return Crash(self._stopped())
         if over is not None:
@@ -124,26 +127,29 @@ class _ProcessExecution:
         path = None if claim is None else str(claim)
         return pickle.dumps(Setup(program.argv, program.sys_path, self._backend, path, levels_here()))
 
-    def _converse(self, process: BodyProcess, *first: bytes) -> BodyOver | None:
+    def _converse(self, process: BodyProcess, service: BodyService, *first: bytes) -> BodyOver | None:
         """How the body ended; None where its process did without telling."""
         with self._mutex:
-            self._process = process
+            self._process, self._service = process, service
         if self._told_at is not None:
             process.terminate()
-            self._service.say_stop()
+            service.say_stop()
         if self._was_killed:
             process.kill()
         over: BodyOver | None = None
         try:
             for message in first:
                 process.channel.send(message)
-            over = self._service.serve(process.channel, self._patience)
-            self._service.serve(process.channel, lambda: _LAST_SECONDS)
+            over = service.serve(process.channel, self._patience)
+            service.serve(process.channel, lambda: _LAST_SECONDS)
         except TimeoutError:
             self._end(process)
         except (EOFError, OSError):
             if not process.dies(_DYING_SECONDS):
                 self._end(process)
+        except BaseException:  # a bug of ours: nobody would answer that body any more
+            self._end(process)
+            raise
         return over
 
     def _end(self, process: BodyProcess) -> None:
@@ -157,25 +163,25 @@ class _ProcessExecution:
         grace = self._run.host.options.cancel_grace_seconds + _LAST_SECONDS
         return max(0.0, self._told_at + grace - time.monotonic())
 
-    def _told(self, over: BodyOver, pid: int) -> Outcome:
+    def _told(self, over: BodyOver, service: BodyService, pid: int) -> Outcome:
         """What the body has told of its end."""
         if over.how == "returned":
             try:
-                return Returned(self._service.loaded(over.value or b""))
+                return Returned(service.loaded(over.value or b""))
             except Exception as why:
                 return Raised(NotPicklable.of("What the body returned arrived, and", why))
-        error = self._raised(over)
+        error = self._raised(over, service)
         if over.traceback:
             error.add_note(f"In its own process (pid {pid}):\n{over.traceback}")
         if over.how == "crashed" and isinstance(error, NotPicklable):
             return Crash(error, f"The body was cut short by {over.said}")
         return outcome_of_error(error)
 
-    def _raised(self, over: BodyOver) -> BaseException:
+    def _raised(self, over: BodyOver, service: BodyService) -> BaseException:
         why: BaseException | str = over.why
         try:
             if over.value is not None:
-                error: BaseException = self._service.loaded(over.value)
+                error: BaseException = service.loaded(over.value)
                 return error
         except Exception as failed:  # an exception whose class wants other arguments than it hands on, say
             why = failed

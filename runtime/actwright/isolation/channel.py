@@ -83,7 +83,7 @@ class Channel:
 
     def is_over(self) -> bool:
         """Whether the other side is gone, what it sent before that left aside. For who receives."""
-        if self._pidfd is None and self._has_died():
+        if self._is_dead or (self._pidfd is None and self._has_died()):
             return True
         ready = dict(self._poll.poll(0))
         return (self._pidfd in ready) or bool(ready.get(self._socket.fileno(), 0) & select.POLLHUP)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from actwright.authoring.futures import Handle
 from actwright.authoring.waiting import block_on
-from actwright.exceptions import InternalError, NotPicklable
+from actwright.exceptions import InternalError, NotPicklable, RuntimeClosed
 from actwright.isolation.crossing import Crossing
 from actwright.isolation.messages import Answer, Ask, Ended, Launch, Logged, Stop, Waits, WaitsNoMore
 from actwright.isolation.remote import RemoteHandle
@@ -84,6 +84,7 @@ class Conversation:
 
         Raises:
             NotPicklable: the request cannot be sent.
+            RuntimeClosed: the body has ended; what it has left behind asks.
         """
         return self.answer_to(request, block=True).result()
 
@@ -91,6 +92,8 @@ class Conversation:
         """The same without waiting."""
         answer: Future[Any] = Future()
         with self.termination.ours():
+            if self.is_over:
+                raise RuntimeClosed("The body that this process is for has ended: nothing can be started any more.")
             number = next(self._numbers)
             self._asked[number] = answer
             with self._sending:

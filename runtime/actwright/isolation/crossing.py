@@ -238,10 +238,10 @@ class _Unpickler(pickle.Unpickler):
 def _by_path(item: Any) -> Any:
     """A reference to what stands in a module that is being imported just now, since that calls a flow. `pickle` would
     wait for the end of that import."""
-    module = module_of(item)
+    module, name = module_of(item), cast(str, getattr(item, "__qualname__", ""))
     if module is None or not getattr(module.__spec__, "_initializing", False):
         return None
-    return (_imported, (module.__name__, item.__qualname__)) if at_path(module, item.__qualname__) is item else None
+    return (_imported, (module.__name__, name)) if at_path(module, name) is item else None
 
 
 def _with_its_chain(error: BaseException) -> Any:
