@@ -84,6 +84,10 @@ async def awhereabouts() -> dict[str, Any]:
     return whereabouts()
 
 
+def engine_modules() -> list[str]:
+    return [name for name in sys.modules if name.startswith(("actwright.engine", "actwright.journal", "sqlalchemy"))]
+
+
 def nothing() -> None: ...
 
 

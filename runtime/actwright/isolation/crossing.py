@@ -32,7 +32,7 @@ from actwright.isolation.variables import path_of
 if TYPE_CHECKING:
     from uuid import UUID
 
-__all__ = ["Crossing"]
+__all__ = ["Crossing", "Elsewhere"]
 
 _STAY: Final = ("retry_condition_fn", "run_name")
 """Options that are asked where the Runtime is, and so need not be picklable."""
