@@ -53,6 +53,17 @@ async def test_a_plain_body_may_go_on_and_ask_whether_to_stop(kind: str, tmp_pat
     assert handle.state.name == "Cancelled"
 
 
+async def test_one_with_a_handler_of_its_own_is_asked_by_that_and_may_ask(tmp_path: Path) -> None:
+    path = tmp_path / "said"
+    async with open_runtime() as runtime:
+        handle = started(runtime, apart("task", b.handles_sigterm), str(path))
+        await said(path)
+        await handle.cancel("tidy up")
+        await wait([handle])
+        assert await said(path) == "its own handler"
+    assert handle.state.name == "Cancelled"
+
+
 @kinds
 @bodies
 async def test_a_timeout_stops_the_body(kind: str, is_async: bool, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from concurrent.futures import Future
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, cast
@@ -137,6 +138,7 @@ class RemoteHandle:
         self.run_id = run_id
         self._last: FlowRun | TaskRun | None = None
         self._future: Future[State[Any]] | None = None
+        self._lock = threading.Lock()
 
     @property
     def snapshot(self) -> FlowRun | TaskRun:
@@ -147,7 +149,7 @@ class RemoteHandle:
     @property
     def future(self) -> Future[State[Any]]:
         """Asked for, it is watched: the result is sent here when it is there."""
-        with self._conversation.termination.ours():
+        with self._conversation.termination.ours(), self._lock:
             if self._future is None:
                 self._future = Future()
                 self._conversation.tell(Watch(self.run_id))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import threading
+import time
 from contextlib import AbstractContextManager, contextmanager
 from typing import TYPE_CHECKING, Final
 
@@ -23,8 +24,8 @@ class Termination:
     one is cancelled by what stands in `on_stop`.
 
     Attributes:
-        is_asked: whether SIGTERM has come.
-        on_stop: called then, in the main thread, between any two of its steps.
+        is_asked: whether the body was told to stop.
+        on_stop: called then, once or more often, between any two steps of the main thread or in another one.
     """
 
     def __init__(self) -> None:
@@ -32,7 +33,7 @@ class Termination:
         self.on_stop: list[Callable[[], object]] = []
         self._in_body = False
         self._is_due = False
-        self._has_come = threading.Event()
+        self._has_struck = False  # no threading.Event: a handler may strike within a handler, and wait for its lock
 
     def install(self) -> None:
         """In the main thread. What this process inherited does not decide: neither what is blocked nor ignored."""
@@ -42,16 +43,24 @@ class Termination:
     def insist(self) -> None:
         """See to it that a SIGTERM that was sent is seen. In any thread but the main one; does not wait.
 
-        One that strikes in the very moment in which the main thread begins to block does not wake it.
+        One that strikes in the very moment in which the main thread begins to block does not wake it; and a body may
+        have a handler of its own.
         """
+        self._ask()
         threading.Thread(target=self._insist, name="actwright-termination", daemon=True).start()
 
     def _insist(self) -> None:
         main = threading.main_thread().ident
-        while not self._has_come.wait(_WAKE_SECONDS):
-            if main is None or signal.getsignal(signal.SIGTERM) != self._handle:
-                return  # the body has a handler of its own
+        while True:
+            time.sleep(_WAKE_SECONDS)
+            if self._has_struck or main is None or signal.getsignal(signal.SIGTERM) != self._handle:
+                return
             signal.pthread_kill(main, signal.SIGTERM)
+
+    def _ask(self) -> None:
+        self.is_asked = True
+        for tell in tuple(self.on_stop):
+            tell()
 
     def body(self) -> AbstractContextManager[None]:
         """Around a plain body: here, and nowhere in our own code, SIGTERM raises."""
@@ -80,11 +89,9 @@ class Termination:
             raise Interrupted("The body was told to stop.")
 
     def _handle(self, number: int, frame: object) -> None:
-        self._is_due = self._is_due or not self.is_asked
-        self.is_asked = True
-        self._has_come.set()
-        for tell in tuple(self.on_stop):
-            tell()
+        self._is_due = self._is_due or not self._has_struck
+        self._has_struck = True
+        self._ask()
         self._raise_if_wanted()
 
 
