@@ -31,6 +31,14 @@ def lives(pid):
     except FileNotFoundError:
         return False
 
+def untie():
+    import fcntl
+    for name in os.listdir("/proc/self/fd"):
+        try:
+            fcntl.fcntl(int(name), fcntl.F_SETFL, fcntl.fcntl(int(name), fcntl.F_GETFL) & ~os.O_ASYNC)
+        except OSError:
+            pass
+
 def begin(name):
     grandchild = subprocess.Popen(["sleep", "60"])
     path = os.environ["SCENE"] + "/" + name + ".pids"
@@ -59,7 +67,9 @@ if __name__ == "__main__":
 
 SLEEPS = "time.sleep(60)"
 STOPPED = "os.kill(os.getpid(), signal.SIGSTOP)"
-"""A process that is stopped does not see the death of its parent: it is there for recovery to end."""
+IN_C = "import re; re.match('(a+)+$', 'a' * 60 + 'b')"  # for years, and no other thread of it has a turn
+UNTIED = f"untie(); {STOPPED}"
+"""Neither sees the death of its parent, nor is ended with it by the kernel: it is there for recovery to end."""
 
 
 def pids(scene: Scene) -> list[int]:
@@ -81,8 +91,20 @@ def test_bodies_and_what_they_started_end_with_their_program_without_anybodys_he
     assert within(5.0, lambda: all(map(is_gone, found)))
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux ends processes by a pipe")
+@pytest.mark.parametrize(
+    "how", [STOPPED, "import re; re.match('(a+)+$', 'a' * 60 + 'b')"], ids=["stopped", "busy in C"]
+)
+def test_so_do_those_in_which_no_code_of_ours_can_run(scene: Scene, how: str) -> None:
+    program = scene.start(WORK.replace("HOW", how), understudy="false")
+    found = pids(scene)
+    program.kill()
+    program.wait(DEADLINE)
+    assert within(5.0, lambda: all(map(is_gone, found)))
+
+
 def test_what_is_left_of_a_killed_program_is_ended_before_its_runs_are_crashed(scene: Scene) -> None:
-    program = scene.start(WORK.replace("HOW", STOPPED))
+    program = scene.start(WORK.replace("HOW", UNTIED))
     found = pids(scene)
     leaders = found[::2]
     assert within(DEADLINE, lambda: all(map(is_stopped, leaders)))
@@ -96,7 +118,7 @@ def test_what_is_left_of_a_killed_program_is_ended_before_its_runs_are_crashed(s
 
 
 def test_it_is_ended_although_its_leader_has_died_as_well(scene: Scene) -> None:
-    program = scene.start(WORK.replace("HOW", STOPPED))
+    program = scene.start(WORK.replace("HOW", UNTIED))
     found = pids(scene)
     leaders = found[::2]
     assert within(DEADLINE, lambda: all(map(is_stopped, leaders)))
@@ -111,7 +133,7 @@ def test_it_is_ended_although_its_leader_has_died_as_well(scene: Scene) -> None:
 
 
 def test_with_the_understudy_killed_too_the_next_runtime_ends_it(scene: Scene) -> None:
-    program = scene.start(WORK.replace("HOW", STOPPED))
+    program = scene.start(WORK.replace("HOW", UNTIED))
     found = pids(scene)
     assert within(DEADLINE, lambda: all(map(is_stopped, found[::2])))
     os.kill(program.pid, signal.SIGSTOP)

@@ -48,20 +48,32 @@ class BodyProcess:
         ours, theirs = (_above_streams(end) for end in socket.socketpair())
         with theirs, ExitStack() as stack:
             stack.push(ours)
-            with _own_pidfd() as pidfd:
-                self._process = _started(theirs.fileno(), pidfd, token, title)
+            reading, self._lifeline = (above_streams(each) for each in os.pipe())
+            stack.callback(os.close, self._lifeline)
+            try:
+                with _own_pidfd() as pidfd:
+                    self._process = _started((theirs.fileno(), reading, pidfd), token, title)
+            finally:
+                os.close(reading)
             stack.pop_all()
         self.pid = self._process.pid
         self._mutex = threading.Lock()
-        self._is_over = False
+        self._is_dead = self._is_over = False
         self._status: int | None = None  # its exit, once that was taken note of
-        self.channel = Channel(ours, self.has_died, _pidfd(self.pid))
+        try:
+            self.channel = Channel(ours, self.has_died, _pidfd(self.pid))
+        except BaseException:  # there are no descriptors left, say
+            ours.close()
+            self._kill()
+            self._took_note(0)
+            os.close(self._lifeline)
+            raise
         _processes.add(self)
 
     def terminate(self) -> None:
         """Tell it to stop: SIGTERM. In any thread; once it has ended nothing happens."""
         with self._mutex:
-            if not self._is_over:
+            if not (self._is_dead or self._is_over):
                 with suppress(ProcessLookupError):
                     os.kill(self.pid, signal.SIGTERM)
 
@@ -78,14 +90,16 @@ class BodyProcess:
     def has_died(self) -> bool:
         """Whether it has ended. In any thread."""
         with self._mutex:
-            if self._is_over or self._status is not None:
-                return True
-            if sys.platform == "darwin":  # which cannot tell without that note is taken
-                return self._took_note(os.WNOHANG)
-            try:
-                return os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOWAIT | os.WNOHANG) is not None
-            except ChildProcessError:
-                return True
+            self._is_dead = self._is_dead or self._has_exited()
+            return self._is_dead
+
+    def _has_exited(self) -> bool:
+        if sys.platform == "darwin":  # which cannot tell without that note is taken
+            return self._took_note(os.WNOHANG)
+        try:
+            return os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOWAIT | os.WNOHANG) is not None
+        except ChildProcessError:
+            return True
 
     def dies(self, patience: float = math.inf) -> bool:
         """Wait until it has died; whether that came within so many seconds."""
@@ -108,8 +122,14 @@ class BodyProcess:
                 self._took_note(0)
             self._is_over = True
         group_ends(self.pid, _GROUP_SECONDS)
-        self.channel.close()
+        self.let_go()
         return None if self._status is None else os.waitstatus_to_exitcode(self._status)
+
+    def let_go(self) -> None:
+        """Close what leads to it: it ends, if it has not."""
+        if not self.channel.is_closed:
+            self.channel.close()
+            os.close(self._lifeline)
 
     def _took_note(self, flags: int) -> bool:
         """Take note of its exit, under the mutex; whether it is over."""
@@ -146,13 +166,12 @@ def how_it_ended(pid: int, code: int | None, *, was_killed: bool) -> str:
     )
 
 
-def _started(descriptor: int, pidfd: int | None, token: str, title: str) -> subprocess.Popen[bytes]:
-    watched = -1 if pidfd is None else pidfd
+def _started(descriptors: tuple[int, ...], token: str, title: str) -> subprocess.Popen[bytes]:
     return subprocess.Popen(
-        [*Program.of_this_process().body_command(), str(descriptor), str(watched), title],
+        [*Program.of_this_process().body_command(), *map(str, descriptors), title],
         stdin=subprocess.DEVNULL,
         env={**os.environ, BODY_VARIABLE: token},
-        pass_fds=[each for each in (descriptor, watched) if each >= 0],
+        pass_fds=[each for each in descriptors if each >= 0],
         start_new_session=True,
     )
 
@@ -165,10 +184,11 @@ def _pidfd(pid: int) -> int | None:
 
 
 @contextmanager
-def _own_pidfd() -> Generator[int | None]:
+def _own_pidfd() -> Generator[int]:
+    """One that lives for the block; -1 where there is none."""
     pidfd = _pidfd(os.getpid())
     try:
-        yield pidfd
+        yield -1 if pidfd is None else pidfd
     finally:
         if pidfd is not None:
             os.close(pidfd)
@@ -184,7 +204,7 @@ _processes = WeakSet[BodyProcess]()
 def _close_in_forked_child() -> None:
     """A copy of our end would keep the socket open after our death, and is no business of a forked child's."""
     for process in list(_processes):
-        process.channel.close()
+        process.let_go()
 
 
 os.register_at_fork(after_in_child=_close_in_forked_child)

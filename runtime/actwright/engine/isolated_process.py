@@ -5,6 +5,7 @@ from __future__ import annotations
 import pickle
 import threading
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 from uuid import uuid4
 
@@ -113,7 +114,8 @@ class _ProcessExecution:
         finally:
             code = process.end()
             if claim is not None:
-                claim.unlink(missing_ok=True)
+                with suppress(OSError):  # whoever opens the journal next removes it
+                    claim.unlink()
         if over is not None and over.how != "stopped":
             return self._told(over, service, process.pid)
         if self._told_at is not None:

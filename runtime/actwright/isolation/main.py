@@ -1,8 +1,8 @@
 """The process of one body: it is started for it, runs it, says how it ended, and ends.
 
-`python -c ... SOCKET PIDFD TITLE`, as `nodes.program` makes it: the socket is the only descriptor that comes along,
-with one that tells of the death of the process that started this one, where there is such a thing (else -1). The title
-is for people who look at processes.
+`python -c ... SOCKET LIFELINE PIDFD TITLE`, as `nodes.program` makes it: the socket is the only descriptor that comes
+along, with two that tell of the death of the process that started this one: a pipe, and where there is such a thing
+(else -1) a pidfd. The title is for people who look at processes.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from actwright.isolation.body import body_over, run_body
 from actwright.isolation.channel import Channel
 from actwright.isolation.conversation import Conversation
 from actwright.isolation.logs import log_there
-from actwright.isolation.termination import Termination, end_with_group
+from actwright.isolation.termination import Termination, end_with, end_with_group
 from actwright.models.outcomes import Raised, described
 from actwright.nodes.bodies import claim
 
@@ -34,7 +34,7 @@ def main() -> None:
     """Run the body that the process at the other end of the socket has."""
     termination = Termination()
     termination.install()
-    channel = _channel(*map(int, sys.argv[1:3]))
+    channel = _channel(*map(int, sys.argv[1:4]))
     try:
         setup: Setup = pickle.loads(_received(channel))
         payload = _received(channel)
@@ -56,10 +56,11 @@ def main() -> None:
     conversation.close_with(over)
 
 
-def _channel(descriptor: int, pidfd: int) -> Channel:
-    os.set_inheritable(descriptor, False)
-    if pidfd >= 0:
-        os.set_inheritable(pidfd, False)
+def _channel(descriptor: int, lifeline: int, pidfd: int) -> Channel:
+    for each in (descriptor, lifeline, pidfd):
+        if each >= 0:
+            os.set_inheritable(each, False)
+    end_with(lifeline)
     parent = os.getppid()
     return Channel(socket.socket(fileno=descriptor), lambda: os.getppid() != parent, pidfd if pidfd >= 0 else None)
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import signal
+import sys
 import threading
 import time
 from contextlib import AbstractContextManager, contextmanager
@@ -14,7 +16,7 @@ from actwright.exceptions import Interrupted
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
 
-__all__ = ["Termination", "end_with_group"]
+__all__ = ["Termination", "end_with", "end_with_group"]
 
 _WAKE_SECONDS: Final = 0.05
 
@@ -97,6 +99,18 @@ class Termination:
 
 def _in_main_thread() -> bool:
     return threading.current_thread() is threading.main_thread()
+
+
+def end_with(lifeline: int) -> None:
+    """Have the kernel end this process's group as soon as nobody holds the other end of this pipe open any more.
+
+    So it ends with the process that started it even where no thread of it can run: in code that does not let go of
+    the interpreter's lock, or stopped. Only Linux can; elsewhere who hears from the other process sees to it.
+    """
+    if sys.platform == "linux":
+        fcntl.fcntl(lifeline, fcntl.F_SETOWN, -os.getpgrp())
+        fcntl.fcntl(lifeline, fcntl.F_SETSIG, signal.SIGKILL)
+        fcntl.fcntl(lifeline, fcntl.F_SETFL, fcntl.fcntl(lifeline, fcntl.F_GETFL) | os.O_ASYNC)
 
 
 def end_with_group() -> None:
