@@ -8,6 +8,7 @@ ActwrightError
 │   ├── MappingLengthMismatch     `map` was given iterables of different lengths
 │   ├── UnsupportedOption         a known option that Actwright does not have (also a TypeError)
 │   ├── InvalidReturn             a body returned a state that ends nothing
+│   ├── NotPicklable              something cannot go to, or come from, the process of an isolated body
 │   └── MissingContextError       asked outside a run for what only a run has
 ├── RunError                      how a run went
 │   ├── UnfinishedRun             its result was asked for too early
@@ -47,6 +48,8 @@ ActwrightError
 ├── SettingsError                 a setting has a value that cannot be (also a ValueError)
 ├── WouldDeadlock                 a wait that could never end
 └── InternalError                 a bug of ours: please report it
+
+Interrupted                       a plain body was told to stop; no `Exception`, so that no handler of errors takes it
 """
 
 from __future__ import annotations
@@ -71,6 +74,7 @@ __all__ = [
     "ForkedRuntime",
     "HookTimedOut",
     "InternalError",
+    "Interrupted",
     "InvalidReturn",
     "JournalCorrupt",
     "JournalError",
@@ -83,6 +87,7 @@ __all__ = [
     "MisfitBlock",
     "MissingContextError",
     "MissingResult",
+    "NotPicklable",
     "ParameterBindError",
     "ParameterTypeError",
     "RecordedError",
@@ -146,6 +151,20 @@ class UnsupportedOption(AuthoringError, TypeError):
 
 class InvalidReturn(AuthoringError):
     """A body returned a state that is neither final nor Cancelling, which cannot end a run."""
+
+
+class NotPicklable(AuthoringError):
+    """Something cannot go to the process of an isolated body, or come back from it; the message says what, and why."""
+
+    @classmethod
+    def of(cls, what: str, why: BaseException | str, advice: str = "") -> NotPicklable:
+        """That `what`, the beginning of a sentence, cannot cross; `advice` is what to do about it."""
+        reason = why if isinstance(why, str) else f"{type(why).__name__}: {why}"
+        advice = advice or "Use what can be: plain data, a path, what it takes to open a connection there."
+        return cls(
+            f"{what} cannot be pickled, and so cannot cross to or from the process of an isolated body ({reason}). "
+            f"{advice}"
+        )
 
 
 class MissingContextError(AuthoringError):
@@ -353,6 +372,10 @@ class SettingsError(ActwrightError, ValueError):
 
 class WouldDeadlock(ActwrightError):
     """A blocking wait on an event loop's own thread for something that needs that loop to go on."""
+
+
+class Interrupted(BaseException):
+    """Raised in a plain body that was told to stop: it unwinds through `finally`."""
 
 
 class InternalError(ActwrightError):

@@ -7,7 +7,7 @@ of the run's caller.
 from __future__ import annotations
 
 from contextlib import AbstractContextManager, nullcontext
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import anyio
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from actwright.engine.threads import Job
     from actwright_actors import ActorContext, ChildTask
 
-__all__ = ["Attempt", "CallersThread", "Execution", "OnLoop", "Place", "WorkerThread"]
+__all__ = ["Attempt", "CallersThread", "Execution", "KillableExecution", "OnLoop", "Place", "WorkerThread"]
 
 
 class Attempt:
@@ -36,12 +36,14 @@ class Attempt:
     Attributes:
         number: from 1.
         over: it has ended, or was abandoned.
+        parameters: name -> value, as the body gets them.
     """
 
     def __init__(self, run: LiveRun, number: int, parameters: dict[str, Any]) -> None:
         self.run = run
         self.number = number
         self.over = False
+        self.parameters = parameters
         self._args, self._kwargs = run.subject.parameters.call_args(parameters)
         self._execution: Execution | None = None
 
@@ -54,6 +56,10 @@ class Attempt:
         self.run.stop_body(self.number, why)
         if self._execution is not None:
             self._execution.stop()
+
+    def kill(self) -> bool:
+        """End it by force, where it is in a process of its own; its end is told as any. False: it is not, or was."""
+        return isinstance(self._execution, KillableExecution) and self._execution.kill()
 
     def abandon(self) -> None:
         """Wait for it no longer. It is counted until it really ends."""
@@ -129,6 +135,15 @@ class Execution(Protocol):
 
     def stop(self) -> None: ...
     def abandon(self) -> None: ...
+
+
+@runtime_checkable
+class KillableExecution(Execution, Protocol):
+    """One that can be ended whatever it does."""
+
+    def kill(self) -> bool:
+        """End it. False: that was done before."""
+        ...
 
 
 class Place(Protocol):

@@ -13,10 +13,10 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from actwright.authoring.context import CURRENT, RunContext
+from actwright.authoring.tracebacks import authors_traceback
 from actwright.engine.hook_call import HookCall
 from actwright.engine.messages import HooksDone
 from actwright.engine.outbox import FOREVER
-from actwright.engine.tracebacks import authors_traceback
 from actwright.journal.protocol import DeliveryChanged
 from actwright.models.deliveries import DeliveryStatus
 from actwright.models.outcomes import described
