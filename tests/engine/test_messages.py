@@ -161,7 +161,7 @@ async def test_a_timeout_that_cannot_be_is_refused(timeout: Any) -> None:
         await receive(Order, timeout=timeout)
 
     async with open_runtime() as runtime:
-        with pytest.raises((TypeError, ValueError), match="receive: timeout must be"):
+        with pytest.raises((TypeError, ValueError), match=r"timeout of receive\(\) must be"):
             await runtime.submit(body)
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from anyio.lowlevel import checkpoint
 
+from actwright.authoring.checks import seconds
 from actwright.authoring.context import in_async_code, within_reach
 from actwright.authoring.letters import Wanted
 from actwright.authoring.waiting import blocking, take, until_done
@@ -41,18 +42,8 @@ def receive(type: Any = object, timeout: float | None = None) -> Any:
     context = within_reach()
     if context is None or context.in_hook:
         raise MissingContextError("receive() takes what was sent to a run: call it in the body of a flow or task.")
-    receiving = _Receiving(context, Wanted(type), _checked(timeout))
+    receiving = _Receiving(context, Wanted(type), None if timeout is None else seconds("timeout of receive()", timeout))
     return receiving.in_async() if in_async_code() else receiving.in_sync()
-
-
-def _checked(timeout: object) -> float | None:
-    if timeout is None:
-        return None
-    if isinstance(timeout, bool) or not isinstance(timeout, int | float):
-        raise TypeError(f"receive: timeout must be a number of seconds, or None to wait for ever; got {timeout!r}.")
-    if not timeout >= 0:
-        raise ValueError(f"receive: timeout must be at least 0 seconds; got {timeout!r}.")
-    return float(timeout)
 
 
 class _Receiving:

@@ -31,6 +31,7 @@ class RunFilters(TypedDict, total=False):
         flow: those of this flow; with `called` also what was called within them.
         tags: those that have all of these.
         since: those that were to start then or later.
+        only_open: those that have not ended.
         called: also those that another run called; else top-level ones alone.
         limit: the most that are wanted.
     """
@@ -39,6 +40,7 @@ class RunFilters(TypedDict, total=False):
     flow: str | None
     tags: Collection[str]
     since: datetime | None
+    only_open: bool
     called: bool
     limit: int | None
 

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID, uuid4
 
+from actwright.authoring.checks import seconds
 from actwright.exceptions import RunError, RunIsFinal, UnansweredCommand
 from actwright.journal import commands, reading
 from actwright.journal.queries import node_of_run
@@ -45,15 +46,16 @@ def known_run(database: Database, run_id: UUID) -> FlowRun | TaskRun:
     return run
 
 
-def ask(database: Database, run_id: UUID, kind: CommandKind, payload: Mapping[str, Any], seconds: float) -> Steps[None]:
-    """Ask something of a run, and wait for the answer for so many seconds.
+def ask(database: Database, run_id: UUID, kind: CommandKind, payload: Mapping[str, Any], timeout: float) -> Steps[None]:
+    """Ask something of a run, and wait for the answer for `timeout` seconds.
 
     Raises:
         RunError: there is no such run, or it refused; RunIsFinal: it has ended.
         UnansweredCommand: no answer came. The request is kept all the same.
     """
     command = Command(uuid4(), run_id, kind, datetime.now(UTC), payload)
-    deadline, next_look = time.monotonic() + seconds, 0.0  # before it is written: what was refused is not asked
+    deadline = time.monotonic() + seconds("timeout", timeout)  # before it is written: what is refused is not asked
+    next_look = 0.0
     title = _write_down(database, command)
     while True:
         with database.reading() as connection:
@@ -64,7 +66,7 @@ def ask(database: Database, run_id: UUID, kind: CommandKind, payload: Mapping[st
         now = time.monotonic()
         if now > deadline:
             raise UnansweredCommand(
-                f"{title}: its process has not answered for {seconds:g} s; it may be stopped, or blocked (see "
+                f"{title}: its process has not answered for {timeout:g} s; it may be stopped, or blocked (see "
                 "`actwright nodes`). The request is kept: it is met once the process goes on, or when it is recovered.",
                 run_id,
             )
@@ -99,7 +101,7 @@ def _recover_if_dead(database: Database, run_id: UUID) -> None:
 def wait_for_end(database: Database, run_id: UUID, timeout: float | None) -> Steps[FlowRun | TaskRun | None]:
     """Wait until a run is final; None when `timeout` seconds have passed before. One whose process is dead is
     recovered."""
-    deadline = None if timeout is None else time.monotonic() + timeout
+    deadline = None if timeout is None else time.monotonic() + seconds("timeout", timeout)
     next_look = 0.0
     while not (run := known_run(database, run_id)).state.is_final():
         now = time.monotonic()

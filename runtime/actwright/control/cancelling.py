@@ -103,8 +103,8 @@ def _all_like(
 
     with database.reading() as connection:
         states = known_states(connection, state)
-        found = find_runs(connection, states=states, flow=flow, tags=tag)
-    return [each.run for each in found if not each.run.state.is_final()]
+        found = find_runs(connection, states=states, flow=flow, tags=tag, only_open=True)
+    return [each.run for each in found]
 
 
 def _asking(database: Database, run: FlowRun | TaskRun, reason: str | None, timeout: float) -> Steps[None]:

@@ -94,16 +94,18 @@ class Attempt:
 
     async def await_on_loop(self, scope: anyio.CancelScope) -> None:
         """Run an async body to its end, and say how it ended."""
-        CURRENT.set(RunContext(self.run, self.number))
+        context = RunContext(self.run, self.number)
+        CURRENT.set(context)
         outcome: Outcome | None = None
         try:
             with scope:
-                outcome = await self._outcome(scope)
+                outcome = await self._outcome(scope, context)
         finally:  # the end of its actor cancels the task around this scope too, and then that escapes
             self.ended(outcome or Crash(CancelledRun(f"{self.run.title}: the body was cancelled.")))
 
-    async def _outcome(self, scope: anyio.CancelScope) -> Outcome:
+    async def _outcome(self, scope: anyio.CancelScope, context: RunContext) -> Outcome:
         try:
+            self.run.raise_if_stopped(context)  # since its task was made: else it would go on to its first await
             with printing_to_log(self.run.logs_prints):
                 return Returned(await self.call())
         except anyio.get_cancelled_exc_class() as error:

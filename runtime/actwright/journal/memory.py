@@ -30,7 +30,7 @@ __all__ = ["MemoryJournal"]
 
 @dataclass(slots=True)
 class _History:
-    lines: deque[LogLine]
+    lines: deque[LogLine] = field(default_factory=deque[LogLine])
     transitions: list[Transition] = field(default_factory=list[Transition])
     seqs: list[int] = field(default_factory=list[int])
     deliveries: dict[UUID, HookDelivery] = field(default_factory=dict["UUID", "HookDelivery"])
@@ -91,7 +91,7 @@ class MemoryJournal:
                 if run_id in self._histories:
                     self._histories[run_id].lines.append(record)
             case CommandAnswered():
-                pass  # no other process can come to ask
+                pass  # no other process can come to ask for it
 
     def _prune(self) -> None:
         while len(self._finished) > self._keep_runs:

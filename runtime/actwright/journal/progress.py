@@ -76,6 +76,7 @@ class Progress:
         self.run_id = run_id
         self.runs: dict[UUID, FoundRun] = {}
         self.deliveries: dict[UUID, FoundDelivery] = {}
+        self._open: set[str] = set()  # the ids of deliveries that have not ended
         self._seq: int | None = None
 
     @property
@@ -87,7 +88,7 @@ class Progress:
     def is_over(self) -> bool:
         """Whether the run is final, and no hook of it or of what it called is due or running."""
         root = self.root
-        return root is not None and root.run.state.is_final() and not self._open_deliveries()
+        return root is not None and root.run.state.is_final() and not self._open
 
     def look(self, connection: Connection) -> list[Event]:
         """What is new since the last look, oldest first; at the first, all there is. In one transaction."""
@@ -102,7 +103,7 @@ class Progress:
         due = d.c.transition_id
         hooks = [
             found
-            for column, keys in ((due, [row["id"] for row in entered]), (d.c.id, self._open_deliveries()))
+            for column, keys in ((due, [row["id"] for row in entered]), (d.c.id, self._open))
             for ids in chunks(keys)
             for found in deliveries_where(connection, column.in_(ids))
         ]
@@ -120,13 +121,13 @@ class Progress:
     def _entered_since(self, connection: Connection, seq: int) -> list[Any]:
         """The transitions of the tree after that place: of runs that are known, or called by one that is."""
         rows = connection.execute(_ENTERED.where(t.c.seq > seq)).mappings().all()
-        known = {*self.runs, self.run_id}
+        new: set[UUID | None] = {self.run_id}
         found: list[Any] = []
         for row in rows:
             run_id = UUID(row["run_id"])
             caller = id_or_none(row["parent_task_run_id"] or row["parent_flow_run_id"])
-            if run_id in known or caller in known:
-                known.add(run_id)
+            if run_id in self.runs or caller in self.runs or run_id in new or caller in new:
+                new.add(run_id)
                 found.append(row)
         if rows:
             self._seq = rows[-1]["seq"]
@@ -143,11 +144,9 @@ class Progress:
         for hook in hooks:
             if self.deliveries.get(hook.delivery.id) != hook:
                 self.deliveries[hook.delivery.id] = hook
+                (self._open.add if hook.delivery.is_open else self._open.discard)(str(hook.delivery.id))
                 events.append(HookChanged(hook))
         return sorted(events, key=attrgetter("at"))  # those of one moment stay in the order of history
-
-    def _open_deliveries(self) -> list[str]:
-        return [str(id) for id, found in self.deliveries.items() if found.delivery.is_open]
 
 
 _ENTERED: Final = (

@@ -100,6 +100,7 @@ def find_runs(
     tags: Collection[str] = (),
     since: datetime | None = None,
     ended_before: datetime | None = None,
+    only_open: bool = False,
     called: bool = False,
     limit: int | None = None,
 ) -> list[FoundRun]:
@@ -111,6 +112,7 @@ def find_runs(
         tags: those that have all of these.
         since: those that were to start then or later.
         ended_before: those that have ended, and did before then.
+        only_open: those that have not ended.
         called: also those that another run called; else top-level ones alone.
         limit: the most that are wanted.
     """
@@ -126,6 +128,8 @@ def find_runs(
         conditions.append(exists(select(each.c.value).where(each.c.value == tag)))
     if since is not None:
         conditions.append(r.c.expected_start_at >= iso(since))
+    if only_open:
+        conditions.append(r.c.ended_at.is_(None))
     if ended_before is not None:
         conditions.append(r.c.ended_at < iso(ended_before.astimezone(UTC)))
     if not called:

@@ -23,16 +23,8 @@ if TYPE_CHECKING:
     from actwright.models.runs import FlowRun, TaskRun
 
 __all__ = [
-    "callers",
-    "deliveries",
-    "events",
-    "lines",
-    "run",
-    "runs",
-    "runs_as_they_were",
-    "runs_with_cause",
-    "transitions",
-]
+    "callers", "deliveries", "events", "lines", "run", "runs", "runs_as_they_were", "runs_with_cause", "transitions"
+]  # fmt: skip
 
 
 def runs_with_cause() -> Select[Any]:

@@ -152,6 +152,7 @@ commands = Table(
     Column("answered_at", String(32)),
     Column("answer", Text),
     Index("commands_open_by_run", "run_id", "answered_at"),
+    Index("commands_open", "seq", sqlite_where=text("answered_at IS NULL")),  # few of many
     sqlite_autoincrement=True,
 )
 

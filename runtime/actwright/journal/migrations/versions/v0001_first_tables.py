@@ -120,6 +120,7 @@ def upgrade() -> None:
         Column("answered_at", String(32)),
         Column("answer", Text),
         Index("commands_open_by_run", "run_id", "answered_at"),
+        Index("commands_open", "seq", sqlite_where=text("answered_at IS NULL")),
         sqlite_autoincrement=True,
     )
     op.create_table(
