@@ -1,5 +1,5 @@
-"""What others send to the run, as the process of its body receives it: the messages stay with the Runtime, where a retry
-finds those that were not taken."""
+"""What others send to the run, as the process of its body receives it: the messages stay with the Runtime, where a
+retry finds those that were not taken."""
 
 from __future__ import annotations
 
