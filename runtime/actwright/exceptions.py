@@ -32,6 +32,8 @@ ActwrightError
 ├── SettingsError                 a setting has a value that cannot be (also a ValueError)
 ├── WouldDeadlock                 a wait that could never end
 └── InternalError                 a bug of ours: please report it
+
+Beside it stands Interrupted (a BaseException): raised in a plain body that is to end.
 """
 
 from __future__ import annotations
@@ -52,6 +54,7 @@ __all__ = [
     "ForkedRuntime",
     "HookTimedOut",
     "InternalError",
+    "Interrupted",
     "InvalidReturn",
     "JournalCorrupt",
     "JournalError",
@@ -254,3 +257,15 @@ class WouldDeadlock(ActwrightError):
 
 class InternalError(ActwrightError):
     """A bug of Actwright's, not of yours. Please report it, with the traceback."""
+
+
+class Interrupted(BaseException):
+    """Raised in a plain body whose run was cancelled or timed out, wherever it stands just then: it is to end.
+
+    No `Exception`, so that `except Exception` does not keep a body from ending. It is raised once; `finally` and
+    `except` clean up in peace, within the grace. Swallowed, it changes nothing: the run ends Cancelled, or TimedOut.
+    `actwright.runtime.no_interrupt` holds it off.
+    """
+
+    def __str__(self) -> str:
+        return "The run of this body was cancelled, or timed out: the body is to end."
