@@ -84,9 +84,10 @@ class Interrupter:
         sys.setprofile(None)
         with self._hearing_of_lost_strikes():
             while bodies := self._bodies():
-                waiting = [body for body in bodies if not (body.was_told or body.holds)]
+                waiting = [body for body in bodies if not body.was_told]
                 for body in waiting:
-                    self._look_at(body)
+                    if not body.holds:
+                        self._look_at(body)
                 with suppress(Empty):
                     self._news.get(timeout=_LOOK_SECONDS if waiting else None)
 
