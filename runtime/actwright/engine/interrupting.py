@@ -45,7 +45,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Interrupter", "interrupt", "interrupts_are_supported", "note_end", "strike"]
 
-_LOOK_SECONDS = 0.005
+_LOOK_SECONDS = 0.002
 _PATIENCE_SECONDS = 1.0
 """For how long a body that stands where it would rather not be struck is waited for to go on."""
 
