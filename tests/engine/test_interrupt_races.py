@@ -51,6 +51,23 @@ def step(number: int) -> int:
     return number & 1
 
 
+# As the engine's own code is known: by the name of its module.
+ENGINES = """
+def is_whole(rounds):
+    try:
+        total = 0
+        for number in range(rounds):
+            total += step(number)
+        return total
+    except BaseException as error:
+        cut_short.append(error)
+        raise
+"""
+cut_short: list[BaseException] = []
+engine: dict[str, Any] = {"__name__": "actwright.stand_in", "step": step, "cut_short": cut_short}
+exec(ENGINES, engine)
+
+
 class Race:
     """Bodies one after another in the one thread of a pool, and one who interrupts each about when it ends.
 
@@ -115,6 +132,34 @@ def raises(rounds: int) -> None:
     raise Interrupted if rounds % 2 else Interrupted()  # as it ends by itself: nobody can tell
 
 
+def calls_the_engine(rounds: int) -> None:
+    for _ in range(rounds // 5):
+        step(engine["is_whole"](8))
+
+
+class Guarded:
+    is_open = False
+
+    def __enter__(self) -> None:
+        self.is_open = True
+
+    def __exit__(self, *_: object) -> None:
+        engine["is_whole"](4)
+        step(1)
+        self.is_open = False
+
+
+def enters_and_leaves(rounds: int) -> None:
+    guarded = Guarded()
+    try:
+        for _ in range(rounds // 5):
+            with guarded:
+                step(1)
+    finally:
+        if guarded.is_open:
+            cut_short.append(AssertionError("it was left open"))
+
+
 def cleans_up(rounds: int) -> None:
     try:
         spin(rounds)
@@ -122,13 +167,19 @@ def cleans_up(rounds: int) -> None:
         spin(30)
 
 
-@pytest.mark.parametrize("end", [returns_a_call, returns_an_item, sleeps_and_returns, raises, cleans_up])
+ENDS = [
+    returns_a_call, returns_an_item, sleeps_and_returns, raises, cleans_up, calls_the_engine, enters_and_leaves,
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("end", ENDS)
 def test_an_interrupt_that_races_with_the_end_of_its_body_is_seen_in_it_or_nowhere(end: Callable[[int], Any]) -> None:
-    races = RACES // 5 if end is not returns_a_call else RACES
+    races = RACES if end in (returns_a_call, calls_the_engine) else RACES // 5
     race, interrupter, dice = Race(end), Interrupter(), random.Random(2)
     pool = WorkerThreads(1, "test-worker")
     pool.submit(lambda: race.run(races))
     interrupted = 0
+    cut_short.clear()
     while (body := race.bodies.get(timeout=60)) is not None:
         moment = time.perf_counter() + dice.random() * LATEST_SECONDS
         while time.perf_counter() < moment:
@@ -138,7 +189,7 @@ def test_an_interrupt_that_races_with_the_end_of_its_body_is_seen_in_it_or_nowhe
         interrupted += 1
     assert race.done.wait(60)
     pool.close()
-    assert race.astray == []
+    assert race.astray == cut_short == []
     assert race.struck + race.ended == interrupted == races
     print(f"{race.struck} of {races} were struck, {race.ended} had ended")
     assert race.struck > 0
