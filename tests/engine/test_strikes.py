@@ -218,6 +218,18 @@ def test_an_operator_is_not() -> None:
     assert read(spins, at(spins, "BINARY_OP")).landing is Landing.LATER
 
 
+def multiplies(lock: threading.Condition, a: Any, b: Any) -> Any:
+    with lock:
+        c = a @ b
+    c = a @ b
+    return print(c)
+
+
+def test_an_operator_at_the_end_of_a_with_block_would_keep_its_exit_from_being_run() -> None:
+    operators = [item.offset for item in dis.get_instructions(multiplies) if item.opname == "BINARY_OP"]
+    assert [read(multiplies, offset).landing for offset in operators] == [Landing.ASTRAY, Landing.LATER]
+
+
 def test_of_a_frame_that_is_not_on_top_no_instruction_is_read() -> None:
     assert read(calls, at(calls, "CALL"), is_top=False) == Level(__name__, "calls")
 

@@ -26,12 +26,14 @@ frame; and without a GIL nothing of this holds. Bodies are not interrupted there
 from __future__ import annotations
 
 import gc
+import logging
 import os
 import sys
 import threading
 import time
 from contextlib import contextmanager, suppress
-from functools import partial
+from functools import cache, partial
+from importlib.util import find_spec
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING
 
@@ -45,14 +47,18 @@ if TYPE_CHECKING:
 
 __all__ = ["Interrupter", "interrupt", "interrupts_are_supported", "note_end", "strike"]
 
+logger = logging.getLogger("actwright.engine")
+
 _LOOK_SECONDS = 0.002
 _PATIENCE_SECONDS = 1.0
 """For how long a body that stands where it would rather not be struck is waited for to go on."""
 
 
+@cache
 def interrupts_are_supported() -> bool:
     """Whether bodies are interrupted in this interpreter. Elsewhere they end by asking, or are abandoned."""
-    return sys.implementation.name == "cpython" and (3, 11) <= sys.version_info < (3, 13)
+    is_known = sys.implementation.name == "cpython" and (3, 11) <= sys.version_info < (3, 13)
+    return is_known and find_spec("_ctypes") is not None
 
 
 class Interrupter:
@@ -71,9 +77,17 @@ class Interrupter:
         with self._lock:
             self._since.setdefault(body, time.monotonic())
             if self._thread is None:
-                self._thread = threading.Thread(target=self._work, name="actwright-interrupter", daemon=True)
-                self._thread.start()
+                self._start()
         self.note_news()
+
+    def _start(self) -> None:
+        thread = threading.Thread(target=self._work, name="actwright-interrupter", daemon=True)
+        try:
+            thread.start()
+        except RuntimeError as error:  # too many, or so late in the exit of Python that there are none to be had
+            logger.warning("A body that is to end is not interrupted, since no thread could be started: %s", error)
+        else:
+            self._thread = thread
 
     def note_news(self) -> None:
         """A body has ended, or its interrupt was lost."""
@@ -82,14 +96,22 @@ class Interrupter:
     def _work(self) -> None:
         sys.settrace(None)  # a debugger's code would run between the look and the strike
         sys.setprofile(None)
-        with self._hearing_of_lost_strikes():
-            while bodies := self._bodies():
-                waiting = [body for body in bodies if not body.was_told]
-                for body in waiting:
-                    if not body.holds:
-                        self._look_at(body)
-                with suppress(Empty):
-                    self._news.get(timeout=_LOOK_SECONDS if waiting else None)
+        try:
+            with self._hearing_of_lost_strikes():
+                while bodies := self._bodies():
+                    self._go_round(bodies)
+        except BaseException:
+            with self._lock:
+                self._thread = None  # the next one who asks starts another
+            raise
+
+    def _go_round(self, bodies: list[SyncBody]) -> None:
+        waiting = [body for body in bodies if not body.was_told]
+        for body in waiting:
+            if not body.holds:
+                self._look_at(body)
+        with suppress(Empty):
+            self._news.get(timeout=_LOOK_SECONDS if waiting else None)
 
     def _bodies(self) -> list[SyncBody]:
         """Those that have not ended; with none the thread is to end."""

@@ -31,8 +31,8 @@ class Verdict(Enum):
 
 
 class Landing(Enum):
-    """HERE: where it stands. LATER: some instructions on, which may be in another frame. ASTRAY: here, and yet a `try`
-    around it would not catch it, or another one would."""
+    """HERE: where it stands. LATER: some instructions on, which may be in another frame. ASTRAY: a `try` or a
+    `with` around it would not hear of it."""
 
     HERE = auto()
     LATER = auto()
@@ -159,13 +159,25 @@ def _at(code: CodeType, offset: int) -> tuple[Landing, str | None]:
 
 def _landing(code: CodeType, at: dis.Instruction) -> Landing:
     if not at.opname.startswith(_CHECKED) or at.opname == "JUMP_BACKWARD_NO_INTERRUPT":
-        return Landing.LATER
+        return Landing.ASTRAY if _ends_a_with(code, at) else Landing.LATER
     if sys.version_info < (3, 12) and "BACKWARD" in at.opname:
         # It jumps, raises, and looks for a handler by the instruction before the one that it jumped to. For
         # `while True: n += 1`, on one line, the first one of a `try:`, that one is not in the `try`.
         if _handler(code, at.argval - 2) != _handler(code, at.offset):
             return Landing.ASTRAY
     return Landing.HERE
+
+
+def _ends_a_with(code: CodeType, at: dis.Instruction) -> bool:
+    """Whether the next place to raise is the entry of an `__exit__`, which would then not be run: `with a: b @ c`."""
+    nones = 0
+    for instruction in dis.get_instructions(code):
+        if instruction.offset <= at.offset:
+            continue
+        if instruction.opname.startswith(_CHECKED):
+            return nones == 3  # the arguments of an `__exit__` that is told of no exception
+        nones = nones + 1 if instruction.opname == "LOAD_CONST" and instruction.argval is None else 0
+    return False
 
 
 def _handler(code: CodeType, offset: int) -> int | None:
