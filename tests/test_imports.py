@@ -41,6 +41,8 @@ LATER = {
     "coolname",
     "sqlalchemy",
     "fastapi",
+    "httpx",
+    "cryptography",
     "actwright.engine",
 }
 

@@ -25,14 +25,28 @@ MAY_IMPORT = {
     "settings": {"exceptions"},
     "models": {"exceptions"},
     "authoring": {"models", "exceptions", "settings"},
+    "blocks": {"authoring", "models", "exceptions", "settings"},
     "journal": {"authoring", "models", "exceptions", "settings"},
     "nodes": {"journal", "models", "exceptions", "settings"},
     "engine": {"authoring", "journal", "nodes", "models", "exceptions", "settings"},
     "replay": {"authoring", "engine", "journal", "nodes", "models", "exceptions", "settings"},
     "runtime": {"authoring", "models", "exceptions"},  # `actwright.runtime`: what a body asks about its run
     "testing": {"actwright", "authoring", "engine", "journal", "nodes", "replay", "models", "exceptions", "settings"},
-    "control": {"actwright", "authoring", "engine", "journal", "nodes", "models", "exceptions", "settings", "runtime"},
-    "actwright": {"authoring", "engine", "models", "exceptions"},  # the package itself: it re-exports
+    "client": {"authoring", "journal", "nodes", "models", "exceptions", "settings"},
+    "control": {
+        "client",
+        "actwright",
+        "authoring",
+        "blocks",
+        "engine",
+        "journal",
+        "nodes",
+        "models",
+        "exceptions",
+        "settings",
+        "runtime",
+    },
+    "actwright": {"authoring", "blocks", "engine", "models", "exceptions"},  # the package itself: it re-exports
     "__main__": {"control"},
 }
 # Of the engine, what stands on top sees its messages and its Runtime, never what a run is made of.
@@ -40,9 +54,9 @@ ENGINE_DOORS = {"actwright.engine.kit", "actwright.engine.messages", "actwright.
 
 PUBLIC = {
     "actwright": [
-        "Cancelled", "Cancelling", "Completed", "Crashed", "Failed", "Flow", "FlowRun", "Handle", "Pending", "Running",
-        "Runtime", "State", "StateType", "Task", "TaskRun", "Variable", "allow_failure", "as_completed", "flow",
-        "get_run_logger", "hook", "run_flow", "tags", "task", "unmapped", "wait",
+        "Block", "Cancelled", "Cancelling", "Completed", "Crashed", "Failed", "Flow", "FlowRun", "Handle", "Pending",
+        "Running", "Runtime", "State", "StateType", "Task", "TaskRun", "Variable", "allow_failure", "as_completed",
+        "flow", "get_run_logger", "hook", "receive", "run_flow", "tags", "task", "unmapped", "wait",
     ],
     "actwright_actors": [
         "Actor", "ActorContext", "ActorDead", "ActorError", "ActorInfo", "ActorRef", "ActorSystem", "AlreadySpawned",

@@ -26,10 +26,12 @@ if TYPE_CHECKING:
     from actwright.authoring.futures import Handle, as_completed, wait
     from actwright.authoring.hooks import hook
     from actwright.authoring.logging import get_run_logger
+    from actwright.authoring.receiving import receive
     from actwright.authoring.running import run_flow
     from actwright.authoring.tags import tags
     from actwright.authoring.tasks import Task, task
     from actwright.authoring.variables import Variable
+    from actwright.blocks.block import Block
     from actwright.engine.runtime import Runtime
     from actwright.models.runs import FlowRun, TaskRun
     from actwright.models.states import (
@@ -47,6 +49,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
+    "Block",
     "Cancelled",
     "Cancelling",
     "Completed",
@@ -68,6 +71,7 @@ __all__ = [
     "flow",
     "get_run_logger",
     "hook",
+    "receive",
     "run_flow",
     "tags",
     "task",
@@ -77,6 +81,7 @@ __all__ = [
 
 # Each name is loaded at its first use: `from actwright import flow, task` pays for these two alone.
 _HOMES = {
+    "Block": "blocks.block",
     "Cancelled": "models.states",
     "Cancelling": "models.states",
     "Completed": "models.states",
@@ -98,6 +103,7 @@ _HOMES = {
     "flow": "authoring.flows",
     "get_run_logger": "authoring.logging",
     "hook": "authoring.hooks",
+    "receive": "authoring.receiving",
     "run_flow": "authoring.running",
     "tags": "authoring.tags",
     "task": "authoring.tasks",

@@ -17,12 +17,27 @@ ActwrightError
 │   ├── UpstreamFailed            something it waits for did not complete
 │   ├── RunTimedOut               it took longer than its `timeout_seconds` (also a TimeoutError)
 │   ├── MissingResult             its result was asked of history, which keeps none
-│   └── RunIsFinal                it has ended, and a final state is final
+│   ├── RunIsFinal                it has ended, and a final state is final
+│   ├── MailboxFull               too many messages wait for it
+│   └── UnansweredCommand         its process does not answer (also a TimeoutError)
 ├── JournalError                  history cannot be kept, or read
 │   ├── JournalUnavailable        it cannot be written now
 │   ├── JournalVersionError       it was written by another version of Actwright
 │   ├── JournalCorrupt            the file is damaged, or is no journal
 │   └── JournalLocation           it cannot be kept in that place
+├── VariableError                 a variable cannot be had
+│   ├── UnknownVariable           there is none of that name (also a KeyError)
+│   ├── VariableExists            there is one, which is not to be overwritten (also a ValueError)
+│   └── CorruptVariable           what is kept of it cannot be read
+├── BlockError                    a block cannot be had, or saved
+│   ├── UnknownBlock              there is none of that name (also a ValueError)
+│   ├── BlockExists               there is one, which is not to be overwritten (also a ValueError)
+│   ├── UnknownBlockType          no class is known for it
+│   ├── WrongBlockType            it is of another class than the one that was asked for it
+│   ├── MisfitBlock               what is kept of it does not fit its class any more
+│   ├── CorruptBlock              what is kept of it cannot be read
+│   └── SecretKeyError            its secrets cannot be encrypted or decrypted with the key that is here
+├── WebhookError                  a webhook did not take what it was sent
 ├── HookTimedOut                  a hook took longer than its timeout (also a TimeoutError)
 ├── RecordedError                 an exception of another process, as history keeps it
 ├── ReplayImportError             code that is loaded to replay a hook called a flow
@@ -47,7 +62,11 @@ if TYPE_CHECKING:
 __all__ = [
     "ActwrightError",
     "AuthoringError",
+    "BlockError",
+    "BlockExists",
     "CancelledRun",
+    "CorruptBlock",
+    "CorruptVariable",
     "CrashedRun",
     "FailedRun",
     "Fenced",
@@ -61,8 +80,10 @@ __all__ = [
     "JournalLocation",
     "JournalUnavailable",
     "JournalVersionError",
+    "MailboxFull",
     "MappingLengthMismatch",
     "MappingMissingIterable",
+    "MisfitBlock",
     "MissingContextError",
     "MissingResult",
     "ParameterBindError",
@@ -73,11 +94,20 @@ __all__ = [
     "RunIsFinal",
     "RunTimedOut",
     "RuntimeClosed",
+    "SecretKeyError",
     "SettingsError",
+    "UnansweredCommand",
     "UnfinishedRun",
+    "UnknownBlock",
+    "UnknownBlockType",
+    "UnknownVariable",
     "UnsupportedOption",
     "UpstreamFailed",
+    "VariableError",
+    "VariableExists",
+    "WebhookError",
     "WouldDeadlock",
+    "WrongBlockType",
 ]
 
 
@@ -165,15 +195,23 @@ class MissingResult(RunError):
 
 
 class RunIsFinal(RunError):
-    """A run that has ended was asked to be cancelled. A final state is final.
+    """A run that has ended was asked to be cancelled, or sent a message. A final state is final.
 
     Attributes:
         state_name: the state that it ended in.
     """
 
     def __init__(self, run_title: str, state_name: str, run_id: UUID) -> None:
-        super().__init__(f"{run_title} is already {state_name}: what has ended cannot be cancelled.", run_id)
+        super().__init__(f"{run_title} is already {state_name}: it has ended, and nothing reaches it any more.", run_id)
         self.state_name = state_name
+
+
+class MailboxFull(RunError):
+    """A run was sent more messages than its mailbox holds, and received none of them. This one was not delivered."""
+
+
+class UnansweredCommand(RunError, TimeoutError):
+    """What was asked of a run in another process got no answer in time. The request is kept, and may still be met."""
 
 
 class JournalError(ActwrightError):
@@ -203,6 +241,71 @@ class JournalCorrupt(JournalError):
 
 class JournalLocation(JournalError):
     """History cannot be kept in that place: a network file system, a folder that cannot be written, ..."""
+
+
+class VariableError(ActwrightError):
+    """A variable cannot be had, or set; the message names it, and says what to do."""
+
+
+class UnknownVariable(VariableError, KeyError):
+    """There is no variable of that name."""
+
+    __str__ = Exception.__str__  # a KeyError's own is the repr of its message
+
+
+class VariableExists(VariableError, ValueError):
+    """There is a variable of that name, and nobody said that it may be overwritten."""
+
+
+class CorruptVariable(VariableError):
+    """What the journal has of a variable is no JSON: somebody changed it by hand, or the disk did."""
+
+
+class BlockError(ActwrightError):
+    """A block cannot be had, or saved; the message names it, and says what to do. What is saved stays as it is."""
+
+
+class UnknownBlock(BlockError, ValueError):
+    """There is no block of that type and name."""
+
+
+class BlockExists(BlockError, ValueError):
+    """There is a block of that type and name, and nobody said that it may be overwritten."""
+
+
+class UnknownBlockType(BlockError):
+    """A block is there, and nothing that is imported here defines its class."""
+
+
+class WrongBlockType(BlockError):
+    """A class was asked for a block of another class."""
+
+
+class MisfitBlock(BlockError):
+    """What was saved of a block does not fit its class, which has changed since."""
+
+
+class CorruptBlock(BlockError):
+    """What the journal has of a block cannot be read: somebody changed it by hand, or the disk did."""
+
+
+class SecretKeyError(BlockError):
+    """The secrets of blocks cannot be encrypted or decrypted: there is no key here, it cannot be used, or it is another
+    than the one that they were encrypted with."""
+
+
+class WebhookError(ActwrightError):
+    """What was sent did not arrive, or was not taken. The message has the host; never the rest of the URL, nor headers.
+
+    Attributes:
+        host: the one that it was sent to; "" where the URL has none.
+        status: of the answer; None when there was none.
+    """
+
+    def __init__(self, message: str, host: str = "", status: int | None = None) -> None:
+        super().__init__(message)
+        self.host = host
+        self.status = status
 
 
 class HookTimedOut(ActwrightError, TimeoutError):

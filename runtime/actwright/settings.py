@@ -23,6 +23,7 @@ from pydantic import (
     NonNegativeInt,
     PositiveFloat,
     PositiveInt,
+    SecretStr,
     ValidationError,
     field_validator,
 )
@@ -94,6 +95,10 @@ class Settings(BaseSettings):
     )
     max_deaths: PositiveInt = Field(
         default=3, description="How many processes a hook may take down by itself before it is given up."
+    )
+
+    secret_key: SecretStr | None = Field(
+        default=None, description="What secrets of blocks are encrypted with; else the file secret.key in the home is."
     )
 
     @property
@@ -212,6 +217,8 @@ def source_of(field: str) -> str:
 def _as_set(field: str, value: object) -> str:
     """A setting as its user wrote it, and where: a variable of the environment, or a key of a file."""
     source, variable = source_of(field), Setting(field).name
+    if field == "secret_key":
+        value = "..."
     return f"{variable}={value!r}" if source in (variable, "default") else f"{source}: {field} = {value!r}"
 
 

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -17,7 +18,7 @@ from tests.authoring.named import notify
 
 from actwright import flow, task
 from actwright.authoring.by_value import by_value, from_value
-from actwright.authoring.stored import Reference, StoredObject, store
+from actwright.authoring.stored import Reference, StoredObject, entry_of, reference_of, store
 
 
 def closure(held: Any) -> Callable[..., Any]:
@@ -174,3 +175,47 @@ def test_pickling_leaves_cloudpickle_as_it_was(monkeypatch: pytest.MonkeyPatch) 
     assert restored() == "inner"
     cloudpickle: Any = sys.modules["cloudpickle"]
     assert cloudpickle.list_registry_pickle_by_value() == set()
+
+
+# By name
+
+
+class Holder:
+    @task
+    def method(self) -> None: ...
+
+
+def test_an_entry_is_the_name_that_leads_back_to_this_very_object() -> None:
+    assert entry_of(notify) == "tests.authoring.named:notify"
+    assert reference_of("tests.authoring.named:notify") == store(notify).object.references[0]
+
+
+def test_what_no_name_leads_to_has_no_entry_and_nothing_is_pickled_for_that() -> None:
+    @flow
+    def inside() -> None: ...
+
+    for item in (inside, Holder().method, closure(threading.Lock())):
+        assert entry_of(item) is None
+    program = (
+        "import sys\nfrom actwright.authoring.stored import entry_of\n"
+        "assert entry_of(lambda: None) is None\nassert 'cloudpickle' not in sys.modules\n"
+    )
+    subprocess.run([sys.executable, "-W", "error", "-c", program], timeout=60, check=True)
+
+
+def test_one_with_other_options_has_the_entry_of_none_but_its_own_name() -> None:
+    original = Holder.__dict__["method"]
+    assert entry_of(original) == f"{__name__}:Holder.method"
+    assert entry_of(original.with_options(name="other")) is None
+
+
+def test_in_a_script_an_entry_is_the_name_in_its_file_and_in_a_module_that_is_run_the_modules(tmp_path: Path) -> None:
+    source = "from actwright import flow\nfrom actwright.authoring.stored import entry_of\n"
+    source += "@flow\ndef work(): ...\nprint(entry_of(work))\n"
+    script = tmp_path / "script.py"
+    script.write_text(source, encoding="utf-8")
+    for command, expected in (([str(script)], f"{script}:work"), (["-m", "script"], "script:work")):
+        run = [sys.executable, "-W", "error", *command]
+        ran = subprocess.run(run, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=True)
+        assert ran.stdout == f"{expected}\n"
+    assert reference_of(f"{script}:work") == Reference("file", f"{script}:work")

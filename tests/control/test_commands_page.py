@@ -1,4 +1,5 @@
-"""`docs/commands.md` shows what the commands print: its program is run, then each of its commands, in order.
+"""`docs/commands.md` shows what the commands print: for each section its program is run, then the commands
+of that section, in order.
 
 Ids, times and durations are any others; blanks between columns do not matter; `...` stands for any lines.
 """
@@ -33,10 +34,23 @@ def normalized(text: str) -> str:
     return text
 
 
-def test_the_commands_of_the_page_print_what_it_shows(tmp_path: Path, actwright_home: Path) -> None:
-    blocks = [(found[1], found[2]) for found in BLOCK.finditer(PAGE.read_text(encoding="utf-8"))]
-    (program,) = [text for kind, text in blocks if kind == "python"]
-    (tmp_path / "weather.py").write_text(program, encoding="utf-8")
+def blocks_of(text: str) -> list[tuple[str, str]]:
+    """The blocks of a text: of what kind, and what is in them."""
+    return [(found[1], found[2]) for found in BLOCK.finditer(text)]
+
+
+BEGINNING, *SECTIONS = PAGE.read_text(encoding="utf-8").split("\n## ")
+WITH_COMMANDS = {title: shown for title, _, shown in (each.partition("\n") for each in SECTIONS) if "```sh" in shown}
+
+
+def test_the_sections_of_the_page_that_show_commands_are_these() -> None:
+    assert list(WITH_COMMANDS) == ["Runs", "Hooks", "Nodes and recovery", "The journal's file"]
+    assert [kind for kind, _ in blocks_of(BEGINNING)] == ["python"]
+
+
+@pytest.mark.parametrize("section", WITH_COMMANDS)
+def test_the_commands_of_a_section_print_what_it_shows(section: str, tmp_path: Path, actwright_home: Path) -> None:
+    (tmp_path / "weather.py").write_text(blocks_of(BEGINNING)[0][1], encoding="utf-8")
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     environment = {**os.environ, "PATH": path, "COLUMNS": "80"}
 
@@ -48,14 +62,12 @@ def test_the_commands_of_the_page_print_what_it_shows(tmp_path: Path, actwright_
         return ran.stdout
 
     run(f"{sys.executable} weather.py")
-    shown = [
-        (text, after if kind_after == "text" else "")
-        for (kind, text), (kind_after, after) in zip(blocks, [*blocks[1:], ("", "")], strict=True)
-        if kind == "sh"
-    ]
-    assert len(shown) == 7
-    for commands, output in shown:
+    blocks = blocks_of(WITH_COMMANDS[section])
+    for (kind, commands), (kind_after, output) in zip(blocks, [*blocks[1:], ("", "")], strict=True):
+        if kind != "sh":
+            continue
         printed = normalized(run(commands))
         flags = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
-        same = doctest.OutputChecker().check_output(normalized(output), printed, flags)
+        shown = normalized(output) if kind_after == "text" else ""
+        same = doctest.OutputChecker().check_output(shown, printed, flags)
         assert same, f"{commands}the page shows\n{output}\nand this was printed\n{printed}"

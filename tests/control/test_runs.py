@@ -20,6 +20,7 @@ pytestmark = pytest.mark.slow
 RUN_KEYS = {
     "id", "kind", "subject", "name", "state_type", "state_name", "state_message", "state_at", "process_is_dead", "tags",
     "run_count", "parent_flow_run_id", "parent_task_run_id", "expected_start_at", "started_at", "ended_at", "node_id",
+    "retry_of", "entry",
 }  # fmt: skip
 
 

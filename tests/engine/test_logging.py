@@ -288,7 +288,7 @@ async def test_tasks_do_with_prints_as_the_flow_around_them_does_unless_they_say
     async with open_runtime():
         await logs()
         assert capsys.readouterr().out == "never\n"
-        assert said(log, "as the flow").name == "actwright.task_runs"
+        assert said(log, "as the flow").name == "actwright.task_runs.print"
         await does_not()
         assert capsys.readouterr().out == "as the flow\n"
 
@@ -307,7 +307,7 @@ async def test_hooks_of_a_run_that_logs_prints_print(
     async with open_runtime():
         await work()
     assert capsys.readouterr().out == "hook\n"
-    assert said(log, " - body").name == "actwright.flow_runs"
+    assert said(log, " - body").name == "actwright.flow_runs.print"
 
 
 @pytest.mark.anyio

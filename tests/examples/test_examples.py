@@ -6,14 +6,11 @@ import os
 import subprocess
 import sys
 from pathlib import Path
-from typing import get_args
 
 import pytest
 
-from actwright_actors.backends import BackendName
-
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
-TESTED_ELSEWHERE = {"cloud_run_job.py", "web_app.py"}
+TESTED_ELSEWHERE = {"cloud_run_job.py", "notify_slack.py", "web_app.py"}
 
 PRINTS = {
     "first_flow.py": "Crashed: deleting the cloud job 'gpu-7'\nnightly ended Crashed\n",
@@ -69,31 +66,3 @@ def test_an_example_says_what_it_needs_where_that_is_not_installed(name: str, wi
     program = f"import sys, runpy; sys.modules[{without!r}] = None; runpy.run_path({name!r}, run_name='__main__')"
     ran = run("-c", program)
     assert (ran.returncode, ran.stdout, ran.stderr) == (1, "", says)
-
-
-@pytest.fixture
-def cloud(tmp_path: Path) -> Path:
-    """A cloud of one folder, where each job is a folder, and a `gcloud` that deletes one, once it is told "y"."""
-    gcloud = tmp_path / "gcloud"
-    gcloud.write_text(
-        "#!/bin/sh -e\n"
-        '[ "$1 $2 $3 $4 $6 $7" = "beta run jobs delete --region us-central1" ]\n'
-        'read answer; [ "$answer" = y ]\n'
-        f'rmdir "{tmp_path}/jobs/$5"\n'
-    )
-    gcloud.chmod(0o755)
-    (tmp_path / "jobs" / "job-7").mkdir(parents=True)
-    return tmp_path
-
-
-@pytest.mark.parametrize("backend", get_args(BackendName))
-def test_the_hook_of_a_crashed_flow_deletes_its_cloud_run_job(cloud: Path, backend: BackendName) -> None:
-    ran = run(
-        "-c", 'import cloud_run_job as it; it.crashing_flow.with_options(flow_run_name="job-7")()',
-        PATH=f"{cloud}:{os.environ['PATH']}", ACTWRIGHT_BACKGROUND_BACKEND=backend,
-    )  # fmt: skip
-    assert list((cloud / "jobs").iterdir()) == [], ran.stderr
-    assert "Exception ignored" not in ran.stderr
-    # The process ends as the task wanted it to: hooks do not swallow its exit.
-    assert ran.returncode == 1
-    assert ran.stderr.endswith("Crashing on purpose!\n")

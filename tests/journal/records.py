@@ -46,6 +46,7 @@ def any_run(draw: st.DrawFn) -> FlowRun | TaskRun:
         "tags": draw(st.lists(texts, max_size=3)), "run_count": draw(st.integers(0, 2**31)),
         "expected_start_time": draw(times), "start_time": draw(st.none() | times), "end_time": draw(st.none() | times),
         "parent_flow_run_id": draw(st.none() | ids), "parent_task_run_id": draw(st.none() | ids),
+        "retry_of": draw(st.none() | ids), "entry": draw(st.none() | texts),
     }  # fmt: skip
     if draw(st.booleans()):
         return FlowRun(flow_name=draw(texts), **fields)

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from sqlalchemy import update
 from tests.journal.history import AWAITING_RETRY, LONG_AGO, Author, named
 
+from actwright.journal import keeping
 from actwright.journal.checking import check
 from actwright.journal.database import Database
 from actwright.journal.invariants import DeliveryRow, Entry, broken_in_delivery, broken_in_history
@@ -46,6 +47,8 @@ def test_a_journal_as_it_should_be_gives_no_finding(database: Database) -> None:
         author.delivery("task", "DUE", node_id="open")
         author.delivery("subflow", "DUE", node_id="open", attempt=1, started_at=LONG_AGO, ended_at=LONG_AGO)
         author.delivery("task", "RUNNING", node_id="open")
+        keeping.set_variable(connection, "v", None, overwrite=False)
+        keeping.set_block(connection, "till", "main", "{}", overwrite=False)
     assert check(database) == []
 
 
@@ -91,6 +94,17 @@ def _open_in_a_settled_node(author: Author) -> None:
 def _due_in_a_settled_node(author: Author) -> None:
     author.node()
     author.delivery(author.run("flow"), "DUE", id="delivery")
+
+
+def _kept_with(damage: str) -> Writing:
+    def write(author: Author) -> None:
+        for name in ("a", "b"):
+            keeping.set_variable(author.connection, name, 1, overwrite=False)
+            keeping.set_block(author.connection, "till", name, "{}", overwrite=False)
+        author.connection.exec_driver_sql(f"UPDATE variables SET value = {damage} WHERE name = 'a'")
+        author.connection.exec_driver_sql(f"UPDATE blocks SET document = {damage} WHERE name = 'b'")
+
+    return write
 
 
 BROKEN: dict[str, tuple[Writing, list[tuple[str, str]]]] = {
@@ -148,6 +162,15 @@ BROKEN: dict[str, tuple[Writing, list[tuple[str, str]]]] = {
     ),
     "hooks that are not stored": (_run_with(registration="a" * 64), [("a run's hooks are stored", "run flow")]),
     "open in a settled node": (_open_in_a_settled_node, [("a settled node has nothing open", "run flow")]),
+    "a value and a document that are no JSON": (
+        _kept_with("'{'"),
+        [("a variable can be read", "variable a"), ("a block can be read", "block till/b")],
+    ),
+    "a value and a document that are no text": (
+        _kept_with("CAST(x'ff' AS TEXT)"),
+        [("a variable can be read", "variable a"), ("a block can be read", "block till/b")],
+    ),
+    "a document that is no object": (_kept_with("'[]'"), [("a block can be read", "block till/b")]),
     "due in a settled node": (_due_in_a_settled_node, [("a settled node has nothing open", "delivery delivery")]),
 }
 

@@ -213,32 +213,7 @@ def test_the_run_s_own_state_still_holds_what_history_does_not() -> None:
     assert journal.run(run.id) == run
 
 
-# Variables
-
-
-def test_a_variable_is_what_it_was_last_set_to() -> None:
-    journal = MemoryJournal()
-    journal.set_variable("colour", "red", overwrite=False)
-    journal.set_variable("colour", "blue", overwrite=True)
-    assert journal.variable("colour") == "blue"
-
-
-def test_a_variable_is_not_overwritten_unasked() -> None:
-    journal = MemoryJournal()
-    journal.set_variable("colour", "red", overwrite=True)
-    with pytest.raises(FileExistsError):
-        journal.set_variable("colour", "blue", overwrite=False)
-    assert journal.variable("colour") == "red"
-
-
-def test_a_variable_that_is_unset_is_gone_and_its_name_is_free() -> None:
-    journal = MemoryJournal()
-    journal.set_variable("nothing", None, overwrite=False)
-    assert journal.unset_variable("nothing")
-    assert not journal.unset_variable("nothing")
-    with pytest.raises(KeyError):
-        journal.variable("nothing")
-    journal.set_variable("nothing", 1, overwrite=False)
+# Variables; tests/journal/test_keeping.py has what both journals have
 
 
 def test_a_variable_is_a_copy_on_its_way_in_and_out() -> None:

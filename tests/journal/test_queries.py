@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import closing
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -182,9 +183,35 @@ def test_what_a_node_did_after_a_place_in_history_and_what_was_open_before(conne
     assert queries.node_runs(connection, "other", 0) == []
 
 
+def test_runs_that_ended_before_a_moment_are_found_and_open_ones_never(connection: Connection) -> None:
+    for number in (1, 2, 3):
+        add_run(connection, number)
+    add_run(connection, 0, state="Running")
+    assert found(connection, ended_before=datetime(2025, 1, 31, 8, 3, tzinfo=UTC)) == [2, 1]
+    assert found(connection, ended_before=datetime(2025, 1, 31, 10, 3, tzinfo=timezone(timedelta(hours=2)))) == [2, 1]
+
+
+def test_of_log_lines_those_of_a_level_and_of_what_was_called_are_told_in_the_order_of_time(
+    connection: Connection,
+) -> None:
+    flow, task = add_run(connection, 1), add_run(connection, 2, kind="task", caller=1)
+    for run, minute, level in ((flow, 3, 20), (task, 1, 40), (flow, 2, 30), ("other", 2, 40)):
+        connection.execute(insert(logs).values(run_id=run, at=at(minute), level=level, logger="", message=str(minute)))
+
+    def told(**options: Any) -> list[str]:
+        return [kept.line.message for kept in queries.kept_lines(connection, flow, **options)]
+
+    assert told() == ["2", "3"]
+    assert told(called=True) == ["1", "2", "3"]
+    assert told(called=True, level=30) == ["1", "2"]
+    assert told(called=True, level=30, limit=1) == ["2"]
+    assert [kept.line.message for kept in queries.lines_after(connection, 1, level=30)] == ["1", "2", "2"]
+    assert queries.last_line_seq(connection) == 4
+
+
 def test_of_log_lines_the_last_ones_come_oldest_first(connection: Connection) -> None:
     for minute in range(3):
         connection.execute(insert(logs).values(run_id="run", at=at(minute), level=20, logger="", message=str(minute)))
     connection.execute(insert(logs).values(run_id="other", at=at(9), level=20, logger="", message="no"))
-    assert [line.message for line in queries.kept_lines(connection, "run")] == ["0", "1", "2"]
-    assert [line.message for line in queries.kept_lines(connection, "run", 2)] == ["1", "2"]
+    assert [kept.line.message for kept in queries.kept_lines(connection, "run")] == ["0", "1", "2"]
+    assert [kept.line.message for kept in queries.kept_lines(connection, "run", limit=2)] == ["1", "2"]

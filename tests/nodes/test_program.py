@@ -83,6 +83,14 @@ def test_a_replay_process_finds_our_packages_wherever_it_starts_and_imports_noth
     assert Path(ran.stdout.strip()).parent.parent == Path(program.package_roots[0])
 
 
+def test_a_process_that_runs_a_flow_again_starts_as_a_replay_process_does() -> None:
+    program = Program.of_this_process()
+    replay, again = program.replay_command(Path("/x.db"), "node-1"), program.rerun_command(Path("/x.db"), 7)
+    assert again[:3] == replay[:3]
+    assert again[3] == replay[3].replace("actwright.replay.main", "actwright.replay.rerunning")
+    assert again[4:] == ["/x.db", "--request-fd=7"]
+
+
 def test_packages_of_an_environment_that_is_gone_are_found_where_the_recoverer_has_them(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

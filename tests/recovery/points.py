@@ -21,7 +21,7 @@ from tests.recovery.ledger import folder, note
 from actwright.engine.hook_actor import HookActor
 from actwright.engine.hook_call import HookCall
 from actwright.journal import sql_journal
-from actwright.journal.protocol import DeliveryChanged, LogLine, Transition
+from actwright.journal.protocol import CommandAnswered, DeliveryChanged, LogLine, Transition
 from actwright.journal.sql_journal import SqlJournal
 from actwright.models.runs import FlowRun
 from actwright.nodes.companion import Companion
@@ -180,7 +180,7 @@ def _name(record: Record) -> str | None:
         case DeliveryChanged(delivery):
             label = _labels.get(str(delivery.run_id), "a run from before")
             return f"{label} {delivery.event} {delivery.hook_name} {delivery.status} {delivery.attempt}"
-        case LogLine():
+        case LogLine() | CommandAnswered():
             return None
 
 
@@ -194,7 +194,7 @@ def _fact(record: Record) -> dict[str, Any] | None:
             }  # fmt: skip
         case DeliveryChanged(delivery):
             return {"delivery": delivery.id, "status": delivery.status, "attempt": delivery.attempt}
-        case LogLine():
+        case LogLine() | CommandAnswered():
             return None
 
 

@@ -31,6 +31,7 @@ from actwright.replay.settling import (
     next_work,
     settled_delivery,
     settled_run,
+    settled_runs,
 )
 
 LATER = NOW + timedelta(minutes=1)
@@ -123,6 +124,42 @@ def test_a_long_line_of_calls_is_no_obstacle() -> None:
         runs.append(OpenRun(run, None))
         parent = run.id
     assert children_first(runs) == runs[::-1]
+
+
+@pytest.mark.parametrize("make", OPEN_STATES)
+def test_a_run_that_was_to_be_cancelled_goes_by_cancelling_to_cancelled_with_the_hooks_of_both(make: Any) -> None:
+    run = new_run(make(message="before"))
+    steps = settled_runs([OpenRun(run, REGISTERED)], WHY, LATER, {run.id: "as asked"})
+    states = [step.run.state for step in steps]
+    already = run.state.is_cancelling()
+    assert [state.name for state in states] == (["Cancelled"] if already else ["Cancelling", "Cancelled"])
+    assert {state.message for state in states} == {"before" if already else "as asked"}
+    assert all(may_follow(before, after) for before, after in zip([run.state, *states], states, strict=False))
+    events = [due.event for step in steps for due in step.deliveries]
+    expected = ["on_end"] * 2 if already else [*["on_cancellation"] * 2, *["on_end"] * 2]
+    assert events == expected
+
+
+@given(runs=families(), data=st.data())
+def test_what_a_run_called_that_was_to_be_cancelled_is_cancelled_with_it_and_nothing_else(
+    runs: list[OpenRun], data: st.DataObject
+) -> None:
+    asked = data.draw(st.sets(st.sampled_from([each.run.id for each in runs]))) if runs else set[UUID]()
+    steps = settled_runs(runs, WHY, LATER, dict.fromkeys(asked))
+    ends = {step.run.id: step.run.state for step in steps if step.run.state.is_final()}
+    assert ends.keys() == {each.run.id for each in runs}
+    callers = {each.run.id: each.run.parent_id for each in runs}
+
+    def is_within(run_id: UUID | None) -> bool:
+        return run_id is not None and (run_id in asked or is_within(callers.get(run_id)))
+
+    assert {run_id for run_id, state in ends.items() if state.is_cancelled()} == set(filter(is_within, callers))
+    order = [step.run.id for step in steps if step.run.state.is_final()]
+    assert all(
+        order.index(run_id) < order.index(caller)
+        for run_id, caller in callers.items()
+        if caller is not None and caller in callers
+    )
 
 
 # Deliveries

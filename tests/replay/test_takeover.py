@@ -6,14 +6,16 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pytest
-from sqlalchemy import event
+from sqlalchemy import event, insert
 from tests.journal.records import NOW, new_run
 from tests.replay.dead import DeadNode, dead_node, entering
 
 from actwright import flow
 from actwright.exceptions import Fenced, MissingResult, RecordedError
+from actwright.journal import schema
 from actwright.journal.checking import check
 from actwright.journal.protocol import DeliveryChanged, Transition
 from actwright.journal.sql_journal import SqlJournal
@@ -89,6 +91,29 @@ def test_a_run_whose_cancel_was_committed_ends_in_cancelled(node: DeadNode) -> N
     assert [each.delivery.event for each in found.due] == ["on_cancellation", "on_end"]
     assert found.due[0].delivery.id == dues[0].id
     assert found.due[0].run.state.name == "Cancelling"
+
+
+@pytest.mark.parametrize(
+    ("kind", "payload", "becomes"),
+    [
+        ("cancel", '{"reason": "as asked"}', "Cancelled"),
+        ("cancel", '{"reason": 5}', "Cancelled"),
+        ("cancel", "{}", "Cancelled"),
+        ("cancel", "no JSON", "Crashed"),
+        ("cancel", "[1]", "Crashed"),
+        ("pause", "{}", "Crashed"),
+    ],
+)
+def test_whatever_was_asked_of_a_run_its_node_is_recovered(
+    node: DeadNode, kind: str, payload: str, becomes: str
+) -> None:
+    run, _, records = entering(Running(), subject)
+    node.write(*records)
+    row = {"id": str(uuid4()), "run_id": str(run.id), "kind": kind, "payload": payload, "at": NOW.isoformat()}
+    with node.database.writing() as connection:
+        connection.execute(insert(schema.commands).values(row))
+    take_over(node.database, node.id, 3)
+    assert node.states() == {run.id: becomes}
 
 
 def test_a_run_that_had_not_begun_crashes_too(node: DeadNode) -> None:

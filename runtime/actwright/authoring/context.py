@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from actwright_actors.backends import current_backend_name
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from contextlib import AbstractContextManager
     from queue import SimpleQueue
 
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from actwright.models.deliveries import HookDelivery
     from actwright.models.runs import FlowRun, TaskRun
 
-__all__ = ["CURRENT", "ActiveRun", "RunContext", "current", "in_async_code", "within_reach"]
+__all__ = ["CURRENT", "ActiveRun", "Mailbox", "RunContext", "current", "in_async_code", "within_reach"]
 
 
 class ActiveRun(Protocol):
@@ -43,7 +44,7 @@ class ActiveRun(Protocol):
         """Whether `print` in the body goes to the run's log."""
         ...
 
-    def keep_line(self, level: int, logger: str, message: str) -> None:
+    def keep_line(self, level: int, logger: str, message: str, fields: str | None = None) -> None:
         """Keep a line of its log with its history."""
         ...
 
@@ -57,6 +58,27 @@ class ActiveRun(Protocol):
 
     def waking(self, context: RunContext, inbox: SimpleQueue[None]) -> AbstractContextManager[None]:
         """While inside: put None into `inbox` when the body that `context` stands in is told to stop."""
+        ...
+
+    @property
+    def inbox(self) -> Mailbox:
+        """What was sent to it, and was not received yet."""
+        ...
+
+    def after(self, seconds: float, fn: Callable[[], object]) -> AbstractContextManager[None]:
+        """While inside: have `fn` called once so many seconds have passed, by the clock of its Runtime."""
+        ...
+
+
+class Mailbox(Protocol):
+    """Messages, in the order in which they came; `engine.inbox` is it."""
+
+    def take(self, wanted: Callable[[object], tuple[Any, ...]]) -> tuple[Any, ...]:
+        """Take out the first message of which `wanted` makes something, and return that; `()` if there is none."""
+        ...
+
+    def waking(self, wake: Callable[[], object]) -> AbstractContextManager[None]:
+        """While inside: call `wake`, in whatever thread, for each message that comes."""
         ...
 
 

@@ -8,7 +8,7 @@ pay for an engine that may never run.
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
@@ -18,10 +18,25 @@ from actwright.authoring.replay_guard import refuse_while_loading
 from actwright.exceptions import ActwrightError
 
 if TYPE_CHECKING:
+    from uuid import UUID
+
     from actwright.authoring.futures import Handle
     from actwright.authoring.runnable import Runnable
 
-__all__ = ["Call", "EngineEntry", "VariableStore", "engine", "load_engine", "waited_for"]
+__all__ = ["Call", "EngineEntry", "Retry", "Store", "engine", "load_engine", "waited_for"]
+
+
+@dataclass(frozen=True, slots=True)
+class Retry:
+    """What a call knows that tries an earlier run again.
+
+    Attributes:
+        of: that run.
+        run_id: of the run that the call starts: whoever asked for it looks for that.
+    """
+
+    of: UUID
+    run_id: UUID
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,12 +48,14 @@ class Call:
         parameters: name -> value, bound to the signature with its defaults, not yet validated; futures unresolved.
         return_state: the caller wants the state, and no exception.
         wait_for: futures and states that must have completed before the body starts.
+        retry: set where it tries an earlier run again.
     """
 
     subject: Runnable[..., Any]
     parameters: dict[str, Any]
     return_state: bool = False
     wait_for: tuple[Any, ...] = ()
+    retry: Retry | None = None
 
 
 def waited_for(futures: object) -> tuple[Any, ...]:
@@ -55,11 +72,16 @@ def waited_for(futures: object) -> tuple[Any, ...]:
     return tuple(cast("Iterable[object]", futures))
 
 
-class VariableStore(Protocol):
-    """Named JSON values; a journal is one."""
+class Store(Protocol):
+    """What is kept by name, beside history: variables and blocks. A journal is one. Its methods block, for moments."""
+
+    @property
+    def is_durable(self) -> bool:
+        """Whether it outlives its process."""
+        ...
 
     def variable(self, name: str) -> Any:
-        """The value of a variable. Raises KeyError when there is none."""
+        """The value of a variable. Raises KeyError when there is none, CorruptVariable when it cannot be read."""
         ...
 
     def set_variable(self, name: str, value: Any, *, overwrite: bool) -> None:
@@ -68,6 +90,22 @@ class VariableStore(Protocol):
 
     def unset_variable(self, name: str) -> bool:
         """Forget a variable; whether there was one."""
+        ...
+
+    def block(self, slug: str, name: str) -> bytes:
+        """The document of a block, as it is kept. Raises KeyError when there is none."""
+        ...
+
+    def block_names(self) -> Sequence[tuple[str, str]]:
+        """The slug and the name of each block, sorted."""
+        ...
+
+    def set_block(self, slug: str, name: str, document: str, *, overwrite: bool) -> None:
+        """Keep a document. Raises FileExistsError when there is one of that name and `overwrite` is false."""
+        ...
+
+    def unset_block(self, slug: str, name: str) -> bool:
+        """Forget a block; whether there was one."""
         ...
 
 
@@ -86,8 +124,12 @@ class EngineEntry(Protocol):
         """Start a run and return at once."""
         ...
 
-    def variables(self) -> VariableStore:
-        """Where the code that asks keeps variables."""
+    def store(self) -> Store:
+        """Where the code that asks keeps variables and blocks. It may block."""
+        ...
+
+    async def store_async(self) -> Store:
+        """The same, and blocks no event loop."""
         ...
 
 
@@ -98,7 +140,7 @@ def engine() -> EngineEntry:
         ActwrightError: on Windows.
         ReplayImportError: while code is loaded to replay a hook.
     """
-    refuse_while_loading("A flow or task was called, or a Variable asked for,")
+    refuse_while_loading("A flow or task was called, or a Variable or Block changed,")
     return load_engine()
 
 

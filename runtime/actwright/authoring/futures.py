@@ -18,13 +18,15 @@ from typing_extensions import TypeVar
 
 from actwright.authoring.accepted import Accepted
 from actwright.authoring.context import current, in_async_code
+from actwright.authoring.events import RunEvents
 from actwright.authoring.waiting import blocking, take, until_done
 from actwright.exceptions import UnfinishedRun, WouldDeadlock
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Generator, Iterator
+    from collections.abc import AsyncIterator, Awaitable, Generator, Iterator, Sequence
     from uuid import UUID
 
+    from actwright.models.events import RunEvent
     from actwright.models.runs import FlowRun, TaskRun
     from actwright.models.states import State
 
@@ -51,6 +53,14 @@ class SubmittedRun(Protocol):
 
     def cancel(self, reason: str | None) -> Future[None]:
         """Ask it to stop; done when Cancelling is committed, or with RunIsFinal."""
+        ...
+
+    def send(self, message: object) -> Future[None]:
+        """Put a message into its mailbox; done when it is there, or with RunIsFinal or MailboxFull."""
+        ...
+
+    def events(self, since: int) -> Sequence[RunEvent] | None:
+        """The states that it has entered after that place in history; None if it is final and was so then. Blocks."""
         ...
 
 
@@ -137,6 +147,27 @@ class Handle(Generic[R_co]):
             RunIsFinal: the run has ended; its message names the state.
         """
         return Accepted.of(self._run.cancel(reason), self._run.thread_id)
+
+    def send(self, message: object) -> Awaitable[None]:
+        """Send a message to the run: its body takes it by `receive`. Messages of one sender arrive in order.
+
+        `await handle.send(order)` in async code, `handle.send(order)` in sync code. It returns once the message is in
+        the run's mailbox; that it was received, only the body can tell.
+
+        Raises:
+            RunIsFinal: the run has ended.
+            MailboxFull: too many messages wait there already.
+        """
+        return Accepted.of(self._run.send(message), self._run.thread_id)
+
+    def events(self, since: int = 0) -> RunEvents:
+        """The states that the run enters, each once it is committed, until it is final: `async for event in
+        handle.events()`; in sync code `for`, which blocks.
+
+        Args:
+            since: the `seq` of an event: those after it. 0 begins with the first.
+        """
+        return RunEvents(self._run.events, since)
 
     def _refuse_on_own_loop(self) -> None:
         if threading.get_ident() == self._run.thread_id:

@@ -8,15 +8,16 @@ import os
 import sys
 import threading
 import traceback
+from collections.abc import Mapping
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from actwright.authoring.context import current
 from actwright.exceptions import MissingContextError
+from actwright.models.log_fields import fields_at_rest
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Mapping, MutableMapping
-    from types import TracebackType
+    from collections.abc import Generator, MutableMapping
 
     from actwright.authoring.context import ActiveRun
     from actwright.models.runs import FlowRun, TaskRun
@@ -40,13 +41,14 @@ _TASK_RUNS = logging.getLogger("actwright.task_runs")
 class KeepLine(Protocol):
     """Keeps a line of a run's log with its history."""
 
-    def __call__(self, level: int, logger: str, message: str) -> object: ...
+    def __call__(self, level: int, logger: str, message: str, fields: str | None = None) -> object: ...
 
 
 class RunLogger(logging.LoggerAdapter[logging.Logger]):
     """A logger whose lines begin with the run's name, and whose records carry `run_id`, `run_name` and `run_kind`.
 
-    Lines of INFO and above are kept with the run's history, whatever the program shows of them.
+    Lines of INFO and above are kept with the run's history, whatever the program shows of them; with what is given as
+    `extra`, and the exception that a line tells of.
     """
 
     def __init__(self, logger: logging.Logger, extra: Mapping[str, object], keep: KeepLine | None = None) -> None:
@@ -56,7 +58,8 @@ class RunLogger(logging.LoggerAdapter[logging.Logger]):
     def log(self, level: int, msg: object, *args: object, **kwargs: Any) -> None:
         kwargs["stacklevel"] = kwargs.get("stacklevel", 1) + 1  # the line of the caller, and not this one
         if self._keep is not None and level >= logging.INFO:
-            self._keep(level, self.logger.name, _formatted(msg, args, kwargs.get("exc_info")))
+            fields = fields_at_rest(kwargs.get("extra"), kwargs.get("exc_info"))
+            self._keep(level, self.logger.name, _formatted(msg, args), fields)
         super().log(level, msg, *args, **kwargs)
 
     def process(self, msg: Any, kwargs: MutableMapping[str, Any]) -> tuple[Any, MutableMapping[str, Any]]:
@@ -92,22 +95,20 @@ def engine_logger_of(run: ActiveRun) -> EngineLogger:
     return EngineLogger(*_logger_and_extra(run.snapshot), run.keep_line)
 
 
-_ExcInfo: TypeAlias = "tuple[type[BaseException] | None, BaseException | None, TracebackType | None]"
+def _printer_of(run: ActiveRun) -> RunLogger:
+    """The same, for what a body prints: a logger below the run's own, so that the two can be told from each other."""
+    logger, extra = _logger_and_extra(run.snapshot)
+    return RunLogger(logger.getChild("print"), extra, run.keep_line)
 
 
-def _formatted(msg: object, args: tuple[object, ...], exc_info: object) -> str:
-    """The line as `logging` would have it, with its traceback. One that cannot be formatted is kept as it was given:
-    `logging` tells its author what is wrong with it."""
+def _formatted(msg: object, args: tuple[object, ...]) -> str:
+    """The words as `logging` would have them. Those that cannot be formatted are kept as they were given: `logging`
+    tells their author what is wrong with them."""
     try:
-        text = str(msg) % args if args else str(msg)
+        is_named = len(args) == 1 and isinstance(args[0], Mapping) and bool(cast("object", args[0]))
+        return str(msg) % (args[0] if is_named else args) if args else str(msg)
     except Exception:
-        text = f"{msg!r} % {len(args)} arguments"
-    if not exc_info:
-        return text
-    if isinstance(exc_info, BaseException):
-        exc_info = type(exc_info), exc_info, exc_info.__traceback__
-    error = cast("_ExcInfo", exc_info) if isinstance(exc_info, tuple) else sys.exc_info()
-    return "\n".join([text, "".join(traceback.format_exception(*error)).rstrip()])
+        return f"{msg!r} % {len(args)} arguments"
 
 
 def _logger_and_extra(run: FlowRun | TaskRun) -> tuple[logging.Logger, dict[str, object]]:
@@ -161,7 +162,7 @@ class _PrintToLog:
             self._original(*values, **options)
         else:
             sep = options.get("sep")
-            logger_of(context.run).info("%s", (" " if sep is None else sep).join(map(str, values)))
+            _printer_of(context.run).info("%s", (" " if sep is None else sep).join(map(str, values)))
 
 
 _print_to_log = _PrintToLog()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -17,7 +16,7 @@ from actwright.models.outcomes import described
 if TYPE_CHECKING:
     from typing import Self
 
-__all__ = ["Reference", "Stored", "StoredObject", "Way", "store"]
+__all__ = ["Reference", "Stored", "StoredObject", "Way", "entry_of", "reference_of", "store"]
 
 Way = Literal["path", "value", "file"]
 
@@ -91,15 +90,46 @@ _known: ByIdentity[Stored] = ByIdentity()
 
 def _worked_out(item: object) -> Stored:
     name = name_of(cast(Any, item))
+    by_name = _by_name(item)
+    if by_name is not None and by_name[1]:
+        return Stored(StoredObject(name, (by_name[0],)))
+    payload, why = _value(item)
+    ways = [] if payload is None else [Reference("value", hashlib.sha256(payload).hexdigest())]
+    if by_name is not None:
+        ways.append(by_name[0])
+    return Stored(StoredObject(name, tuple(ways), why), payload)
+
+
+def entry_of(item: object) -> str | None:
+    """Where an object is found by name: "module:qualname", or "/the/file.py:qualname" of a script; else None.
+
+    Never raises, and pickles nothing. Worked out once for each object that can be referred to weakly.
+    """
+    known = _entries.get(item)
+    if known is None:
+        by_name = _by_name(item)
+        known = ("",) if by_name is None else (by_name[0].where,)
+        _entries.put(item, known)
+    return known[0] or None
+
+
+_entries: ByIdentity[tuple[str]] = ByIdentity()
+
+
+def reference_of(entry: str) -> Reference:
+    """What `entry_of` gave, as the way that it is."""
+    return Reference("file" if entry.startswith("/") else "path", entry)
+
+
+def _by_name(item: object) -> tuple[Reference, bool] | None:
+    """The way to an object by its name, and whether that leads back to this very object: a script's does not, since
+    another process runs the file anew."""
     names = list(names_of(item))
     for module, qualname in names:
         if is_importable(module):
-            return Stored(StoredObject(name, (Reference("path", f"{module.__name__}:{qualname}"),)))
-    payload, why = _value(item)
-    ways = [] if payload is None else [Reference("value", hashlib.sha256(payload).hexdigest())]
-    for module, qualname in names[:1]:
-        ways += _ways_by_source(module, qualname)
-    return Stored(StoredObject(name, tuple(ways), why), payload)
+            return Reference("path", f"{module.__name__}:{qualname}"), True
+    found = _by_source(*names[0]) if names else None
+    return None if found is None else (found, False)
 
 
 def _value(item: object) -> tuple[bytes | None, str | None]:
@@ -113,12 +143,12 @@ def _value(item: object) -> tuple[bytes | None, str | None]:
         return None, f"it cannot be kept by value: {' '.join(described(error)[:500].split())}"
 
 
-def _ways_by_source(module: ModuleType, qualname: str) -> Iterator[Reference]:
+def _by_source(module: ModuleType, qualname: str) -> Reference | None:
     """By the module's real name, where `python -m` ran it; else by its file, also where `python folder` found that."""
     spec = getattr(module, "__spec__", None)
     if module.__name__ == "__main__" and spec is not None and spec.name != "__main__":
-        yield Reference("path", f"{spec.name}:{qualname}")
-        return
+        return Reference("path", f"{spec.name}:{qualname}")
     file = getattr(module, "__file__", None)
     if isinstance(file, str) and Path(file).is_file():
-        yield Reference("file", f"{Path(file).absolute()}:{qualname}")
+        return Reference("file", f"{Path(file).absolute()}:{qualname}")
+    return None

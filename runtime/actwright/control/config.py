@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pydantic import SecretStr
+
 from actwright.control.output import Format, Output, table_of, write, write_json
 from actwright.settings import Settings, get_current_settings, source_of
 
@@ -28,7 +30,7 @@ def config(output: Output = Format.TABLE) -> None:
 
 
 def _plain(value: object) -> object:
-    """As JSON has it; infinity, which JSON lacks, in the word that settings take."""
-    if isinstance(value, Path) or value == float("inf"):
-        return str(value)
+    """As JSON has it; infinity, which JSON lacks, in the word that settings take; a secret masked."""
+    if isinstance(value, Path | SecretStr) or value == float("inf"):
+        return str(value)  # a secret's is its mask
     return value

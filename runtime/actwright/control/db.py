@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import tempfile
-from contextlib import closing
 from dataclasses import asdict
-from datetime import UTC, datetime, timedelta
-from pathlib import Path
+from datetime import datetime, timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from actwright.control.opening import journal_if_any
-from actwright.control.output import Format, Output, local_time, parse_span, say, table_of, write, write_json
+from actwright.control.output import Format, Output, ago, local_time, parse_span, say, table_of, write, write_json
+from actwright.control.rehearsing import counts_table, rehearsed
 from actwright.settings import get_current_settings
 
 if TYPE_CHECKING:
-    from actwright.journal.database import Database
     from actwright.journal.upkeep import Counts
 
 __all__ = ["app", "check", "prune", "upgrade"]
@@ -62,30 +60,11 @@ def prune(
         if span is None:
             say("History is kept for ever (retention_days). Give --older-than to prune all the same.")
             return write_json(None) if output is Format.JSON else None
-        limit = _ago(span)
-        counts = _rehearsed(database, limit) if dry_run else delete(database, limit)
+        limit = ago(span)
+        prune_it = partial(delete, older_than=limit)
+        counts = rehearsed(database, prune_it) if dry_run else prune_it(database)
     _write_counts(counts, limit, dry_run, output)
     return None
-
-
-def _ago(span: timedelta) -> datetime:
-    try:
-        return datetime.now(UTC) - span
-    except OverflowError as error:
-        raise typer.BadParameter("that is before any calendar.", param_hint="--older-than") from error
-
-
-def _rehearsed(database: Database, limit: datetime) -> Counts:
-    """What pruning deletes in a copy: so the two cannot tell different things."""
-    from actwright.journal.database import Database as OfCopy
-    from actwright.journal.upkeep import prune as delete
-
-    with tempfile.TemporaryDirectory(dir=database.path.parent, prefix="dry-run-") as folder:
-        copy = Path(folder) / "copy.db"
-        with closing(database.engine.raw_connection()) as connection:
-            connection.cursor().execute("VACUUM INTO ?", (str(copy),))
-        with closing(OfCopy.open(copy)) as opened:
-            return delete(opened, limit)
 
 
 def _write_counts(counts: Counts, limit: datetime, dry_run: bool, output: Format) -> None:
@@ -93,8 +72,7 @@ def _write_counts(counts: Counts, limit: datetime, dry_run: bool, output: Format
     if output is Format.JSON:
         return write_json({"older_than": limit.isoformat(), "dry_run": dry_run, **numbers})
     if any(numbers.values()):
-        write(table_of(["deleted" if not dry_run else "to delete", ""], [(name.replace("_", " "), str(count))
-                       for name, count in numbers.items()]))  # fmt: skip
+        write(counts_table(counts, dry_run=dry_run))
     else:
         say(f"Nothing that may go ended before {local_time(limit)}.")
     return None

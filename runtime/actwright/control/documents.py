@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from actwright.control.output import iso_or_none
 from actwright.exceptions import RecordedError
+from actwright.models.log_fields import exception_of, fields_from_rest
 from actwright.models.marks import unmistakable
 from actwright.models.runs import FlowRun
 from actwright.models.values_at_rest import kept_result
@@ -15,8 +16,9 @@ if TYPE_CHECKING:
     from uuid import UUID
 
     from actwright.control.liveness import KnownNode
-    from actwright.journal.protocol import Transition
-    from actwright.journal.queries import FoundDelivery, FoundRun, KeptLine
+    from actwright.journal.protocol import LogLine, Transition
+    from actwright.journal.queries import FoundDelivery, FoundRun
+    from actwright.models.runs import TaskRun
     from actwright.models.states import State
 
 __all__ = [
@@ -24,10 +26,12 @@ __all__ = [
     "delivery_document",
     "is_dead",
     "line_document",
+    "line_text",
     "node_document",
     "program_text",
     "result_document",
     "run_document",
+    "state_document",
     "subject_of",
     "transition_document",
 ]
@@ -59,6 +63,8 @@ def run_document(found: FoundRun, dead: Collection[str]) -> dict[str, Any]:
         "run_count": run.run_count,
         "parent_flow_run_id": _text(run.parent_flow_run_id),
         "parent_task_run_id": _text(run.parent_task_run_id),
+        "retry_of": _text(run.retry_of),
+        "entry": run.entry,
         "expected_start_at": iso_or_none(run.expected_start_time),
         "started_at": iso_or_none(run.start_time),
         "ended_at": iso_or_none(run.end_time),
@@ -84,14 +90,19 @@ def _unmistakable(value: Any) -> Any:
 
 
 def transition_document(step: Transition) -> dict[str, Any]:
-    state = step.run.state
+    return state_document(step.run)
+
+
+def state_document(run: FlowRun | TaskRun) -> dict[str, Any]:
+    """The state that a run entered."""
+    state = run.state
     return {
         "id": str(state.id),
         "type": state.type.value,
         "name": state.name,
         "message": state.message,
         "at": iso_or_none(state.timestamp),
-        "run_count": step.run.run_count,
+        "run_count": run.run_count,
         "cause": cause_document(state),
     }
 
@@ -127,8 +138,21 @@ def delivery_document(found: FoundDelivery) -> dict[str, Any]:
     }
 
 
-def line_document(line: KeptLine) -> dict[str, Any]:
-    return {"at": iso_or_none(line.at), "level": line.level, "logger": line.logger, "message": line.message}
+def line_document(line: LogLine) -> dict[str, Any]:
+    return {
+        "at": iso_or_none(line.at),
+        "level": line.level,
+        "logger": line.logger,
+        "message": line.message,
+        "fields": fields_from_rest(line.fields),
+        "run_id": str(line.run_id),
+    }
+
+
+def line_text(line: LogLine) -> str:
+    """What a line says, with the traceback of the exception that it tells of."""
+    traceback = exception_of(fields_from_rest(line.fields))
+    return line.message if traceback is None else f"{line.message}\n{traceback.rstrip()}"
 
 
 def node_document(node: KnownNode) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING
 
 from actwright.control.output import fail, say
@@ -12,7 +12,7 @@ from actwright.settings import get_current_settings
 if TYPE_CHECKING:
     from actwright.journal.database import Database
 
-__all__ = ["is_there", "journal_if_any", "journal_to_change", "no_journal"]
+__all__ = ["is_there", "journal_if_any", "journal_made", "journal_to_change", "no_journal"]
 
 
 @contextmanager
@@ -29,11 +29,8 @@ def journal_if_any() -> Generator[Database | None]:
         say(no_journal())
         yield None
         return
-    database = Database.open(settings.database, synchronous=settings.synchronous, create=False)
-    try:
+    with closing(Database.open(settings.database, synchronous=settings.synchronous, create=False)) as database:
         yield database
-    finally:
-        database.close()
 
 
 @contextmanager
@@ -43,6 +40,16 @@ def journal_to_change() -> Generator[Database]:
         fail(no_journal())
     with journal_if_any() as database:
         assert database is not None
+        yield database
+
+
+@contextmanager
+def journal_made() -> Generator[Database]:
+    """The journal, for a command that puts something into it before any flow has run: made if there is none."""
+    from actwright.journal.database import Database
+
+    settings = get_current_settings()
+    with closing(Database.open(settings.database, synchronous=settings.synchronous)) as database:
         yield database
 
 

@@ -24,7 +24,9 @@ __all__ = [
     "Format",
     "Output",
     "age_option",
+    "ago",
     "clean",
+    "console",
     "fail",
     "iso_or_none",
     "local_time",
@@ -40,6 +42,7 @@ __all__ = [
     "took",
     "write",
     "write_json",
+    "write_json_line",
 ]
 
 
@@ -97,6 +100,13 @@ def write_json(document: Any) -> None:
     print(json.dumps(with_finite_numbers(document), indent=2, allow_nan=False))
 
 
+def write_json_line(document: Any) -> None:
+    """The same in one line, and at once: a program reads it while others are still to come."""
+    from actwright.models.marks import with_finite_numbers
+
+    print(json.dumps(with_finite_numbers(document), allow_nan=False), flush=True)
+
+
 def table_of(columns: Sequence[str], rows: Iterable[Sequence[RenderableType]]) -> Table:
     """A table without lines, and without a head if there are no columns' names. Cells that are strings are cleaned, and
     each is one line: whoever reads a pipe gets a row in every line. Ids, words and times stay whole where it is narrow.
@@ -111,17 +121,17 @@ def table_of(columns: Sequence[str], rows: Iterable[Sequence[RenderableType]]) -
 
 def write(drawing: RenderableType) -> None:
     """Draw on stdout; without blanks at the ends of lines where no terminal shows it."""
-    console = _console()
-    if console.is_terminal:
-        console.print(drawing)
+    drawer = console()
+    if drawer.is_terminal:
+        drawer.print(drawing)
         return
-    with console.capture() as captured:
-        console.print(drawing)
+    with drawer.capture() as captured:
+        drawer.print(drawing)
     print("\n".join(line.rstrip() for line in captured.get().removesuffix("\n").split("\n")))
 
 
-def _console() -> Console:
-    """It takes text as it is: a run may be named `[red]`."""
+def console() -> Console:
+    """What draws on stdout. It takes text as it is: a run may be named `[red]`."""
     width = None if sys.stdout.isatty() else _WIDE
     return Console(width=width, highlight=False, markup=False, emoji=False)
 
@@ -205,6 +215,18 @@ def parse_span(given: str) -> timedelta:
         return timedelta(**{_UNITS[found[2]]: float(found[1])})
     except OverflowError as error:
         raise typer.BadParameter(f"{given!r} is longer than any calendar.") from error
+
+
+def ago(span: timedelta) -> datetime:
+    """The moment so long before now.
+
+    Raises:
+        typer.BadParameter: there is none.
+    """
+    try:
+        return datetime.now(UTC) - span
+    except OverflowError as error:
+        raise typer.BadParameter("that is before any calendar.", param_hint="--older-than") from error
 
 
 def parse_since(given: str) -> datetime:

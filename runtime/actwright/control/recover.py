@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from actwright.control.asking import ask
 from actwright.control.opening import journal_if_any, journal_to_change
 from actwright.control.output import Format, Output, clean, fail, say, short, state_text, table_of, write, write_json
 
@@ -107,15 +108,8 @@ def _refuse_ourselves_and_ask(node: KnownNode, yes: bool) -> None:
         "settled as those of a dead process. Should it go on, it is fenced: nothing that it writes is kept, it starts "
         "no hook, and its runs end with Fenced; but what its bodies do elsewhere until then is done."
     )
-    if not yes and sys.stdin.isatty() and not _is_agreed():
-        say("Nothing was done.")
-        raise typer.Exit(1)
-
-
-def _is_agreed() -> bool:
-    """Asked here: typer's own question makes a no of a Ctrl-C."""
-    print("Take it over? [y/N]: ", end="", file=sys.stderr, flush=True)
-    return sys.stdin.readline().strip().lower() in ("y", "yes")
+    if not yes and sys.stdin.isatty():
+        ask("Take it over?")
 
 
 def _document(recovered: Recovered) -> dict[str, Any]:

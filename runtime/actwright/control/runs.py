@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import json
-import logging
 from collections import defaultdict
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.text import Text
-from rich.tree import Tree
 
+from actwright.control.cancelling import cancel
+from actwright.control.deleting import delete
 from actwright.control.opening import journal_if_any, journal_to_change
 from actwright.control.output import (
     MOST,
@@ -31,6 +31,9 @@ from actwright.control.output import (
     write,
     write_json,
 )
+from actwright.control.rerunning import retry
+from actwright.control.run_logs import logs
+from actwright.control.watching import watch
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -43,7 +46,7 @@ if TYPE_CHECKING:
     from actwright.journal.protocol import Transition
     from actwright.journal.queries import FoundDelivery, FoundRun
 
-__all__ = ["app", "inspect", "logs", "ls", "one_run"]
+__all__ = ["app", "inspect", "known_states", "ls", "one_run", "runs_table"]
 
 app = typer.Typer(no_args_is_help=True, help="What ran, and what became of it.")
 
@@ -72,7 +75,7 @@ def ls(
         dead = dead_nodes(database)
         with database.reading() as connection:
             found = find_runs(
-                connection, states=_states(connection, state or ()), flow=flow, tags=tag or (), since=since,
+                connection, states=known_states(connection, state or ()), flow=flow, tags=tag or (), since=since,
                 called=all, limit=limit + 1,
             )  # fmt: skip
     _write_runs(found[:limit], dead, output)
@@ -82,8 +85,8 @@ def ls(
         say(f"There are more than {limit}; --limit shows more of them.")
 
 
-def _states(connection: Connection, given: Collection[str]) -> Collection[str]:
-    """What was given, if there are such states."""
+def known_states(connection: Connection, given: Collection[str]) -> Collection[str]:
+    """What was given, if there are such states; ends the command if not."""
     from actwright.journal.queries import state_names
     from actwright.models.states import StateType
 
@@ -97,10 +100,19 @@ def _states(connection: Connection, given: Collection[str]) -> Collection[str]:
 
 
 def _write_runs(found: Sequence[FoundRun], dead: Collection[str], output: Format) -> None:
-    from actwright.control.documents import is_dead, run_document, subject_of
+    from actwright.control.documents import run_document
 
     if output is Format.JSON:
         return write_json([run_document(each, dead) for each in found])
+    if found:
+        write(runs_table(found, dead))
+    return None
+
+
+def runs_table(found: Sequence[FoundRun], dead: Collection[str]) -> RenderableType:
+    """Runs, one in a row."""
+    from actwright.control.documents import is_dead, subject_of
+
     rows: list[Sequence[RenderableType]] = [
         (
             short(each.run.id),
@@ -113,9 +125,7 @@ def _write_runs(found: Sequence[FoundRun], dead: Collection[str], output: Format
         )
         for each in found
     ]
-    if rows:
-        write(table_of(["id", "of", "name", "state", "started", "took", "tags"], rows))
-    return None
+    return table_of(["id", "of", "name", "state", "started", "took", "tags"], rows)
 
 
 @app.command()
@@ -129,27 +139,11 @@ def inspect(run: _Run, output: Output = Format.TABLE) -> None:
         inspected.draw()
 
 
-@app.command()
-def logs(
-    run: _Run,
-    lines: Annotated[int | None, typer.Option("-n", "--lines", min=1, max=MOST, help="Only the last so many.")] = None,
-    output: Output = Format.TABLE,
-) -> None:
-    """Print what a run logged, oldest first."""
-    with journal_to_change() as database, database.reading() as connection:
-        from actwright.control.documents import line_document
-        from actwright.journal.queries import kept_lines
-
-        found = one_run(connection, run)
-        kept = kept_lines(connection, str(found.run.id), lines)
-    if output is Format.JSON:
-        return write_json([line_document(line) for line in kept])
-    for line in kept:
-        level = logging.getLevelName(line.level)
-        print(clean(f"{local_time(line.at, exact=True)} | {level:<7} | {line.message}"))
-    if not kept:
-        say(f"History has no log lines of {found.run.title}.")
-    return None
+app.command()(logs)
+app.command()(watch)
+app.command()(cancel)
+app.command()(retry)
+app.command()(delete)
 
 
 def one_run(connection: Connection, given: str) -> FoundRun:
@@ -209,6 +203,7 @@ class _Inspected:
 
     def draw(self) -> None:
         from actwright.control.documents import is_dead
+        from actwright.control.trees import called_tree
 
         state = state_text(self.run.state, dead=is_dead(self.found, self.dead))
         write(Text.assemble((one_line(self.run.title), "bold"), "  ", state))
@@ -217,7 +212,7 @@ class _Inspected:
         write(table_of(["at", "state", ""], self._states()))
         if self.called:
             self._heading("Called")
-            write(self._tree())
+            write(called_tree(self.found, self.called, self.dead))
         if self.hooks:
             self._heading("Hooks")
             write(_hooks_table(self.hooks))
@@ -236,6 +231,7 @@ class _Inspected:
             ("node", self.found.node_id + (" (dead: `actwright recover` sees to it)" if self._is_dead() else "")),
             ("tags", ", ".join(run.tags)),
             ("called by", str(run.parent_id or "")),
+            ("retry of", str(run.retry_of or "")),
             ("started", local_time(run.start_time, exact=True)),
             ("took", took(run.start_time, run.end_time)),
             ("parameters", ", ".join(f"{name}={json.dumps(value)}" for name, value in self.parameters.items())),
@@ -251,22 +247,6 @@ class _Inspected:
             (local_time(state.timestamp, exact=True), state_text(state), state.message or "")
             for state in (step.run.state for step in self.steps)
         ]
-
-    def _tree(self) -> Tree:
-        tree = Tree(Text(one_line(self.run.name)), guide_style="dim")
-        branches = {self.run.id: tree}
-        for each in self.called:  # callers come first
-            above = branches.get(each.run.parent_id or self.run.id, tree)
-            branches[each.run.id] = above.add(self._branch(each))
-        return tree
-
-    def _branch(self, found: FoundRun) -> Text:
-        from actwright.control.documents import is_dead, subject_of
-
-        run = found.run
-        state = state_text(run.state, dead=is_dead(found, self.dead))
-        about = one_line(f"  {run.kind} {subject_of(run)}, {short(run.id)}")
-        return Text.assemble(one_line(run.name), "  ", state, f"  {took(run.start_time, run.end_time)}", (about, "dim"))
 
     def _draw_cause(self) -> None:
         from actwright.control.documents import cause_document

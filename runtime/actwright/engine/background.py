@@ -65,16 +65,19 @@ _lock = threading.Lock()
 _loops: dict[tuple[BackendName, int], _Loop] = {}
 
 
-def background_host(origin: Host | None) -> Host:
+def background_host(origin: Host | None, backend: BackendName | None = None) -> Host:
     """The host on a background loop that stands in for `origin`, with its options, hooks and journal; for None, the
     process's own. The loop is of the back end that runs in this thread, if one does, so that hooks written for trio
-    run on trio. Code on a background loop that blocks it in turn gets a loop of the next level."""
-    backend = current_backend_name() or get_current_settings().background_backend
+    run on trio. Code on a background loop that blocks it in turn gets a loop of the next level.
+
+    A `backend` is given by who asks, in a thread, for code that runs on one.
+    """
+    backend = backend or current_backend_name() or get_current_settings().background_backend
     with _lock:
         key = backend, _level_of_this_thread() + 1
         if key in _loops and origin in _loops[key].hosts:
             return _loops[key].hosts[origin][0]
-    refuse_at_exit("A flow or task was called, or a Variable asked for,")
+    refuse_at_exit("A flow or task was called, or a Variable or Block asked for,")
     return _in_a_thread(partial(_open, key, origin))
 
 

@@ -9,6 +9,8 @@ from contextlib import nullcontext
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any
 
+import anyio
+
 from actwright.authoring.context import current, in_async_code, within_reach
 from actwright.authoring.futures import Handle
 from actwright.authoring.logging import show_logs_of_a_script
@@ -33,7 +35,7 @@ if TYPE_CHECKING:
     from actwright.journal.protocol import Journal
     from actwright.models.states import State
 
-__all__ = ["call", "call_async", "submit", "variables"]
+__all__ = ["call", "call_async", "store", "store_async", "submit"]
 
 logger = logging.getLogger("actwright.engine")
 
@@ -126,9 +128,17 @@ def submit(call: Call) -> Handle[Any]:
         return Handle(launch(host, call, usual_place(call)))
 
 
-def variables() -> Journal:
-    """Where the code that asks keeps variables: in the journal of the Runtime around it, or of this process."""
+def store() -> Journal:
+    """Where the code that asks keeps variables and blocks: the journal of the Runtime around it, or of this process."""
     return (ambient_host() or background_host(None)).journal
+
+
+async def store_async() -> Journal:
+    """The same; where it has to be opened, a thread does that."""
+    host = ambient_host()
+    if host is None:
+        host = await anyio.to_thread.run_sync(background_host, None, current_backend_name())
+    return host.journal
 
 
 def _where_history_is_kept() -> str:

@@ -27,6 +27,7 @@ from actwright.engine.run_actor import RunActor
 from actwright.engine.supervisor import CancelRequested, Escalation, RunSupervisor
 from actwright.engine.threads import WorkerThreads
 from actwright.exceptions import RunError, RunIsFinal, RuntimeClosed
+from actwright.models.commands import checked_reason
 from actwright.nodes.journal import journal_of_this_process, watch_loop
 from actwright_actors import (
     ActorSystem,
@@ -51,8 +52,9 @@ if TYPE_CHECKING:
     from actwright.engine.outbox import Batch
     from actwright.exceptions import ActwrightError, InternalError
     from actwright.journal.protocol import Journal, Record
+    from actwright.models.commands import Answer, Command
     from actwright.models.states import State
-    from actwright_actors import ActorRef
+    from actwright_actors import ActorRef, Timer
 
 __all__ = ["Host", "HostStatus"]
 
@@ -128,6 +130,7 @@ class Host:
         self.status = "open"
         # The journal may call at once, and in whatever thread; what it calls needs the loop.
         self._watches.append(self.journal.on_fenced(lambda error: self.post(partial(self._fenced, error))))
+        self._watches.append(self.journal.watch_commands(self._take_command))
         self._watches.append(watch_loop(self.journal, self.post, lambda: bool(self._runs or self._released)))
         return self
 
@@ -387,13 +390,20 @@ class Host:
         if self.is_forked:
             raise fork_error("This Runtime")
         answer: Future[None] = Future()
-        request = CancelRequested(run_id, reason, answer)
+        request = CancelRequested(run_id, checked_reason(reason), answer)
         supervisor = self._system.lookup("runs")
         if supervisor is None:
             answer.set_exception(self.no_such_run(run_id))
         else:
             supervisor.signal(request)
         return answer
+
+    def _take_command(self, command: Command, answer: Callable[[Answer], object]) -> bool:
+        """Do what another process asks of a run; whether it lives here. In a thread of the journal's."""
+        run = None if self._is_abandoned else self._runs.get(command.run_id)
+        if run is not None:
+            run.obey(command, answer)
+        return run is not None
 
     def no_such_run(self, run_id: UUID) -> RunError:
         """Why a run cannot be cancelled that does not live here."""
@@ -472,8 +482,8 @@ class Host:
         """Have the loop call `fn` soon. In any thread."""
         self._system.post(fn)
 
-    def call_later(self, seconds: float, fn: Callable[[], object]) -> None:
-        self._system.timers.call_later(seconds, fn)
+    def call_later(self, seconds: float, fn: Callable[[], object]) -> Timer:
+        return self._system.timers.call_later(seconds, fn)
 
     async def sleep(self, seconds: float) -> None:
         """Wait by the system's clock."""

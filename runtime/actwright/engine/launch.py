@@ -9,6 +9,7 @@ from uuid import UUID, uuid4
 from actwright.authoring.context import RunContext, within_reach
 from actwright.authoring.names import default_run_name
 from actwright.authoring.replay_guard import refuse_while_loading
+from actwright.authoring.stored import entry_of
 from actwright.authoring.tags import current_tags
 from actwright.engine.bodies import OnLoop, Place, WorkerThread
 from actwright.engine.live_run import LiveRun, Origin
@@ -64,7 +65,8 @@ def _caller(context: RunContext | None) -> LiveRun | None:
 
 
 def _first_snapshot(host: Host, call: Call, parent: LiveRun | None) -> FlowRun | TaskRun:
-    subject, run_id, now = call.subject, uuid4(), host.now()
+    subject, retry, now = call.subject, call.retry, host.now()
+    run_id = uuid4() if retry is None else retry.run_id
     around = parent.snapshot if parent else None
     shared: dict[str, Any] = {
         "id": run_id,
@@ -75,6 +77,8 @@ def _first_snapshot(host: Host, call: Call, parent: LiveRun | None) -> FlowRun |
         "expected_start_time": now,
         "parent_flow_run_id": around.id if around and around.kind == "flow" else None,
         "parent_task_run_id": around.id if around and around.kind == "task" else None,
+        "retry_of": None if retry is None else retry.of,
+        "entry": entry_of(subject),
     }
     if subject.kind == "flow":
         return FlowRun(flow_name=subject.name, **shared)

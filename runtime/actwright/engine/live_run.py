@@ -4,21 +4,24 @@ from __future__ import annotations
 
 import logging
 from concurrent.futures import Future
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from actwright.authoring.interrupts import note_told
+from actwright.authoring.letters import Letter
 from actwright.authoring.logging import RunLogger, engine_logger_of
 from actwright.engine.forked import fork_error
+from actwright.engine.inbox import MAILBOX_LIMIT, Inbox
 from actwright.engine.messages import Cancel, Committed, RoomInJournal
-from actwright.exceptions import CancelledRun, RunIsFinal, RuntimeClosed
+from actwright.exceptions import CancelledRun, MailboxFull, RunIsFinal, RuntimeClosed
 from actwright.journal.protocol import LogLine
+from actwright.models.commands import Answer, CommandKind, checked_reason
 from actwright_actors import SystemClosed
 
 if TYPE_CHECKING:
     import contextvars
-    from collections.abc import Generator, Iterator
+    from collections.abc import Callable, Generator, Iterator, Sequence
     from queue import SimpleQueue
     from uuid import UUID
 
@@ -31,9 +34,11 @@ if TYPE_CHECKING:
     from actwright.engine.host import Host
     from actwright.engine.messages import RunMessage
     from actwright.engine.outbox import Batch
+    from actwright.models.commands import Command
+    from actwright.models.events import RunEvent
     from actwright.models.runs import FlowRun, TaskRun
     from actwright.models.states import State
-    from actwright_actors import ActorRef
+    from actwright_actors import ActorRef, Timer
 
 __all__ = ["LiveRun", "Origin"]
 
@@ -76,6 +81,7 @@ class LiveRun:
         durable: those of them that are committed, whether an actor has heard of that or not.
         failures, crashes: how many attempts ended so.
         takeovers: how many of its actors have died.
+        inbox: what was sent to it, and was not received by its body yet.
     """
 
     def __init__(self, host: Host, call: Call, snapshot: FlowRun | TaskRun, origin: Origin, place: Place) -> None:
@@ -95,6 +101,7 @@ class LiveRun:
         self.registration: Registration | None = None
         self.uncommitted: set[UUID] = set()
         self.durable: set[UUID] = set()
+        self.inbox = Inbox()
         self._lines = 0
         self.failures = 0
         self.crashes = 0
@@ -144,12 +151,12 @@ class LiveRun:
         """Its log, where its body's lines go too."""
         return engine_logger_of(self)
 
-    def keep_line(self, level: int, logger: str, message: str) -> None:
+    def keep_line(self, level: int, logger: str, message: str, fields: str | None = None) -> None:
         """Keep a line of its log with its history: of a run that says too much, the first ones. Any thread may."""
         limit = self.host.options.logs_limit
         self._lines += 1
         if self._lines <= limit:
-            self.host.journal.append(LogLine(self.snapshot.id, self.host.now(), level, logger, message))
+            self.host.journal.append(LogLine(self.snapshot.id, self.host.now(), level, logger, message, fields))
         elif self._lines == limit + 1:
             told = f"It has said {limit} lines; those that follow are not kept."
             self.host.journal.append(LogLine(self.snapshot.id, self.host.now(), logging.WARNING, logger, told))
@@ -184,7 +191,7 @@ class LiveRun:
         if self.host.is_forked:
             raise fork_error(self.title)
         answer = answer or Future()
-        message = Cancel(reason, answer, self)
+        message = Cancel(checked_reason(reason), answer, self)
         if self.is_final:
             self.refuse(message)
             return answer
@@ -193,6 +200,46 @@ class LiveRun:
         except (SystemClosed, RuntimeClosed):  # it ended in the meantime: nothing is open in a closed Runtime
             self.refuse(message)
         return answer
+
+    def send(self, message: object) -> Future[None]:
+        """Put a message into its mailbox. In any thread."""
+        if self.host.is_forked:
+            raise fork_error(self.title)
+        answer: Future[None] = Future()
+        if self.is_final:
+            answer.set_exception(RunIsFinal(self.title, self.snapshot.state.name, self.snapshot.id))
+        elif self.inbox.put(message):
+            answer.set_result(None)
+        else:
+            full = f"{self.title} has {MAILBOX_LIMIT} messages that it has not received: this one was not delivered."
+            answer.set_exception(MailboxFull(full, self.snapshot.id))
+        return answer
+
+    def obey(self, command: Command, answer: Callable[[Answer], object]) -> None:
+        """Do what another process asks. In any thread; so is the answer given."""
+        if command.kind is CommandKind.CANCEL:
+            done = self.cancel(command.reason)
+        else:
+            done = self.send(Letter.from_payload(command.payload))
+        done.add_done_callback(lambda done: answer(Answer.of(done.exception())))
+
+    def events(self, since: int) -> Sequence[RunEvent] | None:
+        """The states that it has entered after that place in history; None where no more will come. Blocks."""
+        journal, has_ended = self.host.journal, self.future.done()
+        found = journal.events(self.snapshot.id, since)
+        is_gone = not found and has_ended and journal.run(self.snapshot.id) is None  # pruned, say
+        return None if is_gone else found
+
+    @contextmanager
+    def after(self, seconds: float, fn: Callable[[], object]) -> Generator[None]:
+        """While inside: have `fn` called in the loop once so many seconds have passed. In any thread."""
+        timers: list[Timer] = []
+        self.host.post(lambda: timers.append(self.host.call_later(seconds, fn)))
+        try:
+            yield
+        finally:
+            with suppress(SystemClosed, RuntimeClosed):  # and its timers with it
+                self.host.post(lambda: timers.pop().cancel())
 
     def grant_cancels(self) -> None:
         """Answer those who asked for a cancel that it is Cancelling."""

@@ -208,6 +208,8 @@ class RunActor(Actor[m.RunMessage]):
             logging.INFO if state.is_completed() or state.is_cancelled() else logging.ERROR
         )  # a cancel was asked for
         run.log.log(level, "Finished in state %s", state)
+        if run.inbox:
+            run.log.warning("%d messages were not received", len(run.inbox))
         for message in run.cancels:
             run.refuse(message)
         if not run.future.done():  # else it was left behind: past every grace, or while the journal could not write

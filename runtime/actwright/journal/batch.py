@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from actwright.exceptions import RecordedError
-from actwright.journal.protocol import DeliveryChanged, LogLine, Record, Transition
+from actwright.journal.commands import answered_row
+from actwright.journal.protocol import CommandAnswered, DeliveryChanged, LogLine, Record, Transition
 from actwright.journal.rows import delivery_row, log_row, run_row, transition_row
 from actwright.models.errors_at_rest import error_at_rest
 
@@ -38,6 +39,7 @@ class Batch:
 
     Attributes:
         objects: hash -> payload, of the hooks that its runs registered.
+        answers: to commands of other processes, as `statements.ANSWER_COMMAND` takes them.
     """
 
     runs: dict[UUID, list[Any]] = field(default_factory=dict["UUID", "list[Any]"])
@@ -45,6 +47,7 @@ class Batch:
     deliveries: dict[UUID, list[Any]] = field(default_factory=dict["UUID", "list[Any]"])
     logs: list[list[Any]] = field(default_factory=list["list[Any]"])
     objects: dict[str, bytes] = field(default_factory=dict[str, bytes])
+    answers: list[dict[str, Any]] = field(default_factory=list["dict[str, Any]"])
 
     @classmethod
     def of(cls, entries: Iterable[Entry], node_id: str) -> Batch:
@@ -59,6 +62,8 @@ class Batch:
                         batch._add_delivery(delivery, node_id)
                     case LogLine():
                         batch.logs.append(log_row(record))
+                    case CommandAnswered():
+                        batch.answers.append(answered_row(record))
         return batch
 
     def _add_transition(self, record: Transition, parameters: str, node_id: str) -> None:

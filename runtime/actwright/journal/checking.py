@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import Connection, Row, exists, func, or_, select, text
 
+from actwright.journal import keeping
 from actwright.journal.invariants import DeliveryRow, Entry, Finding, broken_in_delivery, broken_in_history
 from actwright.journal.rows import unreadable, words_or_mark
 from actwright.journal.schema import hook_deliveries, nodes, runs, stored_objects, transitions
@@ -40,6 +41,7 @@ def check(database: Database) -> list[Finding]:
             *_younger_callers(connection),
             *_broken_references(connection),
             *_open_in_settled_nodes(connection),
+            *_unreadable_kept(connection),
         ]
 
 
@@ -54,6 +56,16 @@ def _unreadable_runs(connection: Connection) -> Iterator[Finding]:
             yield Finding(rule, subject, f"its tags are no JSON list of words: {_beginning(row['tags'])}")
         for column in unreadable(row):
             yield Finding(rule, subject, f"its {column} cannot be read: {_beginning(row[column])}")
+
+
+def _unreadable_kept(connection: Connection) -> Iterator[Finding]:
+    """Variables and blocks that are no JSON. What they are instead is not shown: it may have been a secret."""
+    for variable in keeping.variables(connection):
+        if variable.error is not None:
+            yield Finding("a variable can be read", f"variable {variable.name}", "its value is no JSON")
+    for block in keeping.blocks(connection):
+        if not keeping.is_object(block.document):
+            yield Finding("a block can be read", f"block {block.slug}/{block.name}", "its document is no JSON object")
 
 
 def _beginning(text: Any) -> str:

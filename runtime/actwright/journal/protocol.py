@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -12,10 +12,12 @@ if TYPE_CHECKING:
 
     from actwright.authoring.registration import Registration
     from actwright.exceptions import ActwrightError
+    from actwright.models.commands import Answer, Command
     from actwright.models.deliveries import HookDelivery
+    from actwright.models.events import RunEvent
     from actwright.models.runs import FlowRun, TaskRun
 
-__all__ = ["DeliveryChanged", "Journal", "LogLine", "Record", "Transition"]
+__all__ = ["CommandAnswered", "DeliveryChanged", "Journal", "LogLine", "Record", "TakeCommand", "Transition"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,16 +46,35 @@ class DeliveryChanged:
 
 @dataclass(frozen=True, slots=True)
 class LogLine:
-    """A line of a run's log."""
+    """A line of a run's log.
+
+    Attributes:
+        fields: what was given as `extra`, and the exception that it tells of as `exc_info`, as JSON; None when there
+            was nothing.
+    """
 
     run_id: UUID
     at: datetime
     level: int
     logger: str
     message: str
+    fields: str | None = None
 
 
-Record = Transition | DeliveryChanged | LogLine
+@dataclass(frozen=True, slots=True)
+class CommandAnswered:
+    """What came of a request of another process."""
+
+    command_id: UUID
+    at: datetime
+    answer: Answer
+
+
+Record = Transition | DeliveryChanged | LogLine | CommandAnswered
+
+TakeCommand: TypeAlias = "Callable[[Command, Callable[[Answer], object]], bool]"
+"""Carries a command out if its run lives there, and says whether it does. It must not wait: the answer is given by the
+function that it gets, now or later, in whatever thread."""
 
 
 class Journal(Protocol):
@@ -91,6 +112,11 @@ class Journal(Protocol):
         is returned takes that back."""
         ...
 
+    def watch_commands(self, take: TakeCommand) -> Callable[[], None]:
+        """Have `take` called, in a thread of the journal's, with each command of another process for a run that is
+        written here. The function that is returned takes that back."""
+        ...
+
     def run(self, run_id: UUID) -> FlowRun | TaskRun | None:
         """A run as it last was, or None when it is unknown or pruned."""
         ...
@@ -103,12 +129,21 @@ class Journal(Protocol):
         """What the run went through, in order."""
         ...
 
+    def events(self, run_id: UUID, since: int = 0) -> Sequence[RunEvent] | None:
+        """The same with their places in history, those after `since`; rising, and not without gaps. None when the run
+        is final and entered nothing after that."""
+        ...
+
     def deliveries(self, run_id: UUID | None = None) -> Sequence[HookDelivery]:
         """The deliveries of one run, or all that are kept, in the order in which they became due."""
         ...
 
+    def lines(self, run_id: UUID) -> Sequence[LogLine]:
+        """What the run logged, in order, as far as it is kept."""
+        ...
+
     def variable(self, name: str) -> Any:
-        """The value of a variable. Raises KeyError when there is none."""
+        """The value of a variable. Raises KeyError when there is none, CorruptVariable when it cannot be read."""
         ...
 
     def set_variable(self, name: str, value: Any, *, overwrite: bool) -> None:
@@ -117,4 +152,21 @@ class Journal(Protocol):
 
     def unset_variable(self, name: str) -> bool:
         """Forget a variable; whether there was one."""
+        ...
+
+    def block(self, slug: str, name: str) -> bytes:
+        """The document of a block, as it is kept. Raises KeyError when there is none."""
+        ...
+
+    def block_names(self) -> Sequence[tuple[str, str]]:
+        """The slug and the name of each block, sorted."""
+        ...
+
+    def set_block(self, slug: str, name: str, document: str, *, overwrite: bool) -> None:
+        """Keep a document: JSON, with no secret in the clear. Raises FileExistsError when there is one of that name and
+        `overwrite` is false."""
+        ...
+
+    def unset_block(self, slug: str, name: str) -> bool:
+        """Forget a block; whether there was one."""
         ...

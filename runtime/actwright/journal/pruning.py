@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 
 from sqlalchemy import ColumnElement, Table, and_, delete, exists, func, literal, or_, select, update
 
@@ -16,15 +16,16 @@ from actwright.journal.schema import commands, hook_deliveries, logs, nodes, run
 from actwright.models.deliveries import DeliveryStatus
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Collection, Iterator, Sequence
 
-    from sqlalchemy import Connection, Select
+    from sqlalchemy import CTE, Connection, Select
 
     from actwright.journal.database import Database
 
-__all__ = ["Columns", "Counts", "prune", "size_of_next_slice"]
+__all__ = ["Columns", "Counts", "Obstacles", "delete_runs", "obstacles", "prune", "size_of_next_slice", "still_there"]
 
 _ENDED_WELL: Final = (DeliveryStatus.SUCCEEDED.value, DeliveryStatus.SKIPPED.value)
+_ENDED: Final = (*_ENDED_WELL, DeliveryStatus.FAILED.value)
 _PAGE: Final = 200  # top-level runs that are looked at in one go
 _SLICE_SECONDS: Final = 0.02  # what deleting may hold up those who write
 _LARGEST_SLICE: Final = 1_000  # well below the number of variables that a statement may have
@@ -60,11 +61,68 @@ def prune(database: Database, older_than: datetime) -> Counts:
     limit = older_than.astimezone(UTC).isoformat(timespec="microseconds")
     broom = _Broom(database)
     for page in _pages_of_finished_runs(database, limit):
-        broom.sweep(_doomed(database, page), _OF_RUNS)
+        with database.reading() as connection:
+            doomed = _doomed(connection, page)
+        broom.sweep(doomed, _OF_RUNS)
     broom.sweep(_orphaned_logs(database, limit), ((logs, logs.c.seq),))
     broom.sweep(_nodes_without_runs(database, limit), ((nodes, nodes.c.id),))
     _sweep_objects(broom, database)
     return Counts(**broom.counts)
+
+
+def delete_runs(database: Database, run_ids: Sequence[str], *, with_failed_hooks: bool = False) -> Counts:
+    """Delete these runs, with all that they called and all that belongs to them, and stored objects that no run refers
+    to any more.
+
+    A run that has an obstacle when its turn comes stays, with all that it called. Each transaction deletes a few runs,
+    whole: cut short, it leaves a valid journal.
+
+    Args:
+        with_failed_hooks: also those of which a hook failed, which an operator may not have seen yet.
+
+    Raises:
+        JournalUnavailable, JournalCorrupt: what was deleted before stays deleted.
+    """
+    broom = _Broom(database)
+    which = partial(_doomed, spared=_ENDED if with_failed_hooks else _ENDED_WELL)
+    broom.sweep(run_ids, _OF_RUNS, which)
+    _sweep_objects(broom, database)
+    return Counts(**broom.counts)
+
+
+class Obstacles(NamedTuple):
+    """Why a run cannot be deleted: how many of it and of what it called have not ended, and how many of their hooks."""
+
+    open_runs: int = 0
+    open_hooks: int = 0
+    failed_hooks: int = 0
+
+
+def obstacles(connection: Connection, run_ids: Sequence[str]) -> dict[str, Obstacles]:
+    """What stands in the way of deleting these runs, for each that has something."""
+    found: defaultdict[str, Counter[str]] = defaultdict(Counter)
+    for start in range(0, len(run_ids), _LARGEST_SLICE):
+        tree = _trees(run_ids[start : start + _LARGEST_SLICE])
+        count = func.count(tree.c.id.distinct())
+        open_runs = select(tree.c.root, count).join_from(tree, runs, runs.c.id == tree.c.id)
+        for root, number in connection.execute(open_runs.where(runs.c.ended_at.is_(None)).group_by(tree.c.root)):
+            found[root]["open_runs"] = number
+        hooks = select(tree.c.root, hook_deliveries.c.status, func.count(hook_deliveries.c.id.distinct()))
+        hooks = hooks.join_from(tree, hook_deliveries, hook_deliveries.c.run_id == tree.c.id)
+        hooks = hooks.where(hook_deliveries.c.status.not_in(_ENDED_WELL))
+        for root, status, number in connection.execute(hooks.group_by(tree.c.root, hook_deliveries.c.status)):
+            found[root]["failed_hooks" if status in _ENDED else "open_hooks"] += number
+    return {root: Obstacles(**counts) for root, counts in found.items()}
+
+
+def still_there(connection: Connection, run_ids: Sequence[str]) -> set[str]:
+    """Those of these runs that are there."""
+    found: set[str] = set()
+    for start in range(0, len(run_ids), _LARGEST_SLICE):
+        found.update(
+            connection.scalars(select(runs.c.id).where(runs.c.id.in_(run_ids[start : start + _LARGEST_SLICE])))
+        )
+    return found
 
 
 Columns = tuple[tuple[Table, ColumnElement[Any]], ...]
@@ -98,12 +156,13 @@ class _Broom:
             time.sleep(took)  # half of the time is others', however many runs there are
 
     def _delete(self, keys: Sequence[Any], columns: Columns, which: _Which) -> None:
+        deleted: Counter[str] = Counter()
         with self._database.writing() as connection:
             doomed = which(connection, keys)
-            deleted = {
-                table.name: connection.execute(delete(table).where(column.in_(doomed))).rowcount
-                for table, column in columns
-            }
+            for start in range(0, len(doomed), _LARGEST_SLICE):
+                part = doomed[start : start + _LARGEST_SLICE]
+                for table, column in columns:
+                    deleted[table.name] += connection.execute(delete(table).where(column.in_(part))).rowcount
         self.counts.update(deleted)
 
 
@@ -137,11 +196,31 @@ def _pages_of_finished_runs(database: Database, limit: str) -> Iterator[Sequence
         after = found[-1]
 
 
-def _doomed(database: Database, roots: Sequence[str]) -> Sequence[str]:
+def _doomed(connection: Connection, roots: Sequence[str], spared: Collection[str] = _ENDED_WELL) -> Sequence[str]:
     """Those of these runs that may go, and all that they called, what is called before its caller.
 
     What was found stays true: a final state is final, and one who has ended calls nobody.
+
+    Args:
+        spared: where deliveries stand that are no obstacle.
     """
+    tree = _trees(roots)
+    kept = (
+        select(tree.c.root)
+        .join_from(tree, runs, runs.c.id == tree.c.id)
+        .where(runs.c.ended_at.is_(None))
+        .union_all(
+            select(tree.c.root)
+            .join_from(tree, hook_deliveries, hook_deliveries.c.run_id == tree.c.id)
+            .where(hook_deliveries.c.status.not_in(spared))
+        )
+    )
+    doomed = select(tree.c.id).where(tree.c.root.not_in(kept)).order_by(tree.c.depth.desc())
+    return list(dict.fromkeys(connection.scalars(doomed)))
+
+
+def _trees(roots: Sequence[str]) -> CTE:
+    """These runs and all that they called: `id`, the `root` that it belongs to, and how `depth` below that."""
     tree = (
         select(runs.c.id, runs.c.id.label("root"), literal(0).label("depth"))
         .where(runs.c.id.in_(roots))
@@ -152,19 +231,7 @@ def _doomed(database: Database, roots: Sequence[str]) -> Sequence[str]:
         called.c.parent_task_run_id == tree.c.id,
         and_(called.c.parent_task_run_id.is_(None), called.c.parent_flow_run_id == tree.c.id),
     )
-    tree = tree.union_all(select(called.c.id, tree.c.root, tree.c.depth + 1).join_from(tree, called, called_by_it))
-    kept = (
-        select(tree.c.root)
-        .join_from(tree, runs, runs.c.id == tree.c.id)
-        .where(runs.c.ended_at.is_(None))
-        .union_all(
-            select(tree.c.root)
-            .join_from(tree, hook_deliveries, hook_deliveries.c.run_id == tree.c.id)
-            .where(hook_deliveries.c.status.not_in(_ENDED_WELL))
-        )
-    )
-    with database.reading() as connection:
-        return connection.scalars(select(tree.c.id).where(tree.c.root.not_in(kept)).order_by(tree.c.depth.desc())).all()
+    return tree.union_all(select(called.c.id, tree.c.root, tree.c.depth + 1).join_from(tree, called, called_by_it))
 
 
 def _orphaned_logs(database: Database, limit: str) -> Sequence[int]:

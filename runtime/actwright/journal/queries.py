@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sqlalchemy import and_, case, exists, false, func, or_, select
 
 from actwright.journal.reading import runs_with_cause
-from actwright.journal.rows import delivery_of, iso, run_of
+from actwright.journal.rows import delivery_of, iso, line_of, run_of
 from actwright.journal.schema import hook_deliveries as d
 from actwright.journal.schema import logs as lines
 from actwright.journal.schema import runs as r
@@ -18,9 +18,12 @@ from actwright.models.deliveries import DeliveryStatus
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
+    from datetime import datetime
+    from uuid import UUID
 
     from sqlalchemy import ColumnElement, Connection, Select
 
+    from actwright.journal.protocol import LogLine
     from actwright.models.deliveries import HookDelivery
     from actwright.models.runs import FlowRun, TaskRun
 
@@ -30,17 +33,23 @@ __all__ = [
     "KeptLine",
     "Work",
     "called_by",
+    "deliveries_where",
     "find_deliveries",
     "find_runs",
     "kept_lines",
+    "last_line_seq",
     "last_seq",
+    "lines_after",
     "matching_deliveries",
     "matching_runs",
     "node_deliveries",
+    "node_of_run",
     "node_runs",
     "parameters_at_rest_of",
     "result_at_rest_of",
+    "runs_where",
     "state_names",
+    "tree_of",
     "work_of_nodes",
 ]
 
@@ -66,14 +75,11 @@ class FoundDelivery:
     run_name: str
 
 
-@dataclass(frozen=True, slots=True)
-class KeptLine:
-    """A line that a run logged."""
+class KeptLine(NamedTuple):
+    """A line that a run logged, and its place in the journal."""
 
-    at: datetime
-    level: int
-    logger: str
-    message: str
+    seq: int
+    line: LogLine
 
 
 class Work(NamedTuple):
@@ -93,6 +99,8 @@ def find_runs(
     flow: str | None = None,
     tags: Collection[str] = (),
     since: datetime | None = None,
+    ended_before: datetime | None = None,
+    only_open: bool = False,
     called: bool = False,
     limit: int | None = None,
 ) -> list[FoundRun]:
@@ -103,6 +111,8 @@ def find_runs(
         flow: those of this flow; with `called` also what was called within them.
         tags: those that have all of these.
         since: those that were to start then or later.
+        ended_before: those that have ended, and did before then.
+        only_open: those that have not ended.
         called: also those that another run called; else top-level ones alone.
         limit: the most that are wanted.
     """
@@ -118,6 +128,10 @@ def find_runs(
         conditions.append(exists(select(each.c.value).where(each.c.value == tag)))
     if since is not None:
         conditions.append(r.c.expected_start_at >= iso(since))
+    if only_open:
+        conditions.append(r.c.ended_at.is_(None))
+    if ended_before is not None:
+        conditions.append(r.c.ended_at < iso(ended_before.astimezone(UTC)))
     if not called:
         conditions += [r.c.parent_flow_run_id.is_(None), r.c.parent_task_run_id.is_(None)]
     query = runs_with_cause().where(*conditions).order_by(r.c.expected_start_at.desc(), t.c.seq.desc())
@@ -138,17 +152,30 @@ def matching_runs(connection: Connection, given: str) -> list[FoundRun]:
     return []
 
 
+def runs_where(connection: Connection, condition: ColumnElement[bool]) -> list[FoundRun]:
+    """The runs for which something holds, those that began first before others."""
+    return _runs(connection, runs_with_cause().where(condition).order_by(r.c.expected_start_at))
+
+
 def called_by(connection: Connection, run_id: str) -> list[FoundRun]:
     """All that a run called, directly or through others; callers before what they called."""
+    return runs_where(connection, and_(r.c.id.in_(tree_of(run_id)), r.c.id != run_id))
+
+
+def tree_of(run_id: str) -> Select[Any]:
+    """The ids of a run and of all that it called, directly or through others."""
     tree = select(r.c.id).where(r.c.id == run_id).cte("tree", recursive=True)
     called = r.alias()
     by_it = or_(
         called.c.parent_task_run_id == tree.c.id,
         and_(called.c.parent_task_run_id.is_(None), called.c.parent_flow_run_id == tree.c.id),
     )
-    tree = tree.union_all(select(called.c.id).join_from(tree, called, by_it))
-    within = runs_with_cause().where(r.c.id.in_(select(tree.c.id)), r.c.id != run_id)
-    return _runs(connection, within.order_by(r.c.expected_start_at))
+    return select(tree.union_all(select(called.c.id).join_from(tree, called, by_it)).c.id)
+
+
+def node_of_run(connection: Connection, run_id: UUID) -> str | None:
+    """The node whose process a run is in, or was; None when the run is unknown."""
+    return connection.scalar(select(r.c.node_id).where(r.c.id == str(run_id)))
 
 
 def result_at_rest_of(connection: Connection, run_id: str) -> str | None:
@@ -162,14 +189,30 @@ def parameters_at_rest_of(connection: Connection, run_id: str) -> str:
     return text
 
 
-def kept_lines(connection: Connection, run_id: str, limit: int | None = None) -> list[KeptLine]:
-    """What a run logged, oldest first; with `limit` the last so many lines."""
-    query = select(lines).where(lines.c.run_id == run_id).order_by(lines.c.seq.desc()).limit(limit)
-    found = [
-        KeptLine(datetime.fromisoformat(row["at"]), row["level"], row["logger"], row["message"])
-        for row in connection.execute(query).mappings()
-    ]
-    return found[::-1]
+def kept_lines(
+    connection: Connection, run_id: str, *, called: bool = False, level: int = 0, limit: int | None = None
+) -> list[KeptLine]:
+    """What a run logged, oldest first.
+
+    Args:
+        called: also what the runs logged that it called.
+        level: lines of this level and above.
+        limit: the last so many.
+    """
+    of_run = lines.c.run_id.in_(tree_of(run_id)) if called else lines.c.run_id == run_id
+    query = select(lines).where(of_run, lines.c.level >= level).order_by(lines.c.at.desc(), lines.c.seq.desc())
+    return [KeptLine(row["seq"], line_of(row)) for row in connection.execute(query.limit(limit)).mappings()][::-1]
+
+
+def lines_after(connection: Connection, seq: int, level: int = 0) -> list[KeptLine]:
+    """What any run logged after that place in the journal, in the order in which it was kept."""
+    query = select(lines).where(lines.c.seq > seq, lines.c.level >= level).order_by(lines.c.seq)
+    return [KeptLine(row["seq"], line_of(row)) for row in connection.execute(query).mappings()]
+
+
+def last_line_seq(connection: Connection) -> int:
+    """The newest line's place in the journal."""
+    return connection.scalar(select(func.max(lines.c.seq))) or 0
 
 
 # Deliveries
@@ -203,10 +246,15 @@ def find_deliveries(
     return _deliveries(connection, newest_first.limit(limit))
 
 
+def deliveries_where(connection: Connection, condition: ColumnElement[bool]) -> list[FoundDelivery]:
+    """The deliveries for which something holds, in the order in which they became due."""
+    return _deliveries(connection, _deliveries_with_run().where(condition).order_by(t.c.seq, d.c.position))
+
+
 def matching_deliveries(connection: Connection, given: str) -> list[FoundDelivery]:
     """The deliveries that somebody may mean: of that id; else whose id begins so."""
     for condition in (d.c.id == given.lower(), _begins(d.c.id, given)):
-        if found := _deliveries(connection, _deliveries_with_run().where(condition).order_by(t.c.seq, d.c.position)):
+        if found := deliveries_where(connection, condition):
             return found
     return []
 

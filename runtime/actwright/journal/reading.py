@@ -8,11 +8,13 @@ from uuid import UUID
 
 from sqlalchemy import func, select
 
-from actwright.journal.protocol import Transition
-from actwright.journal.rows import delivery_of, id_or_none, run_as_it_was, run_of
+from actwright.journal.protocol import LogLine, Transition
+from actwright.journal.rows import delivery_of, id_or_none, line_of, run_as_it_was, run_of
 from actwright.journal.schema import hook_deliveries as d
+from actwright.journal.schema import logs
 from actwright.journal.schema import runs as r
 from actwright.journal.schema import transitions as t
+from actwright.models.events import RunEvent
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection, Select
@@ -20,7 +22,9 @@ if TYPE_CHECKING:
     from actwright.models.deliveries import HookDelivery
     from actwright.models.runs import FlowRun, TaskRun
 
-__all__ = ["callers", "deliveries", "run", "runs", "runs_as_they_were", "runs_with_cause", "transitions"]
+__all__ = [
+    "callers", "deliveries", "events", "lines", "run", "runs", "runs_as_they_were", "runs_with_cause", "transitions"
+]  # fmt: skip
 
 
 def runs_with_cause() -> Select[Any]:
@@ -55,6 +59,18 @@ def transitions(connection: Connection, run_id: UUID) -> list[Transition]:
     return [Transition(run_as_it_was(now, row), tuple(due[row["id"]])) for row in rows]
 
 
+def events(connection: Connection, run_id: UUID, since: int) -> list[RunEvent] | None:
+    """What the run went through after that place in history; None when it is final and that is nothing."""
+    now = run(connection, run_id)
+    if now is None:
+        return []
+    query = select(t, r.c.result).join(r, r.c.id == t.c.run_id).where(t.c.run_id == str(run_id), t.c.seq > since)
+    rows = connection.execute(query.order_by(t.c.seq)).mappings()
+    then = ((row["seq"], run_as_it_was(now, row)) for row in rows)
+    found = [RunEvent(seq, run_id, was.state, was.run_count) for seq, was in then]
+    return None if now.state.is_final() and not found else found
+
+
 def runs_as_they_were(connection: Connection, transition_ids: Select[Any]) -> dict[UUID, FlowRun | TaskRun]:
     """State id -> the run when it entered that state, for the transitions whose ids a query finds.
 
@@ -82,3 +98,9 @@ def deliveries(connection: Connection, run_id: UUID | None = None) -> list[HookD
     if run_id is not None:
         query = query.where(d.c.run_id == str(run_id))
     return [delivery_of(row) for row in connection.execute(query).mappings()]
+
+
+def lines(connection: Connection, run_id: UUID) -> list[LogLine]:
+    """What the run logged, in order."""
+    query = select(logs).where(logs.c.run_id == str(run_id)).order_by(logs.c.seq)
+    return [line_of(row) for row in connection.execute(query).mappings()]

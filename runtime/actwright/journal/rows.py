@@ -10,6 +10,7 @@ from uuid import UUID
 from pydantic_core import to_json
 
 from actwright.exceptions import MissingResult
+from actwright.journal.protocol import LogLine
 from actwright.journal.schema import runs
 from actwright.models.deliveries import DeliveryStatus, HookDelivery
 from actwright.models.errors_at_rest import error_from_rest
@@ -20,8 +21,6 @@ from actwright.models.values_at_rest import UNREADABLE, parameters_from_rest, re
 if TYPE_CHECKING:
     from sqlalchemy import RowMapping, Table
 
-    from actwright.journal.protocol import LogLine
-
 __all__ = [
     "Row",
     "columns_of",
@@ -29,12 +28,15 @@ __all__ = [
     "delivery_row",
     "id_or_none",
     "iso",
+    "line_of",
     "log_row",
     "run_as_it_was",
     "run_of",
     "run_row",
+    "time_or_none",
     "transition_row",
     "unreadable",
+    "utf8",
     "words_or_mark",
 ]
 
@@ -53,13 +55,13 @@ def iso(at: datetime | None) -> str | None:
     return None if at is None else at.isoformat(timespec="microseconds")
 
 
-def _utf8(said: str) -> str:
+def utf8(said: str) -> str:
     """Text that can be written: half a surrogate pair, as in the name of a file that is no UTF-8, cannot."""
     return said if said.isascii() else said.encode("utf-8", "backslashreplace").decode()
 
 
 def _utf8_or_none(said: str | None) -> str | None:
-    return None if said is None else _utf8(said)
+    return None if said is None else utf8(said)
 
 
 def run_row(
@@ -70,17 +72,17 @@ def run_row(
     return [
         str(run.id),
         run.kind,
-        _utf8(run.flow_name if isinstance(run, FlowRun) else run.task_name),
-        _utf8(run.name),
+        utf8(run.flow_name if isinstance(run, FlowRun) else run.task_name),
+        utf8(run.name),
         node_id,
         str(state.id),
         state.type.value,
-        _utf8(state.name),
+        utf8(state.name),
         _utf8_or_none(state.message),
         iso(state.timestamp),
         run.run_count,
         parameters,
-        to_json(list(map(_utf8, run.tags))).decode() if run.tags else "[]",
+        to_json(list(map(utf8, run.tags))).decode() if run.tags else "[]",
         _text(run.parent_flow_run_id),
         _text(run.parent_task_run_id),
         None if isinstance(run, FlowRun) else _text(run.flow_run_id),
@@ -89,13 +91,15 @@ def run_row(
         iso(run.end_time),
         result,
         registration,
+        _text(run.retry_of),
+        _utf8_or_none(run.entry),
     ]
 
 
 def transition_row(run: FlowRun | TaskRun, cause: str | None) -> list[Any]:
     """The state that a run entered. `cause` is JSON already."""
     state = run.state
-    at, name, message = iso(state.timestamp), _utf8(state.name), _utf8_or_none(state.message)
+    at, name, message = iso(state.timestamp), utf8(state.name), _utf8_or_none(state.message)
     return [str(state.id), str(run.id), state.type.value, name, message, at, run.run_count, cause]
 
 
@@ -107,7 +111,7 @@ def delivery_row(delivery: HookDelivery, node_id: str) -> list[Any]:
         str(delivery.run_id),
         node_id,
         delivery.event,
-        _utf8(delivery.hook_name),
+        utf8(delivery.hook_name),
         delivery.position,
         iso(delivery.due_at),
         delivery.status.value,
@@ -123,7 +127,13 @@ def delivery_row(delivery: HookDelivery, node_id: str) -> list[Any]:
 
 
 def log_row(line: LogLine) -> list[Any]:
-    return [str(line.run_id), iso(line.at), line.level, _utf8(line.logger), _utf8(line.message)]
+    return [str(line.run_id), iso(line.at), line.level, utf8(line.logger), utf8(line.message), line.fields]
+
+
+def line_of(row: Row) -> LogLine:
+    """A line from its row."""
+    run_id, at = id_or_none(row["run_id"]) or _NO_RUN, time_or_none(row["at"]) or _SOME_TIME
+    return LogLine(run_id, at, row["level"], row["logger"], row["message"], row["fields"])
 
 
 def run_of(row: Row) -> FlowRun | TaskRun:
@@ -141,11 +151,13 @@ def run_of(row: Row) -> FlowRun | TaskRun:
         "parameters": parameters_from_rest(row["parameters"]),
         "tags": tags_from_rest(row["tags"]),
         "run_count": _count(row["run_count"]) or 0,
-        "expected_start_time": _time(row["expected_start_at"]) or _SOME_TIME,
-        "start_time": _time(row["started_at"]),
-        "end_time": _time(row["ended_at"]),
+        "expected_start_time": time_or_none(row["expected_start_at"]) or _SOME_TIME,
+        "start_time": time_or_none(row["started_at"]),
+        "end_time": time_or_none(row["ended_at"]),
         "parent_flow_run_id": id_or_none(row["parent_flow_run_id"]),
         "parent_task_run_id": id_or_none(row["parent_task_run_id"]),
+        "retry_of": id_or_none(row["retry_of"]),
+        "entry": None if row["entry"] is None else words_or_mark(row["entry"]),
     }
     if is_flow:
         return FlowRun(flow_name=words_or_mark(row["subject_name"]), **fields)
@@ -182,11 +194,11 @@ def delivery_of(row: Row) -> HookDelivery:
         status=DeliveryStatus(row["status"]),
         attempt=row["attempt"],
         cuts=row["cuts"],
-        started_at=_time(row["started_at"]),
-        ended_at=_time(row["ended_at"]),
+        started_at=time_or_none(row["started_at"]),
+        ended_at=time_or_none(row["ended_at"]),
         error=row["error"],
         replayed=bool(row["replayed"]),
-        next_at=_time(row["next_at"]),
+        next_at=time_or_none(row["next_at"]),
         untold=row["untold"],
     )
 
@@ -206,7 +218,7 @@ def _state(id: str, type: str, name: object, message: object, at: object, row: R
         type=StateType(type) if type in _TYPES else StateType.CRASHED,
         name=words_or_mark(name),
         message=None if message is None else words_or_mark(message),
-        timestamp=_time(at) or _SOME_TIME,
+        timestamp=time_or_none(at) or _SOME_TIME,
         cause=None if row["cause"] is None else error_from_rest(row["cause"]),
     )
     if not state.is_completed():
@@ -218,6 +230,7 @@ def _state(id: str, type: str, name: object, message: object, at: object, row: R
 
 _TYPES: Final = frozenset(StateType)
 _SOME_TIME: Final = datetime.fromtimestamp(0, UTC)
+_NO_RUN: Final = UUID(int=0)
 
 
 def words_or_mark(text: object) -> str:
@@ -234,7 +247,7 @@ def _count(number: object) -> int | None:
     return number if isinstance(number, int) else None
 
 
-def _time(at: object) -> datetime | None:
+def time_or_none(at: object) -> datetime | None:
     """An aware time; None where there is none, or none that can be read."""
     try:
         read = datetime.fromisoformat(cast("str", at))
@@ -260,9 +273,9 @@ _READERS: Final[Mapping[str, Callable[[object], object]]] = {
     "subject_name": _words,
     "state_name": _words,
     "state_message": _words,
-    "state_at": _time,
-    "expected_start_at": _time,
-    "started_at": _time,
-    "ended_at": _time,
+    "state_at": time_or_none,
+    "expected_start_at": time_or_none,
+    "started_at": time_or_none,
+    "ended_at": time_or_none,
     "run_count": _count,
 }

@@ -68,6 +68,8 @@ runs = Table(
     Column("ended_at", String(32)),
     Column("result", Text),  # JSON, where persist_result asked for it
     Column("registration", String(64)),  # stored_objects.hash of its hooks; null when it has none
+    Column("retry_of", String(36)),  # the run that it tries again
+    Column("entry", Text),  # "module:qualname" or "/file.py:qualname" of its flow or task; null when it has no name
     # Few of many runs are open: one that begins and ends within a batch never comes into this index.
     # `postgresql_where` would load that dialect, 16 ms in each process.
     Index("runs_open_by_node", "node_id", sqlite_where=_OPEN),
@@ -133,6 +135,7 @@ logs = Table(
     Column("level", Integer, nullable=False),
     Column("logger", Text, nullable=False),
     Column("message", Text, nullable=False),
+    Column("fields", Text),  # JSON: what was given as `extra`, and the exception; null when there is none
     Index("logs_by_run", "run_id", "seq"),
     sqlite_autoincrement=True,
 )
@@ -149,6 +152,7 @@ commands = Table(
     Column("answered_at", String(32)),
     Column("answer", Text),
     Index("commands_open_by_run", "run_id", "answered_at"),
+    Index("commands_open", "seq", sqlite_where=text("answered_at IS NULL")),  # few of many
     sqlite_autoincrement=True,
 )
 

@@ -16,13 +16,11 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
-from pydantic_core import from_json, to_json
-from sqlalchemy import select
-
 from actwright.exceptions import Fenced, JournalError, JournalUnavailable
-from actwright.journal import reading, schema, statements
+from actwright.journal import keeping, reading, statements
 from actwright.journal.batch import Batch, Entry
-from actwright.journal.protocol import Transition
+from actwright.journal.command_watch import CommandWatch
+from actwright.journal.protocol import CommandAnswered, Transition
 from actwright.journal.queue import WriteQueue
 from actwright.journal.statements import write
 from actwright.models.values_at_rest import parameters_at_rest
@@ -36,8 +34,10 @@ if TYPE_CHECKING:
 
     from actwright.exceptions import ActwrightError
     from actwright.journal.database import Database
-    from actwright.journal.protocol import Record
+    from actwright.journal.protocol import LogLine, Record, TakeCommand
+    from actwright.models.commands import Answer, Command
     from actwright.models.deliveries import HookDelivery
+    from actwright.models.events import RunEvent
     from actwright.models.runs import FlowRun, TaskRun
 
 __all__ = ["REPEAT_SECONDS", "JournalLimits", "SqlJournal"]
@@ -103,6 +103,7 @@ class SqlJournal:
         self._said_at = 0.0
         self._given_up = threading.Event()
         self._pid = os.getpid()
+        self._commands = CommandWatch(database, node_id, self._answer)
         self._thread = threading.Thread(target=self._write_all, name="actwright-journal", daemon=True)
         self._thread.start()
 
@@ -237,6 +238,12 @@ class SqlJournal:
             fn(fenced)
         return lambda: (self._fence_watchers.pop(key, None), None)[1]
 
+    def watch_commands(self, take: TakeCommand) -> Callable[[], None]:
+        return self._commands.add(take)
+
+    def _answer(self, command: Command, answer: Answer) -> None:
+        self.append(CommandAnswered(command.id, datetime.now(UTC), answer))
+
     @property
     def appended(self) -> int:
         """How many records came in, in all."""
@@ -255,6 +262,9 @@ class SqlJournal:
 
     def close(self, timeout: float | None = None) -> None:
         """Write what is left, for at most `timeout` seconds (`limits.wait_seconds`), and stop. Blocks."""
+        self._commands.close()
+        if self.flush():
+            self._commands.answer_last()
         for tell in self._queue.close():
             _call(tell)
         self._thread.join(self.limits.wait_seconds if timeout is None else timeout)
@@ -284,30 +294,47 @@ class SqlJournal:
         with self._reading() as connection:
             return reading.transitions(connection, run_id)
 
+    def events(self, run_id: UUID, since: int = 0) -> Sequence[RunEvent] | None:
+        with self._reading() as connection:
+            return reading.events(connection, run_id, since)
+
     def deliveries(self, run_id: UUID | None = None) -> Sequence[HookDelivery]:
         with self._reading() as connection:
             return reading.deliveries(connection, run_id)
 
-    # Variables
+    def lines(self, run_id: UUID) -> Sequence[LogLine]:
+        with self._reading() as connection:
+            return reading.lines(connection, run_id)
+
+    # Variables and blocks: committed when the method returns, past the queue
 
     def variable(self, name: str) -> Any:
         with self.database.reading() as connection:
-            found = connection.execute(select(schema.variables.c.value).where(schema.variables.c.name == name)).scalar()
-        if found is None:
-            raise KeyError(name)
-        return from_json(found)
+            return keeping.variable(connection, name)
 
     def set_variable(self, name: str, value: Any, *, overwrite: bool) -> None:
         with self.database.writing() as connection:
-            statement = statements.SET_VARIABLE if overwrite else statements.ADD_VARIABLE
-            now = datetime.now(UTC).isoformat(timespec="microseconds")
-            row = {"name": name, "value": to_json(value).decode(), "updated_at": now}
-            if connection.execute(statement, row).rowcount == 0:
-                raise FileExistsError(name)
+            keeping.set_variable(connection, name, value, overwrite=overwrite)
 
     def unset_variable(self, name: str) -> bool:
         with self.database.writing() as connection:
-            return connection.execute(statements.UNSET_VARIABLE, {"variable": name}).rowcount > 0
+            return keeping.unset_variable(connection, name)
+
+    def block(self, slug: str, name: str) -> bytes:
+        with self.database.reading() as connection:
+            return keeping.block(connection, slug, name)
+
+    def block_names(self) -> Sequence[tuple[str, str]]:
+        with self.database.reading() as connection:
+            return keeping.block_names(connection)
+
+    def set_block(self, slug: str, name: str, document: str, *, overwrite: bool) -> None:
+        with self.database.writing() as connection:
+            keeping.set_block(connection, slug, name, document, overwrite=overwrite)
+
+    def unset_block(self, slug: str, name: str) -> bool:
+        with self.database.writing() as connection:
+            return keeping.unset_block(connection, slug, name)
 
 
 def _call(tell: Callable[[], object]) -> None:

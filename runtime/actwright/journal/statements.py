@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import bindparam, delete, select
+from sqlalchemy import bindparam, delete, select, update
 from sqlalchemy.dialects import sqlite
 
 from actwright.journal import schema
@@ -23,10 +23,13 @@ if TYPE_CHECKING:
 
     from actwright.journal.batch import Batch
 
-__all__ = ["ADD_OBJECT", "ADD_VARIABLE", "OWN_NODE", "SET_VARIABLE", "UNSET_VARIABLE", "write"]
+__all__ = [
+    "ADD_BLOCK", "ADD_OBJECT", "ADD_VARIABLE", "ANSWER_COMMAND", "OWN_NODE", "SET_BLOCK", "SET_VARIABLE", "UNSET_BLOCK",
+    "UNSET_VARIABLE", "write",
+]  # fmt: skip
 
 _MOST_ROWS: Final = 64
-"""Of one statement: 64 rows of the widest table have 1,344 values, and SQLite takes 32,766."""
+"""Of one statement: 64 rows of the widest table have 1,472 values, and SQLite takes 32,766."""
 
 
 @dataclass(frozen=True)
@@ -76,12 +79,29 @@ _NODES = schema.nodes.c
 OWN_NODE: Final = select(_NODES.epoch, _NODES.prunings).where(_NODES.id == bindparam("node_id"))
 """What each batch looks at first, in its own transaction."""
 
+_COMMANDS = schema.commands.c
+ANSWER_COMMAND: Final = (
+    update(schema.commands)
+    .where(_COMMANDS.id == bindparam("command"), _COMMANDS.answered_at.is_(None))
+    .values(answered_at=bindparam("at_time"), answer=bindparam("said"))
+)
+
 ADD_VARIABLE: Final = sqlite.insert(schema.variables).on_conflict_do_nothing()
 _SET = sqlite.insert(schema.variables)
 SET_VARIABLE: Final = _SET.on_conflict_do_update(
     index_elements=["name"], set_={name: _SET.excluded[name] for name in ("value", "updated_at")}
 )
 UNSET_VARIABLE: Final = delete(schema.variables).where(schema.variables.c.name == bindparam("variable"))
+
+ADD_BLOCK: Final = sqlite.insert(schema.blocks).on_conflict_do_nothing()
+_PUT = sqlite.insert(schema.blocks)
+SET_BLOCK: Final = _PUT.on_conflict_do_update(
+    index_elements=["slug", "name"], set_={name: _PUT.excluded[name] for name in ("document", "updated_at")}
+)
+_BLOCKS = schema.blocks.c
+UNSET_BLOCK: Final = delete(schema.blocks).where(
+    _BLOCKS.slug == bindparam("block_slug"), _BLOCKS.name == bindparam("block_name")
+)
 
 
 def write(connection: Connection, batch: Batch) -> None:
@@ -92,6 +112,8 @@ def write(connection: Connection, batch: Batch) -> None:
     _write_rows(connection, _TRANSITIONS, batch.transitions)
     _write_rows(connection, _DELIVERIES, list(batch.deliveries.values()))
     _write_rows(connection, _LOGS, batch.logs)
+    if batch.answers:
+        connection.execute(ANSWER_COMMAND, batch.answers)
 
 
 def _write_rows(connection: Connection, writing: _Writing, rows: Sequence[Sequence[Any]]) -> None:

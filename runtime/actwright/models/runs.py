@@ -31,6 +31,9 @@ class Run(BaseModel):
         start_time: when its first attempt began, or None.
         end_time: when it became final, or None.
         parent_flow_run_id, parent_task_run_id: the run whose body called it, if one did.
+        retry_of: the run that this one tries again, if somebody asked for that (`actwright runs retry`).
+        entry: where its flow or task is found by name, "module:qualname" or "/the/script.py:qualname"; None where it
+            has no such name.
     """
 
     model_config = ConfigDict(frozen=True, arbitrary_types_allowed=True)
@@ -47,6 +50,8 @@ class Run(BaseModel):
     end_time: datetime | None = None
     parent_flow_run_id: UUID | None = None
     parent_task_run_id: UUID | None = None
+    retry_of: UUID | None = None
+    entry: str | None = Field(default=None, repr=False)
 
     @property
     def title(self) -> str:

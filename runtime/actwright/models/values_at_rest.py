@@ -40,7 +40,7 @@ _CONSTANTS = frozenset({str, bool, type(None)})
 _LISTS = (list, tuple, set, frozenset, deque)
 
 
-def parameters_at_rest(parameters: Mapping[str, Any], limit_bytes: int) -> str:
+def parameters_at_rest(parameters: Mapping[str, Any], limit_bytes: int, *, of: str = "the parameters of a run") -> str:
     """Parameters as JSON; where they are too large, the largest are left out until the rest fits.
 
     Never raises, whatever the values do, and never holds more than about `limit_bytes` of each.
@@ -48,6 +48,7 @@ def parameters_at_rest(parameters: Mapping[str, Any], limit_bytes: int) -> str:
     Args:
         parameters: name -> value.
         limit_bytes: the most that all of them may take.
+        of: what they are, for the mark in the place of what is too large.
     """
     if not parameters:
         return "{}"
@@ -59,8 +60,9 @@ def parameters_at_rest(parameters: Mapping[str, Any], limit_bytes: int) -> str:
         else:
             if len(plain) <= limit_bytes:
                 return plain.decode()
-    texts = {name: _text(value, limit_bytes) for name, value in parameters.items()}
-    _drop_the_largest(texts, limit_bytes)
+    too_large = json.dumps(missing(f"it is too large: {of} may take {limit_bytes} bytes in all"))
+    texts = {name: _text(value, limit_bytes, too_large) for name, value in parameters.items()}
+    _drop_the_largest(texts, limit_bytes, too_large)
     return f"{{{','.join(f'{json.dumps(name)}:{text}' for name, text in texts.items())}}}"
 
 
@@ -178,27 +180,22 @@ def _is_plain(value: object) -> bool:
     return kind is float and isfinite(cast(float, value))
 
 
-def _text(value: object, limit_bytes: int) -> str:
+def _text(value: object, limit_bytes: int, too_large: str) -> str:
     try:
         tree = _Walk(limit_bytes).kept(value)
     except _TooLarge:
-        return _too_large(limit_bytes)
+        return too_large
     return json.dumps(tree, separators=(",", ":"))
 
 
-def _drop_the_largest(texts: dict[str, str], limit_bytes: int) -> None:
+def _drop_the_largest(texts: dict[str, str], limit_bytes: int, too_large: str) -> None:
     total = sum(len(name) + len(text) + 4 for name, text in texts.items())
     for name in sorted(texts, key=lambda name: len(texts[name]), reverse=True):
         if total <= limit_bytes:
             return
-        mark = _too_large(limit_bytes)
-        if len(mark) < len(texts[name]):
-            total -= len(texts[name]) - len(mark)
-            texts[name] = mark
-
-
-def _too_large(limit_bytes: int) -> str:
-    return json.dumps(missing(f"it is too large: the parameters of a run may take {limit_bytes} bytes in all"))
+        if len(too_large) < len(texts[name]):
+            total -= len(texts[name]) - len(too_large)
+            texts[name] = too_large
 
 
 def _said(error: BaseException) -> str:

@@ -20,7 +20,7 @@ _PACKAGES = ("actwright", "actwright_actors")
 # The folders stand behind all others: they matter only where the interpreter would not find the packages by itself.
 _BOOTSTRAP = """\
 import sys; sys.path += [folder for folder in {folders!r} if folder not in sys.path]
-from actwright.replay.main import main; main()"""
+from actwright.replay.{module} import main; main()"""
 
 
 @dataclass(frozen=True)
@@ -65,9 +65,16 @@ class Program:
 
         This process's own packages are the last resort, for when the program's are gone with its environment.
         """
+        return [*self._command("main"), str(database.absolute()), node_id]
+
+    def rerun_command(self, database: Path, request_fd: int) -> list[str]:
+        """What starts a process that runs a flow or task of this program again: see `replay.rerunning`."""
+        return [*self._command("rerunning"), str(database.absolute()), f"--request-fd={request_fd}"]
+
+    def _command(self, module: str) -> list[str]:
         folders = [*dict.fromkeys((*self.package_roots, *_package_roots()))]
         # -P: the working directory is no place to import our own packages from; the recorded sys.path comes later.
-        return [self.interpreter, "-P", "-c", _BOOTSTRAP.format(folders=folders), str(database.absolute()), node_id]
+        return [self.interpreter, "-P", "-c", _BOOTSTRAP.format(folders=folders, module=module)]
 
     def to_json(self) -> str:
         return json.dumps(asdict(self))

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, cast
 import anyio
 
 from actwright.authoring.entry import Call
+from actwright.engine.ambient import enter, leave
 from actwright.engine.bodies import OnLoop
 from actwright.engine.host import Host
 from actwright.engine.live_run import LiveRun, Origin
@@ -53,7 +54,11 @@ def deliver(journal: SqlJournal, takeover: Takeover, delivered: Callable[[], obj
 async def _deliver(journal: SqlJournal, work: Work, delivered: Callable[[], object]) -> None:
     try:
         async with Host(RuntimeOptions.of({"journal": journal})) as host:
-            await _Replays(host, _Revived(host, journal, work.due).runs(), work.others_from).deliver()
+            before = enter(host)  # what a module reads as it is loaded, variables and blocks, is of this journal
+            try:
+                await _Replays(host, _Revived(host, journal, work.due).runs(), work.others_from).deliver()
+            finally:
+                leave(host, before)
     finally:
         delivered()
     journal.check()

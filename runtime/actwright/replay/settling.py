@@ -13,7 +13,7 @@ from actwright.authoring.registration import due_for
 from actwright.exceptions import InternalError
 from actwright.journal.protocol import Transition
 from actwright.models.deliveries import DeliveryStatus, HookDelivery
-from actwright.models.states import Cancelled, Crashed, State
+from actwright.models.states import Cancelled, Cancelling, Crashed, State
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ALONE_FROM_CUT", "LAST_SECONDS", "OpenDelivery", "OpenRun", "Work", "backend_of", "children_first",
-    "next_work", "settled_delivery", "settled_run",
+    "next_work", "settled_delivery", "settled_run", "settled_runs",
 ]  # fmt: skip
 
 LAST_SECONDS: Final = 5.0
@@ -86,6 +86,36 @@ def children_first(runs: Iterable[OpenRun]) -> list[OpenRun]:
     return sorted(by_id.values(), key=lambda open_run: depths[open_run.run.id], reverse=True)
 
 
+def settled_runs(
+    runs: Iterable[OpenRun], why: str, at: datetime, cancels: Mapping[UUID, str | None]
+) -> list[Transition]:
+    """The ends of the runs of a process that died, no run's before those of the runs that it called.
+
+    Args:
+        cancels: of each run that somebody asked to cancel, and whose process died before it did so, the reason. It ends
+            Cancelled, and with it what it called.
+    """
+    ordered = children_first(runs)
+    cancels = _with_what_they_called(ordered, cancels)
+    steps: list[Transition] = []
+    for each in ordered:
+        if each.run.id in cancels and not each.run.state.is_cancelling():
+            steps.append(_entered(each, Cancelling(message=cancels[each.run.id], timestamp=at)))
+            each = replace(each, run=steps[-1].run)
+        steps.append(settled_run(each, why, at))
+    return steps
+
+
+def _with_what_they_called(ordered: Sequence[OpenRun], cancels: Mapping[UUID, str | None]) -> Mapping[UUID, str | None]:
+    titles = {each.run.id: each.run.title for each in ordered}
+    all_of_them = dict(cancels)
+    for each in reversed(ordered):  # callers first
+        above = each.run.parent_id
+        if above is not None and above in titles and above in all_of_them and each.run.id not in all_of_them:
+            all_of_them[each.run.id] = f"{titles[above]}: {all_of_them[above] or 'it was cancelled.'}"
+    return all_of_them
+
+
 def settled_run(open_run: OpenRun, why: str, at: datetime) -> Transition:
     """The end of a run whose process died: Cancelled where that was under way, and else Crashed; with what that makes
     due."""
@@ -95,6 +125,11 @@ def settled_run(open_run: OpenRun, why: str, at: datetime) -> Transition:
         if before.is_cancelling()
         else Crashed(message=f"{why} It was {before.name}.", timestamp=at)
     )
+    return _entered(open_run, state)
+
+
+def _entered(open_run: OpenRun, state: State[Any]) -> Transition:
+    """The run enters a state, with what that makes due for another process than its own."""
     registered = due_for(open_run.registration, state) if open_run.registration else ()
     deliveries = [
         HookDelivery(
@@ -104,7 +139,7 @@ def settled_run(open_run: OpenRun, why: str, at: datetime) -> Transition:
             event=due.event,
             hook_name=due.name,
             position=due.position,
-            due_at=at,
+            due_at=state.timestamp,
             replayed=True,
         )
         for due in registered

@@ -13,7 +13,8 @@ from sqlalchemy import and_, select
 from actwright.authoring.registration import Registration
 from actwright.journal import reading
 from actwright.journal.batch import Batch, Entry
-from actwright.journal.protocol import DeliveryChanged
+from actwright.journal.commands import open_commands
+from actwright.journal.protocol import CommandAnswered, DeliveryChanged
 from actwright.journal.reading import runs_with_cause
 from actwright.journal.rows import delivery_of, run_of
 from actwright.journal.schema import hook_deliveries as d
@@ -21,10 +22,11 @@ from actwright.journal.schema import runs as r
 from actwright.journal.schema import stored_objects
 from actwright.journal.schema import transitions as t
 from actwright.journal.statements import write
+from actwright.models.commands import Answer, Command, CommandKind, Outcome
 from actwright.models.deliveries import DeliveryStatus
 from actwright.models.outcomes import described
 from actwright.nodes import rows
-from actwright.replay.settling import OpenDelivery, OpenRun, children_first, settled_delivery, settled_run
+from actwright.replay.settling import OpenDelivery, OpenRun, settled_delivery, settled_runs
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
 
     from actwright.journal.database import Database
     from actwright.models.deliveries import HookDelivery
+    from actwright.models.runs import FlowRun, TaskRun
     from actwright.nodes.rows import NodeRow
 
 __all__ = ["Registrations", "Takeover", "open_deliveries", "take_over"]
@@ -146,9 +149,25 @@ def _settle_runs(connection: Connection, registrations: Registrations, node: Nod
     found = {row["id"]: row for row in connection.execute(query).mappings()}
     open_runs = [OpenRun(run_of(row), registrations.get(row["registration"])) for row in found.values()]
     why = f"Its process (pid {node.pid} on {node.host}) died."
-    settled = [settled_run(each, why, at) for each in children_first(open_runs)]
+    asked = open_commands(connection, node.id)
+    cancels = {
+        command.run_id: command.reason
+        for command in reversed(asked)  # the first one's reason counts
+        if command.kind is CommandKind.CANCEL
+    }
+    settled = settled_runs(open_runs, why, at, cancels)
     parameters = tuple(str(found[str(each.run.id)]["parameters"]) for each in settled)
     _write(connection, Entry(tuple(settled), parameters), node.id)
+    states = {each.run_id: reading.run(connection, each.run_id) for each in asked}
+    answers = (CommandAnswered(each.id, at, _answer_for_the_dead(each, states[each.run_id])) for each in asked)
+    _write(connection, Entry(tuple(answers), ()), node.id)
+
+
+def _answer_for_the_dead(command: Command, run: FlowRun | TaskRun | None) -> Answer:
+    """What whoever asked something of a run hears whose process died before it answered, from what became of it."""
+    if run is None or command.kind is not CommandKind.CANCEL:
+        return Answer(Outcome.REFUSED, "its process died before it answered.")
+    return Answer(Outcome.ACCEPTED) if run.state.is_cancelled() else Answer(Outcome.FINAL, run.state.name)
 
 
 def _write(connection: Connection, entry: Entry, node_id: str) -> None:

@@ -48,6 +48,8 @@ def upgrade() -> None:
         Column("ended_at", String(32)),
         Column("result", Text),
         Column("registration", String(64)),
+        Column("retry_of", String(36)),
+        Column("entry", Text),
         Index("runs_open_by_node", "node_id", sqlite_where=is_open),
         Index("runs_by_start", "expected_start_at"),
         Index("runs_by_parent_flow", "parent_flow_run_id"),
@@ -103,6 +105,7 @@ def upgrade() -> None:
         Column("level", Integer, nullable=False),
         Column("logger", Text, nullable=False),
         Column("message", Text, nullable=False),
+        Column("fields", Text),
         Index("logs_by_run", "run_id", "seq"),
         sqlite_autoincrement=True,
     )
@@ -117,6 +120,7 @@ def upgrade() -> None:
         Column("answered_at", String(32)),
         Column("answer", Text),
         Index("commands_open_by_run", "run_id", "answered_at"),
+        Index("commands_open", "seq", sqlite_where=text("answered_at IS NULL")),
         sqlite_autoincrement=True,
     )
     op.create_table(

@@ -1,0 +1,114 @@
+"""Asking something of a run that lives in another process, and waiting for the answer."""
+
+from __future__ import annotations
+
+import time
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Final
+from uuid import UUID, uuid4
+
+from actwright.authoring.checks import seconds
+from actwright.exceptions import RunError, RunIsFinal, UnansweredCommand
+from actwright.journal import commands, reading
+from actwright.journal.queries import node_of_run
+from actwright.models.commands import Command, CommandKind
+from actwright.nodes import rows
+from actwright.nodes.companion import recover_dead
+from actwright.nodes.node import holder_of, recovery_of
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from actwright.client.steps import Steps
+    from actwright.journal.database import Database
+    from actwright.models.runs import FlowRun, TaskRun
+
+__all__ = ["ANSWER_SECONDS", "ask", "known_run", "wait_for_end"]
+
+ANSWER_SECONDS: Final = 10.0
+"""How long a request waits for its answer: a living process gives it within about 0.1 s, a dead one's recovery within
+about a second."""
+
+_LOOK_SECONDS: Final = 0.01
+_LOOK_AT_NODE_SECONDS: Final = 0.5
+
+
+def known_run(database: Database, run_id: UUID) -> FlowRun | TaskRun:
+    """A run as it is now. Blocks.
+
+    Raises:
+        RunError: the journal does not know it.
+    """
+    with database.reading() as connection:
+        run = reading.run(connection, run_id)
+    if run is None:
+        raise RunError(f"There is no run {run_id} in {database.path}. Check the id, and ACTWRIGHT_HOME.", run_id)
+    return run
+
+
+def ask(database: Database, run_id: UUID, kind: CommandKind, payload: Mapping[str, Any], timeout: float) -> Steps[None]:
+    """Ask something of a run, and wait for the answer for `timeout` seconds.
+
+    Raises:
+        RunError: there is no such run, or it refused; RunIsFinal: it has ended.
+        UnansweredCommand: no answer came. The request is kept all the same.
+    """
+    command = Command(uuid4(), run_id, kind, datetime.now(UTC), payload)
+    deadline = time.monotonic() + seconds("timeout", timeout)  # before it is written: what is refused is not asked
+    next_look = 0.0
+    title = _write_down(database, command)
+    while True:
+        with database.reading() as connection:
+            answer = commands.answer_to(connection, command.id)
+        if answer is not None:
+            answer.raise_if_refused(title, run_id)
+            return
+        now = time.monotonic()
+        if now > deadline:
+            raise UnansweredCommand(
+                f"{title}: its process has not answered for {timeout:g} s; it may be stopped, or blocked (see "
+                "`actwright nodes`). The request is kept: it is met once the process goes on, or when it is recovered.",
+                run_id,
+            )
+        if now > next_look:
+            next_look = now + _LOOK_AT_NODE_SECONDS
+            _recover_if_dead(database, run_id)
+        yield _LOOK_SECONDS
+
+
+def _write_down(database: Database, command: Command) -> str:
+    """In one transaction with the look whether the run is open: whoever ends it after that sees the request."""
+    known = known_run(database, command.run_id)
+    with database.writing() as connection:
+        run = reading.run(connection, command.run_id)
+        if run is None:
+            raise RunError(f"{known.title} was deleted from {database.path}: it had ended.", known.id)
+        if run.state.is_final():
+            raise RunIsFinal(run.title, run.state.name, run.id)
+        commands.add(connection, command)
+    return run.title
+
+
+def _recover_if_dead(database: Database, run_id: UUID) -> None:
+    """Have the run's node recovered, if its process is gone and nobody is at it."""
+    with database.reading() as connection:
+        node_id = node_of_run(connection, run_id)
+        node = None if node_id is None else rows.read(connection, node_id)
+    if node is not None and node.settled_at is None and holder_of(node, database) is None:
+        recover_dead(recovery_of(node.program, node.id, database))
+
+
+def wait_for_end(database: Database, run_id: UUID, timeout: float | None) -> Steps[FlowRun | TaskRun | None]:
+    """Wait until a run is final; None when `timeout` seconds have passed before. One whose process is dead is
+    recovered."""
+    deadline = None if timeout is None else time.monotonic() + seconds("timeout", timeout)
+    next_look = 0.0
+    while not (run := known_run(database, run_id)).state.is_final():
+        now = time.monotonic()
+        if deadline is not None and now > deadline:
+            return None
+        if now > next_look:
+            next_look = now + _LOOK_AT_NODE_SECONDS
+            _recover_if_dead(database, run_id)
+        yield _LOOK_SECONDS * 2
+    return run
