@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 import contextlib
+import sys
 import threading
 import time
 from collections.abc import Callable
 from queue import SimpleQueue
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import anyio
 import pytest
 from tests.engine.gate import WATCHDOG_SECONDS, Gate
 from tests.engine.recorder import Recorder
+from tests.engine.subjects import raising
 from tests.engine.watched import at_rest, open_runtime, until
 
 from actwright import Handle, State, flow, runtime, task, wait
+from actwright.authoring.context import RunContext, current
+from actwright.authoring.interrupts import SyncBody
+from actwright.engine import interrupting
+from actwright.engine.interrupting import Interrupter
 from actwright.engine.threads import MAX_ABANDONED
 from actwright.exceptions import CancelledRun, Interrupted
 from actwright.runtime import no_interrupt
@@ -525,35 +532,24 @@ async def test_fifty_bodies_are_interrupted_at_once() -> None:
 
 
 def test_a_flow_in_a_script_is_interrupted_when_another_thread_cancels_it(background_backend: str) -> None:
-    body, ids = Spinning(), list[Any]()
+    body, runs = Spinning(), SimpleQueue[Any]()
 
-    @flow(flow_run_name="in the main thread")
+    @flow
     def in_the_main_thread() -> None:
-        ids.append(runtime.flow_run.id)
-        box.append(live())
-        body()
-
-    def live() -> Any:
-        from actwright.authoring.context import current
-
         context = current()
         assert context is not None
-        return context.run
+        runs.put(context.run)
+        body()
 
     def cancel() -> None:
-        deadline = time.monotonic() + WATCHDOG_SECONDS
-        while not body.began and time.monotonic() < deadline:
-            time.sleep(0.001)
-        box[0].cancel("from elsewhere").result(WATCHDOG_SECONDS)
+        runs.get(timeout=WATCHDOG_SECONDS).cancel("from elsewhere").result(WATCHDOG_SECONDS)
 
-    box: list[Any] = []
     thread = threading.Thread(target=cancel)
     thread.start()
     with pytest.raises(CancelledRun, match="from elsewhere"):
         in_the_main_thread()
     thread.join()
     assert [is_interrupted(error) for error in body.seen] == [True]
-    assert in_the_main_thread.with_options(name="again").fn is in_the_main_thread.fn
 
 
 def test_a_task_that_is_called_in_a_script_times_out_and_is_interrupted(background_backend: str) -> None:
@@ -587,6 +583,73 @@ async def test_a_sync_flow_that_holds_the_loop_is_interrupted_in_the_loops_own_t
 
 
 # Elsewhere
+
+
+@pytest.mark.parametrize(
+    ("name", "version", "supported"),
+    [
+        ("cpython", (3, 11, 0), True), ("cpython", (3, 12, 9), True), ("cpython", (3, 13, 0), False),
+        ("pypy", (3, 11, 13), False),
+    ],
+)  # fmt: skip
+def test_interrupts_are_for_the_interpreters_whose_ways_are_known(
+    name: str, version: tuple[int, int, int], supported: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    interrupting.interrupts_are_supported.cache_clear()
+    with monkeypatch.context() as patch:
+        patch.setattr(sys, "implementation", SimpleNamespace(name=name))
+        patch.setattr(sys, "version_info", version)
+        told = interrupting.interrupts_are_supported()
+    interrupting.interrupts_are_supported.cache_clear()
+    assert told is supported
+
+
+def test_where_no_thread_is_to_be_had_that_is_said_and_the_next_one_who_asks_tries_again(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    interrupter, body = Interrupter(), SyncBody(RunContext(cast("Any", None)))
+
+    def refuse(*_: object) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", refuse)
+        interrupter.interrupt(body)
+    assert "can't start new thread" in caplog.text
+    with pytest.raises(Interrupted):
+        body.call(lambda: spins_after(lambda: interrupter.interrupt(body)), (), {})
+    interrupter.note_news()
+
+
+def test_a_look_that_fails_is_shown_and_the_next_one_who_asks_is_served(monkeypatch: pytest.MonkeyPatch) -> None:
+    interrupter, body, shown = Interrupter(), SyncBody(RunContext(cast("Any", None))), list[object]()
+    died = threading.Event()
+
+    def show(args: threading.ExceptHookArgs) -> None:
+        shown.append(args.exc_value)
+        died.set()
+
+    error = ValueError("a bug")
+    with monkeypatch.context() as patch:
+        patch.setattr(threading, "excepthook", show)
+        patch.setattr(interrupting, "decide", raising(error))
+
+        def waits() -> None:
+            interrupter.interrupt(body)
+            died.wait(WATCHDOG_SECONDS)
+
+        body.call(waits, (), {})
+    assert shown == [error]
+    other = SyncBody(RunContext(cast("Any", None)))
+    with pytest.raises(Interrupted):
+        other.call(lambda: spins_after(lambda: interrupter.interrupt(other)), (), {})
+    interrupter.note_news()
+
+
+def spins_after(first: Callable[[], object]) -> None:
+    first()
+    while True:
+        pass
 
 
 async def test_where_interrupts_are_not_supported_a_body_ends_by_asking(monkeypatch: pytest.MonkeyPatch) -> None:
