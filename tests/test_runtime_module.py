@@ -50,7 +50,7 @@ def all_told() -> dict[str, dict[str, Any]]:
 
 
 def test_every_attribute_is_tested_here() -> None:
-    assert sorted(runtime.__all__) == sorted([*EMPTY, "cancel_requested", "raise_if_cancelled"])
+    assert sorted(runtime.__all__) == sorted([*EMPTY, "cancel_requested", "no_interrupt", "raise_if_cancelled"])
     for part, values in EMPTY.items():
         here: object = getattr(runtime, part)
         assert {name for name in dir(type(here)) if not name.startswith("_")} == set(values)

@@ -49,7 +49,7 @@ ActwrightError
 ├── WouldDeadlock                 a wait that could never end
 └── InternalError                 a bug of ours: please report it
 
-Interrupted                       a plain body was told to stop; no `Exception`, so that no handler of errors takes it
+Beside it stands Interrupted (a BaseException): raised in a plain body that is to end.
 """
 
 from __future__ import annotations
@@ -374,9 +374,17 @@ class WouldDeadlock(ActwrightError):
     """A blocking wait on an event loop's own thread for something that needs that loop to go on."""
 
 
-class Interrupted(BaseException):
-    """Raised in a plain body that was told to stop: it unwinds through `finally`."""
-
-
 class InternalError(ActwrightError):
     """A bug of Actwright's, not of yours. Please report it, with the traceback."""
+
+
+class Interrupted(BaseException):
+    """Raised in a plain body whose run was cancelled or timed out, wherever it stands just then: it is to end.
+
+    No `Exception`, so that `except Exception` does not keep a body from ending. It is raised once; `finally` and
+    `except` clean up in peace, within the grace. Swallowed, it changes nothing: the run ends Cancelled, or TimedOut.
+    `actwright.runtime.no_interrupt` holds it off.
+    """
+
+    def __str__(self) -> str:
+        return "The run of this body was cancelled, or timed out: the body is to end."

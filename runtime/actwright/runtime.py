@@ -12,6 +12,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from actwright.authoring.context import current
+from actwright.authoring.interrupts import no_interrupt, note_told
 from actwright.models.runs import FlowRun, TaskRun
 
 if TYPE_CHECKING:
@@ -23,14 +24,18 @@ if TYPE_CHECKING:
     from actwright.models.deliveries import HookDelivery
     from actwright.models.runs import Run
 
-__all__ = ["cancel_requested", "flow", "flow_run", "hook", "raise_if_cancelled", "task_run"]
+__all__ = ["cancel_requested", "flow", "flow_run", "hook", "no_interrupt", "raise_if_cancelled", "task_run"]
 
 
 def cancel_requested() -> bool:
     """Whether the body that asks was told to stop: its run was cancelled, timed out, or crashed. For a plain body, in a
-    loop say, to stop where it likes. False in hooks and outside of runs."""
+    loop under `no_interrupt` say, to stop where it likes: one that has heard that it is to end is interrupted no more.
+    False in hooks and outside of runs."""
     context = current()
-    return context is not None and context.run.is_stopped(context)
+    if context is None or not context.run.is_stopped(context):
+        return False
+    note_told(context)
+    return True
 
 
 def raise_if_cancelled() -> None:

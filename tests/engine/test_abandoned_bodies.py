@@ -13,6 +13,7 @@ from tests.engine.watched import at_rest, open_runtime
 
 from actwright import flow, task, wait
 from actwright.exceptions import CancelledRun
+from actwright.runtime import no_interrupt
 from actwright_actors.testing import ManualClock
 
 pytestmark = pytest.mark.anyio
@@ -65,12 +66,13 @@ async def test_a_sync_body_that_does_not_end_is_abandoned_and_can_start_nothing_
 
     @flow(**recorder.all_hooks())
     def stubborn() -> None:
-        gate.stop_here()
-        try:
-            child.submit()
-        except CancelledRun as error:
-            later.append(error)
-        ended.set()
+        with no_interrupt():
+            gate.stop_here()
+            try:
+                child.submit()
+            except CancelledRun as error:
+                later.append(error)
+            ended.set()
 
     async with open_runtime(clock=clock, cancel_grace_seconds=30, worker_threads=1) as runtime:
         handle = runtime.submit(stubborn)

@@ -19,6 +19,7 @@ from actwright.engine.bodies import Attempt
 from actwright.engine.messages import BodyEnded
 from actwright.exceptions import CancelledRun, RunError, RunIsFinal
 from actwright.models.outcomes import Returned
+from actwright.runtime import no_interrupt
 from actwright_actors.testing import ManualClock
 
 pytestmark = pytest.mark.anyio
@@ -417,9 +418,10 @@ async def test_a_body_may_ask_whether_it_was_told_to_stop_and_its_hooks_are_not(
             runtime.raise_if_cancelled()
 
     def body() -> None:
-        ask()
-        gate.stop_here()
-        look()
+        with runtime.no_interrupt():
+            ask()
+            gate.stop_here()
+            look()
 
     async def async_body() -> None:
         ask()
@@ -453,8 +455,9 @@ async def test_an_at_once_hook_runs_before_the_body_unwinds_and_may_unblock_it(r
 
     @flow(on_cancellation=[recorder.hook("later"), hook(release, at_once=True)])
     def blocked() -> None:
-        gate.stop_here()
-        recorder.mark("body ended")
+        with no_interrupt():
+            gate.stop_here()
+            recorder.mark("body ended")
 
     async with open_runtime() as runtime:
         handle = runtime.submit(blocked)

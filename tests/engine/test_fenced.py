@@ -16,6 +16,7 @@ from actwright import flow, run_flow, task
 from actwright.exceptions import Fenced
 from actwright.journal.schema import hook_deliveries, nodes, runs
 from actwright.nodes.node import open_nodes
+from actwright.runtime import no_interrupt
 
 pytestmark = pytest.mark.anyio
 
@@ -81,11 +82,12 @@ async def test_what_a_sync_body_calls_next_raises() -> None:
         raise AssertionError("it began")
 
     def body() -> None:
-        gate.stop_here()
-        try:
-            another()
-        except BaseException as error:
-            raised.append(type(error))
+        with no_interrupt():
+            gate.stop_here()
+            try:
+                another()
+            except BaseException as error:
+                raised.append(type(error))
 
     async with open_runtime() as opened:
         handle = opened.submit(flow(body))

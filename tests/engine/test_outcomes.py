@@ -18,6 +18,7 @@ from tests.engine.watched import at_rest, open_runtime
 
 from actwright import Cancelled, Cancelling, Completed, Crashed, Failed, State, StateType, flow, run_flow, task, wait
 from actwright.exceptions import CancelledRun, CrashedRun, FailedRun, InvalidReturn, RunTimedOut
+from actwright.runtime import no_interrupt
 from actwright_actors.testing import ManualClock
 
 pytestmark = pytest.mark.anyio
@@ -302,8 +303,9 @@ async def test_a_sync_body_past_its_timeout_ends_when_it_ends_and_the_run_is_tim
     clock, gate = ManualClock(), Gate()
 
     def slow() -> None:
-        gate.stop_here()
-        recorder.mark("ended")
+        with no_interrupt():
+            gate.stop_here()
+            recorder.mark("ended")
 
     subject = made(kind, slow, timeout_seconds=5, on_failure=[recorder.hook("on_failure")])
     async with open_runtime(clock=clock) as opened:

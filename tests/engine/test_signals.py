@@ -157,6 +157,39 @@ def test_a_body_that_swallows_what_a_signal_raises_changes_nothing(
     assert program.lines_of("work") == states
 
 
+CLEANING_UP = """
+@task(**hooks)
+def part():
+    try:
+        hold()
+    finally:
+        clean_up()
+
+@flow(**hooks)
+def work():
+    try:
+        part()
+    finally:
+        clean_up()
+
+def clean_up():
+    for _ in range(40):
+        time.sleep(0.005)
+    print("cleaned up")
+"""
+
+
+@pytest.mark.parametrize(("number", "code"), [(SIGINT, 130), (SIGTERM, 143)])
+def test_a_body_that_a_signal_ends_is_not_interrupted_as_well_while_it_cleans_up(
+    tmp_path: Path, number: signal.Signals, code: int
+) -> None:
+    with started(tmp_path, PREAMBLE + CLEANING_UP + MAIN) as program:
+        program.says("ready")
+        program.send(number)
+        assert program.exit_code() == code
+    assert [line for line in program.lines if line == "cleaned up"] == ["cleaned up"] * 2
+
+
 CATCHING = """
 @flow(**hooks)
 def work():

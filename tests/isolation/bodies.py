@@ -13,13 +13,14 @@ import sys
 import threading
 import time
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import anyio
 import anyio.lowlevel
 
-from actwright import Variable, as_completed, flow, get_run_logger, runtime, tags, task, wait
+from actwright import Variable, as_completed, flow, get_run_logger, receive, runtime, tags, task, wait
 from actwright.exceptions import CancelledRun, MissingResult, NotPicklable
 from actwright_actors.backends import current_backend_name
 
@@ -520,3 +521,68 @@ def forks() -> tuple[int, bytes]:
         said = answer.read()
     os.waitpid(pid, 0)
     return pid, said
+
+
+# Messages
+
+
+@dataclass
+class Order:
+    number: int
+
+
+def receives(path: str) -> list[int]:
+    Path(path).write_text("began")
+    return [receive(Order).number for _ in range(3)]
+
+
+async def areceives(path: str) -> list[int]:
+    await anyio.Path(path).write_text("began")
+    return [(await receive(Order)).number for _ in range(3)]
+
+
+def gives_up() -> str:
+    try:
+        receive(Order, timeout=60)
+    except TimeoutError as error:
+        return str(error)
+    return "none"
+
+
+async def agives_up() -> str:
+    try:
+        await receive(Order, timeout=60)
+    except TimeoutError as error:
+        return str(error)
+    return "none"
+
+
+def takes_one_and_fails(path: str) -> Any:
+    got = receive(Order)
+    if not Path(path).exists():
+        Path(path).write_text("once")
+        raise ValueError(got.number)
+    return got.number
+
+
+def sends_and_follows() -> tuple[Any, list[str]]:
+    handle = receiver.submit()
+    handle.send(Order(7))
+    return handle.result(), [event.state.name for event in handle.events()]
+
+
+@task
+async def receiver() -> int:
+    order: Order = await receive(Order)
+    return order.number
+
+
+def holds_off(path: str) -> None:
+    done = Path(path).with_name("done")
+    with runtime.no_interrupt():
+        Path(path).write_text("began")
+        while not done.exists():
+            time.sleep(0.01)
+        time.sleep(0.3)
+        done.write_text("whole")
+    done.write_text("not raised")

@@ -356,6 +356,8 @@ def _block_until_done(handles: Iterable[Handle[Any]], timeout: float | None, *, 
                 take(inbox, _remaining(deadline))
             except Empty:
                 return
+    if context:  # that it was cancelled, too, is what those ended of that it waited for
+        context.run.raise_if_stopped(context)
 
 
 def _set_once(future: Future[None]) -> None:

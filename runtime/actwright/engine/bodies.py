@@ -12,8 +12,11 @@ from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 import anyio
 
 from actwright.authoring.context import CURRENT, RunContext
+from actwright.authoring.interrupts import SyncBody
 from actwright.authoring.logging import printing_to_log
+from actwright.engine.interrupting import interrupt, note_end
 from actwright.engine.messages import BodyEnded
+from actwright.engine.threads import retire_this_thread
 from actwright.exceptions import CancelledRun, RuntimeClosed
 from actwright.models.outcomes import Crash, Outcome, Returned, outcome_of_error
 from actwright_actors import SystemClosed
@@ -46,14 +49,18 @@ class Attempt:
         self.parameters = parameters
         self._args, self._kwargs = run.subject.parameters.call_args(parameters)
         self._execution: Execution | None = None
+        self._sync_body: SyncBody | None = None
 
     def start(self, actor: ActorContext) -> None:
         """Start the body, in the place that the run has for it."""
         self._execution = self.run.place.start(self, actor)
 
     def stop(self, why: str) -> None:
-        """Tell the body to stop: cancel it on the loop, wake its waits in a thread. It may still take its time."""
+        """Tell the body to stop: cancel it on the loop; in a thread, interrupt it and wake its waits. It may still take
+        its time."""
         self.run.stop_body(self.number, why)
+        if self._sync_body is not None:
+            interrupt(self._sync_body)
         if self._execution is not None:
             self._execution.stop()
 
@@ -68,7 +75,7 @@ class Attempt:
             self._execution.abandon()
 
     def call(self) -> Any:
-        """Call the user's function; for an async one, this makes its coroutine."""
+        """Call the author's async function, which makes its coroutine."""
         return self.run.subject.fn(*self._args, **self._kwargs)
 
     def call_in_this_thread(self, interruptible: AbstractContextManager[None] | None = None) -> None:
@@ -94,9 +101,20 @@ class Attempt:
         try:
             self.run.raise_if_stopped(context)
             with printing_to_log(self.run.logs_prints):
-                return Returned(self.call())
+                return Returned(self._call_interruptibly(context))
         except BaseException as error:
             return outcome_of_error(error)
+
+    def _call_interruptibly(self, context: RunContext) -> Any:
+        body = self._sync_body = SyncBody(context)
+        if self.run.is_stopped(context):  # before there was something to interrupt
+            interrupt(body)
+        try:
+            return body.call(self.run.subject.fn, self._args, self._kwargs)
+        finally:
+            note_end(body)
+            if body.unstrike is not None:
+                retire_this_thread()
 
     async def await_on_loop(self, scope: anyio.CancelScope) -> None:
         """Run an async body to its end, and say how it ended."""
@@ -213,7 +231,7 @@ class CallersThread:
 
 
 class _CallersExecution:
-    """The caller's own thread can be neither stopped nor abandoned: it is the caller's."""
+    """The caller's own thread cannot be abandoned: it is the caller's, and waits for its body."""
 
     def stop(self) -> None: ...
     def abandon(self) -> None: ...

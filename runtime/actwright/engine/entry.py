@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 
-from actwright.authoring.context import current, in_async_code
+from actwright.authoring.context import current, in_async_code, within_reach
 from actwright.authoring.futures import Handle
 from actwright.authoring.logging import show_logs_of_a_script
 from actwright.authoring.waiting import blocking, event_of, take
@@ -58,6 +58,8 @@ def call(call: Call) -> Any:
             _lend_this_thread(run, inbox)
     if in_async_code():
         _warn_of_blocked_loop(run, time.perf_counter() - began)
+    if context := within_reach():  # the body that called may be what is cancelled: it hears that from here
+        context.run.raise_if_stopped(context)
     return _outcome(run.future.result(), call)
 
 

@@ -8,6 +8,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from actwright.authoring.interrupts import note_told
 from actwright.authoring.letters import Letter
 from actwright.authoring.logging import RunLogger, engine_logger_of
 from actwright.engine.forked import fork_error
@@ -280,6 +281,7 @@ class LiveRun:
     def raise_if_stopped(self, context: RunContext) -> None:
         """Raise CancelledRun in that case."""
         if self.is_stopped(context):
+            note_told(context)
             raise CancelledRun(f"{self.title}: {self._stopped[1]}", self.snapshot.id)
 
     @contextmanager

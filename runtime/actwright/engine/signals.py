@@ -13,6 +13,7 @@ import threading
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any
 
+from actwright.authoring.interrupts import note_told
 from actwright.engine.messages import Crash
 from actwright_actors.backends import current_backend_name
 
@@ -71,6 +72,7 @@ class Interrupts:
 
     def _raise_pending(self) -> None:
         if self._in_body and self.pending is not None:
+            note_told()
             raise self.pending
 
     def install(self) -> None:

@@ -21,7 +21,7 @@ from actwright.authoring.waiting import event_of, set_slot
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
 
-__all__ = ["IDLE_SECONDS", "MAX_ABANDONED", "Job", "WorkerThreads", "settle"]
+__all__ = ["IDLE_SECONDS", "MAX_ABANDONED", "Job", "WorkerThreads", "retire_this_thread", "settle"]
 
 logger = logging.getLogger("actwright.engine")
 
@@ -29,6 +29,17 @@ T = TypeVar("T")
 
 IDLE_SECONDS = 5.0
 MAX_ABANDONED = 100
+
+
+_local = threading.local()
+
+
+def retire_this_thread() -> None:
+    """End the worker thread that calls once its job is done. No other thread minds.
+
+    For one in which something may have been left half done: an interrupted body's own event loop, say.
+    """
+    _local.is_retired = True
 
 
 def settle(future: Future[T], fn: Callable[[], T]) -> None:
@@ -201,13 +212,14 @@ class WorkerThreads:
 
     def _work(self) -> None:
         try:
-            while job := self._next_job():
+            while not hasattr(_local, "is_retired") and (job := self._next_job()):
                 set_slot(job)
                 job.fn()
                 self._finish(job)
         finally:
             with self._wake:
                 self._threads.discard(threading.current_thread())
+                self._see_to_the_queue()  # it is not there to look itself
 
     def _next_job(self) -> Job | None:
         """The next job, its place taken; None when this thread is to end, being idle or at the close."""

@@ -12,6 +12,7 @@ import anyio
 
 from actwright.authoring.context import CURRENT, RunContext
 from actwright.authoring.entry import stand_in_for_engine
+from actwright.authoring.interrupts import SyncBody
 from actwright.authoring.logging import printing_to_log
 from actwright.authoring.tracebacks import authors_traceback
 from actwright.authoring.waiting import set_slot
@@ -35,24 +36,25 @@ __all__ = ["body_over", "run_body"]
 
 def run_body(conversation: Conversation, work: Work, backend: BackendName) -> Outcome | None:
     """Run it to its end, in this thread; how it ended. None: it was told to stop, and has."""
-    context = Context()
+    context, stands = Context(), RunContext(OwnRun(conversation, work), work.attempt)
     set_in(context, work.variables)
     stand_in_for_engine(StandIn(conversation, context.copy()))
     os.register_at_fork(after_in_child=partial(_forget, conversation))
     set_slot(conversation)
-    context.run(CURRENT.set, RunContext(OwnRun(conversation, work), work.attempt))
-    run = _awaited if work.subject.isasync else _called
+    context.run(CURRENT.set, stands)
     try:
-        return context.run(run, conversation, work, backend)
+        if work.subject.isasync:
+            return context.run(_awaited, conversation, work, backend)
+        return context.run(_called, conversation, work, SyncBody(stands))
     except Interrupted:
         return None
     except BaseException as error:
         return outcome_of_error(error)
 
 
-def _called(conversation: Conversation, work: Work, backend: BackendName) -> Outcome | None:
+def _called(conversation: Conversation, work: Work, body: SyncBody) -> Outcome | None:
     with conversation.termination.body(), printing_to_log(work.logs_prints):
-        return Returned(work.subject.fn(*work.args, **work.kwargs))
+        return Returned(body.call(work.subject.fn, work.args, work.kwargs))
 
 
 def _awaited(conversation: Conversation, work: Work, backend: BackendName) -> Outcome | None:

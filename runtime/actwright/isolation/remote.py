@@ -7,6 +7,7 @@ from concurrent.futures import Future
 from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any, cast
 
+from actwright.authoring.interrupts import note_told
 from actwright.exceptions import CancelledRun, InternalError
 from actwright.isolation.mailbox import RemoteMailbox, RemoteTimers
 from actwright.isolation.messages import Around, CancelRun, EventsOf, Kept, LookAt, Outside, SendTo, Watch, Why
@@ -69,6 +70,7 @@ class OwnRun:
 
     def raise_if_stopped(self, context: RunContext) -> None:
         if self.is_stopped(context):
+            note_told(context)
             why: str = self._conversation.ask(Why())
             raise CancelledRun(f"{self.snapshot.title}: {why}", self.snapshot.id)
 

@@ -11,6 +11,7 @@ import time
 from contextlib import AbstractContextManager, contextmanager
 from typing import TYPE_CHECKING, Final
 
+from actwright.authoring.interrupts import innermost_body, note_told
 from actwright.exceptions import Interrupted
 
 if TYPE_CHECKING:
@@ -86,9 +87,15 @@ class Termination:
         self._raise_if_wanted()
 
     def _raise_if_wanted(self) -> None:
-        if self._in_body and self._is_due:
-            self._is_due = False
-            raise Interrupted("The body was told to stop.")
+        if not (self._in_body and self._is_due):
+            return
+        self._is_due = False
+        body = innermost_body()
+        if body is not None and body.holds:
+            body.is_wanted = True  # the end of its `no_interrupt` raises
+        elif body is None or not body.was_told:
+            note_told()
+            raise Interrupted
 
     def _handle(self, number: int, frame: object) -> None:
         self._is_due = self._is_due or not self._has_struck

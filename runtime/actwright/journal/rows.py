@@ -213,7 +213,7 @@ def unreadable(row: Row) -> list[str]:
 
 
 def _state(id: str, type: str, name: object, message: object, at: object, row: Row) -> State[Any]:
-    state = State[Any](
+    state: State[Any] = State(  # not State[Any](...): pickle would look for that class wherever it was made first
         id=UUID(id),
         type=StateType(type) if type in _TYPES else StateType.CRASHED,
         name=words_or_mark(name),
