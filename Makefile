@@ -1,11 +1,12 @@
 # The five verbs. People, README and .ci/run use the same ones.
 
-.PHONY: install format lint test bench ruff mypy pyright model sweep
+.PHONY: install format lint test bench ruff mypy pyright model model-runs sweep
 
 VENV ?= .venv
 BIN := $(VENV)/bin
 PYTHON ?= python3
 MODEL := tests/actors/test_model.py
+MODEL_OF_RUNS := tests/engine/model
 
 install:  ## an environment with the library, editable, and every tool
 	$(PYTHON) -m venv $(VENV)
@@ -33,13 +34,18 @@ test:  ## every test, on asyncio, uvloop and trio; those of the actor library al
 	$(BIN)/coverage combine -q
 	$(BIN)/coverage report
 	$(BIN)/pytest -n 3 $(MODEL)
-	$(BIN)/pytest -n 4 --dist worksteal --ignore=tests/actors --ignore=tests/recovery
+	$(BIN)/pytest -n 3 $(MODEL_OF_RUNS)
+	$(BIN)/pytest -n 4 --dist worksteal --ignore=tests/actors --ignore=tests/recovery --ignore=$(MODEL_OF_RUNS)
 	$(BIN)/pytest tests/recovery
 	$(BIN)/python -m tests.recovery.sweep --others-every 4 --random 20
 
 # A longer look than `test` takes, for who changes the actors. No time limit: what fails is shrunk, and that takes time.
 model:  ## 1,000 random histories of actors on each back end, against a model of what is promised
 	ACTWRIGHT_MODEL_EXAMPLES=1000 $(BIN)/pytest -o faulthandler_timeout=0 $(MODEL)
+
+# The same for who changes the engine.
+model-runs:  ## 1,000 random programs of flows and tasks on each back end: history is as promised after each step
+	ACTWRIGHT_MODEL_EXAMPLES=1000 $(BIN)/pytest -o faulthandler_timeout=0 $(MODEL_OF_RUNS)
 
 bench:  ## every benchmark, one after another: they disturb each other
 	set -e; for program in benchmarks/*.py; do $(BIN)/python "$$program"; done

@@ -21,6 +21,7 @@ from typing import Any
 import anyio
 import hypothesis
 import pytest
+from tests.histories import tell_how_many
 
 from actwright.settings import get_current_settings
 
@@ -45,6 +46,10 @@ IDLE_THREADS = ("Trio thread ",)
 
 SETTLE_SECONDS = 2.0
 """How long what a test closed may take to be gone: a thread on its last bytecodes, a child not yet reaped."""
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    tell_how_many(terminalreporter)
 
 
 @pytest.fixture(scope="module", params=BACKENDS.values(), ids=list(BACKENDS))

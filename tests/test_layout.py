@@ -28,7 +28,8 @@ MAY_IMPORT = {
     "blocks": {"authoring", "models", "exceptions", "settings"},
     "journal": {"authoring", "models", "exceptions", "settings"},
     "nodes": {"journal", "models", "exceptions", "settings"},
-    "engine": {"authoring", "journal", "nodes", "models", "exceptions", "settings"},
+    "isolation": {"authoring", "nodes", "models", "exceptions"},
+    "engine": {"authoring", "isolation", "journal", "nodes", "models", "exceptions", "settings"},
     "replay": {"authoring", "engine", "journal", "nodes", "models", "exceptions", "settings"},
     "runtime": {"authoring", "models", "exceptions"},  # `actwright.runtime`: what a body asks about its run
     "testing": {"actwright", "authoring", "engine", "journal", "nodes", "replay", "models", "exceptions", "settings"},

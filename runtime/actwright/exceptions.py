@@ -8,6 +8,7 @@ ActwrightError
 │   ├── MappingLengthMismatch     `map` was given iterables of different lengths
 │   ├── UnsupportedOption         a known option that Actwright does not have (also a TypeError)
 │   ├── InvalidReturn             a body returned a state that ends nothing
+│   ├── NotPicklable              something cannot go to, or come from, the process of an isolated body
 │   └── MissingContextError       asked outside a run for what only a run has
 ├── RunError                      how a run went
 │   ├── UnfinishedRun             its result was asked for too early
@@ -48,7 +49,7 @@ ActwrightError
 ├── WouldDeadlock                 a wait that could never end
 └── InternalError                 a bug of ours: please report it
 
-Beside it stands Interrupted (a BaseException): raised in a plain body that is to end.
+Interrupted                       a plain body was told to stop; no `Exception`, so that no handler of errors takes it
 """
 
 from __future__ import annotations
@@ -86,6 +87,7 @@ __all__ = [
     "MisfitBlock",
     "MissingContextError",
     "MissingResult",
+    "NotPicklable",
     "ParameterBindError",
     "ParameterTypeError",
     "RecordedError",
@@ -149,6 +151,20 @@ class UnsupportedOption(AuthoringError, TypeError):
 
 class InvalidReturn(AuthoringError):
     """A body returned a state that is neither final nor Cancelling, which cannot end a run."""
+
+
+class NotPicklable(AuthoringError):
+    """Something cannot go to the process of an isolated body, or come back from it; the message says what, and why."""
+
+    @classmethod
+    def of(cls, what: str, why: BaseException | str, advice: str = "") -> NotPicklable:
+        """That `what`, the beginning of a sentence, cannot cross; `advice` is what to do about it."""
+        reason = why if isinstance(why, str) else f"{type(why).__name__}: {why}"
+        advice = advice or "Use what can be: plain data, a path, what it takes to open a connection there."
+        return cls(
+            f"{what} cannot be pickled, and so cannot cross to or from the process of an isolated body ({reason}). "
+            f"{advice}"
+        )
 
 
 class MissingContextError(AuthoringError):
@@ -371,4 +387,4 @@ class Interrupted(BaseException):
     """
 
     def __str__(self) -> str:
-        return "The run of this body was cancelled, or timed out: the body is to end."
+        return super().__str__() or "The run of this body was cancelled, or timed out: the body is to end."

@@ -51,7 +51,9 @@ class Settings(BaseSettings):
     home: Path = Field(default=Path("~/.actwright"), description="The folder that history is kept in.")
     api_url: str = Field(default="http://127.0.0.1:4200/api", description="Where the API is served.")
     ui_url: str = Field(default="http://127.0.0.1:4200", description="Where the dashboard is served.")
-    worker_threads: PositiveInt = Field(default=40, description="How many sync bodies may run at once.")
+    worker_threads: PositiveInt = Field(
+        default=40, description="How many sync bodies, and bodies in processes of their own, may run at once."
+    )
     hook_threads: PositiveInt = Field(default=10, description="How many sync hooks may run at once.")
     drain_seconds: NonNegativeFloat = Field(
         default=30.0, description="How long a Runtime that is left waits for its runs."

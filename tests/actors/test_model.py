@@ -1,8 +1,7 @@
 """Random histories of a random tree of actors: after each step the library has done what the model says.
 
 The file is longer than others: how a history is drawn, and how it is played, belong to no other test.
-ACTWRIGHT_MODEL_EXAMPLES says how many histories each back end plays, and has what fails shrunk; without it a test run
-plays as many of 1,000 as there is time for, and says in its summary how many those were.
+How many of them are played, `tests.histories` says.
 """
 
 from __future__ import annotations
@@ -10,8 +9,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
-import os
-import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Generator, Iterator
 from contextlib import contextmanager
@@ -22,12 +19,12 @@ from typing import Any, Final, Literal, TypeVar
 import anyio
 import trio
 from anyio.abc import TaskGroup, TaskStatus
-from hypothesis import HealthCheck, Phase, assume, example, given, settings
+from hypothesis import assume, example, given
 from hypothesis import strategies as st
 from tests.actors import model_world as do
-from tests.actors.conftest import HISTORIES
 from tests.actors.helpers import open_system
 from tests.actors.model import Model, Moment, Oracle
+from tests.histories import Budget, as_many_as_asked, play_many
 
 from actwright_actors import (
     Actor,
@@ -60,10 +57,6 @@ from actwright_actors import (
 from actwright_actors.testing import ManualClock
 
 T = TypeVar("T")
-
-EXAMPLES: Final = os.environ.get("ACTWRIGHT_MODEL_EXAMPLES")
-SECONDS: Final = 50.0
-"""For so long an ordinary test run begins further histories on one back end. The watchdog ends a test after 60."""
 
 # -- how a history is drawn --------------------------------------------------------------------------------------------
 
@@ -635,37 +628,6 @@ def compare(stage: Stage, moment: Moment, after: str) -> None:
     assert moment.expects(stage.events), f"{stage.events} for {moment.events} {after}"
 
 
-class OutOfTime(BaseException):
-    """Ends the drawing of histories: hypothesis lets it pass, as it does a Ctrl-C."""
-
-
-class Budget:
-    """The time for all histories of one back end, and how many were played in it."""
-
-    def __init__(self) -> None:
-        self._ends_at = math.inf if EXAMPLES else time.monotonic() + SECONDS
-        self.played = 0
-
-    @contextmanager
-    def one_more(self) -> Generator[None]:
-        if time.monotonic() >= self._ends_at:
-            raise OutOfTime
-        try:
-            yield
-        except BaseException:
-            self._ends_at = math.inf  # hypothesis plays it again before it tells
-            raise
-        self.played += 1
-
-
-THOROUGH: Final = settings(
-    max_examples=int(EXAMPLES or 1000),
-    report_multiple_bugs=False,
-    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
-)
-# Shrinking takes longer than a test may. Nor is what fails remembered, since what is remembered is not shrunk later.
-BRIEF: Final = settings(THOROUGH, phases=[phase for phase in Phase if phase is not Phase.shrink], database=None)
-
 # Two siblings die at once, and the second end is known when a restart is about to stop it.
 DEATHS_AT_ONCE: Final = Oracle(
     (do.Spawn(1, do.Team("S", (do.Worker("a"), do.Worker("b")), strategy="one_for_all")),),
@@ -693,7 +655,7 @@ KILLED_IN_BACK_OFF: Final = Oracle(
 )
 
 
-@(THOROUGH if EXAMPLES else BRIEF)
+@as_many_as_asked
 @example(history=DEATHS_AT_ONCE.history)
 @example(history=KILLED_IN_BACK_OFF.history)
 @example(history=KILLED_WHILE_DOWN.history)
@@ -706,14 +668,7 @@ def play_any(backend: str, options: dict[str, Any], budget: Budget, history: lis
 def test_after_each_step_of_any_history_the_world_is_as_the_model_says(
     anyio_backend: tuple[str, dict[str, Any]], record_property: Callable[[str, object], None]
 ) -> None:
-    budget = Budget()
-    try:
-        play_any(*anyio_backend, budget)
-    except OutOfTime:
-        pass
-    finally:
-        record_property(HISTORIES, budget.played)
-    assert budget.played >= 3  # the examples
+    assert play_many(partial(play_any, *anyio_backend), record_property) >= 3  # the examples
 
 
 def test_what_depends_on_the_order_of_wake_ups_is_not_promised() -> None:

@@ -241,6 +241,20 @@ def test_what_is_wrong_with_a_field_is_said_without_its_value() -> None:
     assert "4321" not in str(raised.value)
 
 
+@pytest.mark.anyio
+async def test_a_block_among_parameters_is_masked_in_history_and_may_be_returned(actwright_home: Path) -> None:
+    @flow
+    def hands_on(till: Till) -> Till:
+        return till
+
+    till = a_till()
+    async with open_runtime():
+        assert await run_flow(hands_on, till) is till
+    kept = await anyio.to_thread.run_sync(on_disk, actwright_home)
+    assert b"till.example" in kept
+    assert HIDDEN.encode() not in kept
+
+
 def test_a_secret_is_any_json_value() -> None:
     values: list[Any] = ["hunter2", {"user": "me", "keys": [1, None]}, 7, None]
     for value in values:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import socket
+import subprocess
+import sys
 import threading
 import traceback
 from typing import Any
@@ -66,6 +68,31 @@ async def test_in_async_code_it_is_awaited_and_the_loop_goes_on_meanwhile(receiv
             assert first.json() == {"text": "one"}
             receiver.may_answer.set()  # said by this loop: one that was held would never come to it
     assert receiver.take().json() == {"text": "two"}
+
+
+LOADED_IN = """
+import sys, threading
+import anyio
+from actwright.blocks import Webhook
+
+threads = []
+
+def audit(event, args):
+    if event == "import" and args[0] == "httpx":
+        threads.append(threading.current_thread())
+
+sys.addaudithook(audit)
+anyio.run(Webhook(url=sys.argv[1]).acall)
+print(len(threads), threading.main_thread() in threads)
+"""
+
+
+def test_what_sending_takes_is_loaded_beside_the_loop(receiver: Receiver) -> None:
+    ran = subprocess.run(
+        [sys.executable, "-W", "error", "-c", LOADED_IN, receiver.url],
+        capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert ran.stdout == "1 False\n", ran.stderr
 
 
 @pytest.mark.anyio

@@ -207,8 +207,6 @@ def test_an_option_of_prefects_that_is_not_supported(decorate: Any) -> None:
         UnsupportedOption, match=r"does not support 'cache_key_fn'\. Actwright has no result cache\. Keep"
     ):
         decorate(body, cache_key_fn=body)
-    with pytest.raises(UnsupportedOption, match=r"does not know 'isolation' in this version .* Leave it out"):
-        decorate(body, isolation="process")
 
 
 @each_kind

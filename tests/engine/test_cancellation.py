@@ -15,6 +15,7 @@ from tests.engine.subjects import bodies
 from tests.engine.watched import at_rest, open_runtime
 
 from actwright import Completed, Failed, Handle, Runtime, State, flow, hook, runtime, task, wait
+from actwright.engine.bodies import Attempt
 from actwright.engine.messages import BodyEnded
 from actwright.exceptions import CancelledRun, RunError, RunIsFinal
 from actwright.models.outcomes import Returned
@@ -133,6 +134,33 @@ async def test_a_cancel_in_the_moment_of_the_start_never_runs_the_body(recorder:
         assert handle.state.is_cancelled()
     assert "body" not in recorder.order
     assert recorder.order[-2:] == ["on_cancellation", "on_end"]
+
+
+async def test_a_body_whose_task_is_there_when_its_run_is_cancelled_does_not_begin(
+    monkeypatch: pytest.MonkeyPatch, recorder: Recorder
+) -> None:
+    @task
+    async def never() -> None:
+        recorder.mark("body")
+
+    @flow
+    async def around() -> str:
+        handle = never.submit()
+        await wait([handle])
+        return handle.state.name
+
+    start = Attempt.start
+
+    def start_and_cancel(attempt: Attempt, actor: Any) -> None:
+        start(attempt, actor)
+        if attempt.run.snapshot.kind == "task":
+            attempt.stop("enough")
+            attempt.run.cancel("enough")
+
+    monkeypatch.setattr(Attempt, "start", start_and_cancel)
+    async with open_runtime() as runtime:
+        assert await runtime.submit(around) == "Cancelled"
+    assert recorder.order == []
 
 
 # Outcome and Cancel

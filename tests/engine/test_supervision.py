@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from itertools import count
-from typing import Any
+from typing import Any, Unpack
 
 import anyio
 import pytest
@@ -18,25 +18,28 @@ from tests.engine.phases import BEFORE_THE_END, Phase, name_of
 from tests.engine.recorder import Recorder
 from tests.engine.watched import at_rest, forget_history
 
-from actwright import Flow, Runtime, flow, task, wait
+from actwright import Flow, Runtime, flow, hook, task, wait
 from actwright import runtime as here
 from actwright.engine.hook_actor import HookActor
 from actwright.engine.messages import BodyEnded
+from actwright.engine.options import RuntimeKeywords
 from actwright.engine.run_actor import RunActor
 from actwright.engine.supervisor import RunSupervisor
 from actwright.exceptions import CrashedRun, InternalError, RunIsFinal
 from actwright.models.deliveries import DeliveryStatus
 from actwright.models.outcomes import Returned
 from actwright.models.transitions import hook_events
+from actwright_actors.testing import ManualClock
 
 pytestmark = pytest.mark.anyio
 
 
 @asynccontextmanager
-async def open_runtime() -> AsyncGenerator[Runtime]:
+async def open_runtime(**options: Unpack[RuntimeKeywords]) -> AsyncGenerator[Runtime]:
     """A Runtime that a fault cannot keep open for longer than a test has."""
     with anyio.fail_after(40):
-        async with Runtime(cancel_grace_seconds=20, hook_grace_seconds=5) as runtime:
+        options |= {"cancel_grace_seconds": 20, "hook_grace_seconds": 5}
+        async with Runtime(**options) as runtime:
             yield runtime
 
 
@@ -397,6 +400,32 @@ async def test_an_async_hook_that_the_hook_actor_took_with_it_runs_again_with_th
     assert first == second
     assert (one, two) == (1, 2)
     assert recorder.order == ["first", "done"]
+
+
+async def test_a_failed_try_whose_code_still_runs_is_not_written_down_again_when_the_hook_actor_dies(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    gate, clock = Gate(), ManualClock()
+
+    def hangs_once(*_: object) -> None:
+        if here.hook.attempt == 1:
+            gate.stop_here()
+
+    async def body() -> None: ...
+
+    async with open_runtime(clock=clock) as runtime:
+        retried = hook(hangs_once, retries=1, timeout_seconds=5)
+        handle = runtime.submit(flow(body, on_completion=[retried]))
+        await gate.reached()
+        clock.advance(5)
+        await at_rest()
+        infrastructure(runtime, "hooks").kill()
+        await at_rest()
+        gate.open()
+        await handle
+        [delivery] = runtime.journal.deliveries(handle.id)
+        assert (delivery.status, delivery.attempt) == (DeliveryStatus.SUCCEEDED, 2)
+    assert caplog.text.count("An error was encountered while running hook") == 1
 
 
 # The supervisor of runs

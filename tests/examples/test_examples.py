@@ -26,6 +26,12 @@ PRINTS = {
     ),
     "hook_with_default_argument.py": "custom_value Completed\n",
     "hook_with_keyword_arguments.py": "foo 42 Failed\n",
+    "isolated_bodies.py": (
+        "parse fine: Completed in attempt 1\n"
+        "parse broken: Crashed in attempt 2\n"
+        "parse endless: TimedOut in attempt 1\n"
+        "['Completed', 'Crashed', 'TimedOut']\n"
+    ),
     "sync_script.py": "4 pages: Running\n4 pages: Completed\n12 rows\n",
     "trio_program.py": (
         "wind: Completed, lock released\n"

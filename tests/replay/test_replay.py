@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
 import threading
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, nullcontext
@@ -16,6 +18,7 @@ import anyio.lowlevel
 import pytest
 from sqlalchemy import update
 from tests.engine.scripts import EACH_BACKEND
+from tests.isolation.helpers import is_gone
 from tests.journal.records import NOW, new_run
 from tests.replay.dead import DeadNode, dead_node, entering
 
@@ -27,7 +30,8 @@ from actwright.models.deliveries import DeliveryStatus, HookDelivery
 from actwright.models.runs import TaskRun
 from actwright.models.states import Cancelling, Failed, Pending, Running
 from actwright.nodes import rows
-from actwright.replay import main
+from actwright.nodes.bodies import BODY_VARIABLE, claim_path
+from actwright.replay import main, takeover
 from actwright.replay.main import FENCED, MORE, NOTHING_LEFT, replay
 from actwright_actors.backends import current_backend_name
 
@@ -136,6 +140,28 @@ def test_every_hook_that_is_due_runs_once_in_order_on_what_its_run_ran_on(node: 
     assert check(node.database) == []
     assert replay(node.database, node.id) == NOTHING_LEFT
     assert len(heard) == 4
+
+
+def test_what_an_isolated_body_has_left_is_gone_before_its_run_is_crashed(
+    node: DeadNode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, _, records = entering(Running(), subject)
+    node.write(*records)
+    gone_before: list[bool] = []
+    settle = takeover.take_over
+
+    def take_over(*args: Any) -> Any:
+        gone_before.append(is_gone(left.pid))
+        return settle(*args)
+
+    monkeypatch.setattr(main, "take_over", take_over)
+    path = claim_path(node.database.path.parent / "nodes", node.id, "token")
+    path.parent.mkdir()
+    with subprocess.Popen(["sleep", "60"], start_new_session=True, env={**os.environ, BODY_VARIABLE: "token"}) as left:
+        path.write_text(str(left.pid))
+        assert replay(node.database, node.id) == NOTHING_LEFT
+    assert gone_before == [True]
+    assert [state for _, _, state in heard] == ["Crashed", "Crashed"]
 
 
 def test_a_node_without_hooks_is_settled_without_a_loop(node: DeadNode, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -48,6 +48,8 @@ flow(work, on_failure=flow_hook)  # type: ignore[call-overload]
 task(work, retries=3, retry_delay_seconds=[1, 2.5], timeout_seconds=3, task_run_name="work-{a}")
 task(work, retries=3, retry_delay_seconds=lambda retries: [2.0**n for n in range(retries)])
 task(work, retries="3")  # type: ignore[call-overload]
+task(work, isolation="process").with_options(isolation=None)
+flow(work, isolation="thread")  # type: ignore[call-overload]
 task(work, flow_run_name="x")  # type: ignore[call-overload]
 flow(work).with_options(timeout_seconds="3")  # type: ignore[arg-type]
 

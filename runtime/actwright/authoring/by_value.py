@@ -27,7 +27,7 @@ from actwright.authoring.import_paths import at_path, is_importable, module_of
 from actwright.authoring.options import RunOptions
 from actwright.authoring.runnable import Runnable
 
-__all__ = ["by_value", "from_value"]
+__all__ = ["Pickler", "by_value", "from_value"]
 
 _SHAPE: Final = ",".join(field.name for options in (RunOptions, Hook) for field in fields(options))
 _TAG: Final = f"{sys.implementation.cache_tag} {sha256(_SHAPE.encode()).hexdigest()[:8]}\n".encode()
@@ -40,7 +40,7 @@ _CACHED = type(functools.cache(lambda: None))
 """What `functools.cache` makes of a function. It pickles itself by reference alone, even where that leads nowhere."""
 
 _one_at_a_time = RLock()  # what is by value and what is not, cloudpickle keeps in one place for all
-_at_work: set[_Pickler] = set()
+_at_work: set[Pickler] = set()
 
 
 def by_value(item: object) -> bytes:
@@ -49,15 +49,9 @@ def by_value(item: object) -> bytes:
     Raises:
         Exception: whatever pickling raises; ValueError for one that is too large to keep.
     """
-    with _one_at_a_time, io.BytesIO() as file:
+    with io.BytesIO() as file:
         file.write(_TAG)
-        pickler = _Pickler(file)
-        _at_work.add(pickler)
-        try:
-            pickler.dump(item)
-        finally:
-            pickler.close()
-            _at_work.discard(pickler)
+        Pickler(file).dump(item)
         payload = file.getvalue()
     if len(payload) > _LARGEST:
         raise ValueError(f"with all that it refers to, it takes {len(payload)} bytes; at most {_LARGEST} are kept")
@@ -77,12 +71,22 @@ def from_value(payload: bytes) -> object:
     return cast(object, pickle.loads(pickled))
 
 
-class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]
+class Pickler(cloudpickle.Pickler):  # type: ignore[misc]
     """By reference only what a fresh process could import."""
 
     def __init__(self, file: io.BytesIO) -> None:
         super().__init__(file)
         self._for_now: list[ModuleType] = []
+
+    def dump(self, obj: object) -> None:
+        """Write an object to the file. Raises whatever pickling raises."""
+        with _one_at_a_time:
+            _at_work.add(self)
+            try:
+                super().dump(obj)
+            finally:
+                self.close()
+                _at_work.discard(self)
 
     def reducer_override(self, obj: Any) -> Any:
         if isinstance(obj, Runnable):

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from actwright.authoring.futures import Handle
     from actwright.authoring.runnable import Runnable
 
-__all__ = ["Call", "EngineEntry", "Retry", "Store", "engine", "load_engine", "waited_for"]
+__all__ = ["Call", "EngineEntry", "Retry", "Store", "engine", "load_engine", "stand_in_for_engine", "waited_for"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,7 +152,19 @@ def load_engine() -> EngineEntry:
     """
     if sys.platform == "win32":
         raise ActwrightError("Windows is not supported yet. Run this on Linux or macOS; WSL is a Linux.")
-    return _engine()
+    return _stand_in or _engine()
+
+
+_stand_in: EngineEntry | None = None
+
+
+def stand_in_for_engine(entry: EngineEntry | None) -> None:
+    """Have calls go to `entry` from now on, and no engine loaded; None takes that back.
+
+    For a process that runs one body, whose engine is in another one.
+    """
+    global _stand_in
+    _stand_in = entry
 
 
 # Event loops load it, and once a script has ended it cannot be: but a thread that goes on may call for the first time.

@@ -1,8 +1,9 @@
-"""Where an object can be imported from: "module:qualname", when that leads back to this very object."""
+"""Where an object can be imported from: "module:qualname", when that leads back to this very object; and importing."""
 
 from __future__ import annotations
 
 import functools
+import importlib.util
 import sys
 from collections.abc import Callable, Iterator
 from importlib.machinery import ModuleSpec
@@ -10,7 +11,9 @@ from pathlib import Path
 from types import MethodType, ModuleType
 from typing import Any, cast
 
-__all__ = ["at_path", "is_importable", "module_of", "names_of"]
+from actwright.exceptions import ReplayImportError
+
+__all__ = ["at_path", "imported", "is_importable", "module_of", "names_of", "run_module"]
 
 
 def names_of(item: object) -> Iterator[tuple[ModuleType, str]]:
@@ -43,6 +46,43 @@ def module_of(item: object) -> ModuleType | None:
     name = _text(item, "__module__")
     module = sys.modules.get(name) if name else None
     return module if isinstance(module, ModuleType) else None
+
+
+def imported(name: str) -> ModuleType:
+    """A module, imported while flows refuse to run (see `replay_guard`): one that calls a flow is left off there, and
+    what it has defined until then is used.
+
+    Raises:
+        ModuleNotFoundError: there is no such module.
+        BaseException: whatever the module raises.
+    """
+    if name in sys.modules:
+        return sys.modules[name]
+    parent, _, child = name.rpartition(".")
+    package = imported(parent) if parent else None
+    spec = importlib.util.find_spec(name)
+    if spec is None:
+        raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+    module = run_module(spec)
+    if package is not None:
+        setattr(package, child, module)
+    return module
+
+
+def run_module(spec: ModuleSpec) -> ModuleType:
+    """The same for a module that was found."""
+    if spec.loader is None:  # a folder without an __init__.py
+        __import__(spec.name)
+        return sys.modules[spec.name]
+    sys.modules[spec.name] = module = importlib.util.module_from_spec(spec)
+    try:
+        spec.loader.exec_module(module)
+    except ReplayImportError:
+        pass
+    except BaseException:
+        del sys.modules[spec.name]
+        raise
+    return sys.modules.get(spec.name, module)
 
 
 def is_importable(module: ModuleType) -> bool:

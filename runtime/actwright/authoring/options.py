@@ -57,6 +57,7 @@ class RunKeywords(TypedDict, total=False):
     log_prints: bool | None
     persist_result: bool | None
     crash_retries: int | None
+    isolation: Literal["process"] | None
 
 
 class FlowKeywords(RunKeywords, total=False):
@@ -110,6 +111,7 @@ class RunOptions:
         persist_result: whether history keeps what the body returns, as JSON, for whoever asks later or elsewhere.
         crash_retries: how many attempts may follow one that crashed; a death of the process included, where something
             serves the flow.
+        isolation: "process" runs the body in an OS process of its own; None where its Runtime is.
         on_running, ..., on_end: the hooks of each list.
     """
 
@@ -130,6 +132,7 @@ class RunOptions:
     log_prints: bool | None = None
     persist_result: bool = False
     crash_retries: int = 0
+    isolation: Literal["process"] | None = None
     on_running: tuple[Hook, ...] = ()
     on_retry: tuple[Hook, ...] = ()
     on_completion: tuple[Hook, ...] = ()
@@ -210,6 +213,12 @@ def _flag(option: str, value: object) -> bool:
     return value
 
 
+def _isolation(option: str, value: object) -> str:
+    if value != "process":
+        raise ValueError(f'{option} must be "process", for a body in an OS process of its own, or None; got {value!r}.')
+    return "process"
+
+
 def _retry_condition(option: str, value: object) -> Callable[..., Any]:
     if not callable(value):
         raise TypeError(f"{option} must be callable; got {type(value).__name__}.")
@@ -273,11 +282,10 @@ _NORMAL_FORM: dict[str, Callable[[str, object], Any]] = {
     "log_prints": _flag,
     "persist_result": _flag,
     "crash_retries": whole_number,
+    "isolation": _isolation,
 }
 
 _CAN_BE_NONE = frozenset({field.name for field in fields(RunOptions) if field.default is None})
-
-_NOT_IN_THIS_VERSION = {"isolation"}
 
 _USE_INSTEAD = {
     "asset_deps": "Actwright has no assets. Name what a run makes in its tags.",
@@ -297,8 +305,6 @@ _USE_INSTEAD = {
 
 
 def _refusal(kind: Literal["flow", "task"], option: str) -> TypeError:
-    if option in _NOT_IN_THIS_VERSION:
-        return UnsupportedOption(f"@{kind} does not know '{option}' in this version of Actwright. Leave it out.")
     if option in _USE_INSTEAD:
         return UnsupportedOption(f"@{kind} does not support '{option}'. {_USE_INSTEAD[option]}")
     known = [*_NORMAL_FORM, f"{kind}_run_name", *HOOK_EVENTS]

@@ -7,7 +7,7 @@ of the run's caller.
 from __future__ import annotations
 
 from contextlib import AbstractContextManager, nullcontext
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import anyio
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from actwright.engine.threads import Job
     from actwright_actors import ActorContext, ChildTask
 
-__all__ = ["Attempt", "CallersThread", "Execution", "OnLoop", "Place", "WorkerThread"]
+__all__ = ["Attempt", "CallersThread", "Execution", "KillableExecution", "OnLoop", "Place", "WorkerThread"]
 
 
 class Attempt:
@@ -39,12 +39,14 @@ class Attempt:
     Attributes:
         number: from 1.
         over: it has ended, or was abandoned.
+        parameters: name -> value, as the body gets them.
     """
 
     def __init__(self, run: LiveRun, number: int, parameters: dict[str, Any]) -> None:
         self.run = run
         self.number = number
         self.over = False
+        self.parameters = parameters
         self._args, self._kwargs = run.subject.parameters.call_args(parameters)
         self._execution: Execution | None = None
         self._sync_body: SyncBody | None = None
@@ -61,6 +63,10 @@ class Attempt:
             interrupt(self._sync_body)
         if self._execution is not None:
             self._execution.stop()
+
+    def kill(self) -> bool:
+        """End it by force, where it is in a process of its own; its end is told as any. False: it is not, or was."""
+        return isinstance(self._execution, KillableExecution) and self._execution.kill()
 
     def abandon(self) -> None:
         """Wait for it no longer. It is counted until it really ends."""
@@ -112,16 +118,18 @@ class Attempt:
 
     async def await_on_loop(self, scope: anyio.CancelScope) -> None:
         """Run an async body to its end, and say how it ended."""
-        CURRENT.set(RunContext(self.run, self.number))
+        context = RunContext(self.run, self.number)
+        CURRENT.set(context)
         outcome: Outcome | None = None
         try:
             with scope:
-                outcome = await self._outcome(scope)
+                outcome = await self._outcome(scope, context)
         finally:  # the end of its actor cancels the task around this scope too, and then that escapes
             self.ended(outcome or Crash(CancelledRun(f"{self.run.title}: the body was cancelled.")))
 
-    async def _outcome(self, scope: anyio.CancelScope) -> Outcome:
+    async def _outcome(self, scope: anyio.CancelScope, context: RunContext) -> Outcome:
         try:
+            self.run.raise_if_stopped(context)  # since its task was made: else it would go on to its first await
             with printing_to_log(self.run.logs_prints):
                 return Returned(await self.call())
         except anyio.get_cancelled_exc_class() as error:
@@ -145,6 +153,15 @@ class Execution(Protocol):
 
     def stop(self) -> None: ...
     def abandon(self) -> None: ...
+
+
+@runtime_checkable
+class KillableExecution(Execution, Protocol):
+    """One that can be ended whatever it does."""
+
+    def kill(self) -> bool:
+        """End it. False: that was done before."""
+        ...
 
 
 class Place(Protocol):

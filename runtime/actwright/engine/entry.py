@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from actwright.authoring.entry import Call
+    from actwright.engine.bodies import Place
     from actwright.engine.live_run import LiveRun
     from actwright.journal.protocol import Journal
     from actwright.models.states import State
@@ -51,7 +52,7 @@ def call(call: Call) -> Any:
     began = time.perf_counter()
     host = _host_for_blocking()
     with interrupts_of_script() as interrupts:
-        run = launch(host, call, CallersThread(inbox, interrupts.body if interrupts else nullcontext))
+        run = launch(host, call, _place(call, CallersThread(inbox, interrupts.body if interrupts else nullcontext)))
         run.future.add_done_callback(lambda _: inbox.put(None))
         with interrupts.calling(run) if interrupts else nullcontext():
             _lend_this_thread(run, inbox)
@@ -60,6 +61,11 @@ def call(call: Call) -> Any:
     if context := within_reach():  # the body that called may be what is cancelled: it hears that from here
         context.run.raise_if_stopped(context)
     return _outcome(run.future.result(), call)
+
+
+def _place(call: Call, here: CallersThread) -> Place:
+    """The caller's own thread, unless the body wants a process; then this thread only waits."""
+    return here if call.subject.options.isolation is None else usual_place(call)
 
 
 def _lend_this_thread(run: LiveRun, inbox: SimpleQueue[Callable[[], None] | None]) -> None:

@@ -13,10 +13,10 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from actwright.authoring.context import CURRENT, RunContext
+from actwright.authoring.tracebacks import authors_traceback
 from actwright.engine.hook_call import HookCall
 from actwright.engine.messages import HooksDone
 from actwright.engine.outbox import FOREVER
-from actwright.engine.tracebacks import authors_traceback
 from actwright.journal.protocol import DeliveryChanged
 from actwright.models.deliveries import DeliveryStatus
 from actwright.models.outcomes import described
@@ -90,7 +90,10 @@ class HookActor(Actor[Deliver]):
                 await self._tell_of_failure(batch, due, log)
                 due.done = True
             elif due.call is not None:  # ours, or one that outlived the hook actor before us, as a thread does
-                await self._conclude(batch, due, due.call, log)
+                if due.delivery.status is DeliveryStatus.RUNNING:
+                    await self._conclude(batch, due, due.call, log)
+                else:  # its failure is written down: the next try begins once its code itself has ended
+                    await self._see_it_end(batch, due, due.call)
             elif due.delivery.next_at is not None:
                 await self._wait_for_retry(batch, due)
             elif why := self._expired(due):
@@ -117,13 +120,13 @@ class HookActor(Actor[Deliver]):
             log.error(
                 "An error was encountered while running hook '%s'", due.hook.name, exc_info=authors_traceback(error)
             )
-            if due.delivery.status is DeliveryStatus.FAILED:
-                due.done = True
-            elif due.delivery.untold is None:
-                if not call.is_really_over:
-                    with _waiting(batch, due, FOREVER):
-                        await call.really_over()
-                due.call = None
+            due.done = due.delivery.status is DeliveryStatus.FAILED
+
+    async def _see_it_end(self, batch: Batch, due: Due, call: HookCall) -> None:
+        if not call.is_really_over:
+            with _waiting(batch, due, FOREVER):
+                await call.really_over()
+        due.call = None
 
     def _after_failure(self, batch: Batch, due: Due, why: str) -> HookDelivery:
         if _may_retry(due):

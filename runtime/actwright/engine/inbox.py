@@ -20,7 +20,8 @@ class Inbox:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._messages: list[object] = []
+        self._messages: dict[int, object] = {}  # by number, in the order in which they came
+        self._next = 0
         self._waiting: set[Callable[[], object]] = set()
 
     def __len__(self) -> int:
@@ -36,7 +37,8 @@ class Inbox:
         with self._lock:
             if len(self._messages) >= MAILBOX_LIMIT:
                 return False
-            self._messages.append(message)
+            self._messages[self._next] = message
+            self._next += 1
             waiting = tuple(self._waiting)
         for wake in waiting:
             wake()
@@ -51,20 +53,21 @@ class Inbox:
         Returns:
             What `wanted` made of it, or `()`.
         """
-        for message in tuple(self._messages):
+        for number, message in self.since(0):
             found = wanted(message)
-            if found and self._remove(message):
+            if found and self.claim(number):
                 return found
         return ()
 
-    def _remove(self, message: object) -> bool:
-        """False when another receiver of the same run was quicker."""
+    def since(self, number: int) -> list[tuple[int, object]]:
+        """Those with this number or a higher one that are still there."""
         with self._lock:
-            for index, other in enumerate(self._messages):
-                if other is message:
-                    del self._messages[index]
-                    return True
-            return False
+            return [(each, message) for each, message in self._messages.items() if each >= number]
+
+    def claim(self, number: int) -> bool:
+        """Take the message of that number out; False when another receiver of the same run was quicker."""
+        with self._lock:
+            return self._messages.pop(number, self) is not self
 
     @contextmanager
     def waking(self, wake: Callable[[], object]) -> Generator[None]:

@@ -273,6 +273,11 @@ class LiveRun:
         """Whether the body that `context` stands in was told to stop. Hooks are not."""
         return not context.in_hook and context.attempt <= self._stopped[0]
 
+    @property
+    def why_stopped(self) -> str:
+        """Why the latest body that was told to stop was; "" if none was."""
+        return self._stopped[1]
+
     def raise_if_stopped(self, context: RunContext) -> None:
         """Raise CancelledRun in that case."""
         if self.is_stopped(context):

@@ -52,7 +52,8 @@ class RuntimeOptions:
         cancel_grace_seconds: how long a body that was told to stop may take, before it is abandoned.
         hook_grace_seconds: how long a shutdown waits for hooks.
         hook_timeout_seconds: of hooks that set none.
-        worker_threads, hook_threads: how many sync bodies, and sync hooks, may run at once.
+        worker_threads: how many sync bodies, and bodies in processes of their own, may run at once.
+        hook_threads: how many sync hooks may.
         journal: where history goes; None is this process's own, on disk. "memory" ends with the Runtime: its hooks do
             not survive the process.
         journal_wait_seconds: how long a journal may be unable to write before callers are told.

@@ -6,7 +6,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from actwright.authoring.hooks import is_async
-from actwright.engine.tracebacks import authors_traceback
+from actwright.authoring.tracebacks import authors_traceback
 
 if TYPE_CHECKING:
     from actwright.engine.live_run import LiveRun

@@ -24,13 +24,13 @@ from typing import TYPE_CHECKING, Any
 
 from actwright.authoring.futures import wait
 from actwright.authoring.retries import delay_before
+from actwright.authoring.tracebacks import authors_traceback
 from actwright.engine import messages as m
 from actwright.engine.arguments import handles_in, resolve_returned
 from actwright.engine.bodies import Attempt
 from actwright.engine.ledger import Ledger
 from actwright.engine.preparation import arguments_of, name_of_run, parameters_to_show
 from actwright.engine.retry_condition import wants_retry
-from actwright.engine.tracebacks import authors_traceback
 from actwright.exceptions import InternalError, JournalUnavailable, RunTimedOut
 from actwright.models.outcomes import Crash, Returned, Timeout, described
 from actwright.models.states import Cancelled, Cancelling, Failed, Retrying, Running, State
@@ -49,6 +49,8 @@ __all__ = ["Phase", "RunActor"]
 logger = logging.getLogger("actwright.engine")
 
 _LATE_COMMIT_SECONDS = 1.0
+_LATE_DEATH_SECONDS = 10.0
+"""How long a process that was killed may take to end: one that hangs in the kernel does not, and is abandoned."""
 
 
 class Phase(Enum):
@@ -304,6 +306,13 @@ class RunActor(Actor[m.RunMessage]):
     def grace_passed(self, message: m.GracePassed) -> None:
         attempt = self.run.attempt
         if attempt is None or not self._is_current(message.attempt):
+            return
+        if attempt.kill():
+            logger.warning(
+                "%s: its body was told to stop and has not ended within %g s: its process is killed.",
+                self.run.title, self.host.options.cancel_grace_seconds,
+            )  # fmt: skip
+            self._set_timer(_LATE_DEATH_SECONDS, message)
             return
         logger.warning(
             "%s: its body was told to stop and has not ended within %g s. It is abandoned: it may still be running, "

@@ -6,14 +6,16 @@ import atexit
 import sys
 from typing import TYPE_CHECKING
 
+from actwright.nodes.bodies import claim_path
 from actwright.settings import get_current_settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from actwright.journal.protocol import Journal
 
-__all__ = ["close_journals", "journal_of_this_process", "watch_loop"]
+__all__ = ["claim_of_body", "close_journals", "journal_of_this_process", "watch_loop"]
 
 
 def journal_of_this_process() -> Journal:
@@ -38,6 +40,20 @@ def watch_loop(
             unwatch: Callable[[], None] = each.pulse.watch(post, is_busy)
             return unwatch
     return lambda: None
+
+
+def claim_of_body(journal: Journal, token: str) -> Path | None:
+    """The file whose lock the process of a body holds, so that whoever takes this journal's node over finds it.
+
+    None where nobody would: history is in memory, or somebody else's.
+    """
+    if not journal.is_durable:
+        return None
+    from actwright.journal.sql_journal import SqlJournal
+
+    if not isinstance(journal, SqlJournal):
+        return None
+    return claim_path(journal.database.path.parent / "nodes", journal.node_id, token)
 
 
 def close_journals() -> None:

@@ -16,6 +16,7 @@ from actwright.exceptions import InternalError, JournalError
 from actwright.journal.database import Database
 from actwright.journal.sql_journal import JournalLimits, SqlJournal
 from actwright.nodes import locks, rows
+from actwright.nodes.bodies import remove_body_files
 from actwright.nodes.companion import Companion, Recovery, recover_dead
 from actwright.nodes.opening import opened
 from actwright.nodes.program import Program
@@ -126,7 +127,9 @@ class Node:
             dead = [node for node in unsettled if self._is_dead(node)]
             settled = {node.id for node in dead if rows.settle(connection, node.id)}
         waiting = [node for node in dead if node.id not in settled]
-        remove_lock_files(lock_path(self.id, self.database).parent, {node.id for node in unsettled} - settled)
+        folder, in_use = lock_path(self.id, self.database).parent, {node.id for node in unsettled} - settled
+        remove_lock_files(folder, in_use)
+        remove_body_files(folder, in_use)
         self._pruning.start()
         for node in waiting:
             self._see_to(node, by_understudies)

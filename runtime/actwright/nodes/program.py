@@ -8,7 +8,7 @@ import sys
 from dataclasses import asdict, dataclass, fields
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 if TYPE_CHECKING:
     from typing import Self
@@ -17,10 +17,15 @@ __all__ = ["Program"]
 
 _PACKAGES = ("actwright", "actwright_actors")
 
+_FLAGS = {
+    "optimize": "O", "dont_write_bytecode": "B", "no_user_site": "s", "no_site": "S", "ignore_environment": "E",
+    "isolated": "I", "bytes_warning": "b",
+}  # fmt: skip
+
 # The folders stand behind all others: they matter only where the interpreter would not find the packages by itself.
 _BOOTSTRAP = """\
 import sys; sys.path += [folder for folder in {folders!r} if folder not in sys.path]
-from actwright.replay.{module} import main; main()"""
+from {module} import main; main()"""
 
 
 @dataclass(frozen=True)
@@ -65,16 +70,21 @@ class Program:
 
         This process's own packages are the last resort, for when the program's are gone with its environment.
         """
-        return [*self._command("main"), str(database.absolute()), node_id]
+        return [self.interpreter, *self._main_of("actwright.replay.main"), str(database.absolute()), node_id]
 
     def rerun_command(self, database: Path, request_fd: int) -> list[str]:
         """What starts a process that runs a flow or task of this program again: see `replay.rerunning`."""
-        return [*self._command("rerunning"), str(database.absolute()), f"--request-fd={request_fd}"]
+        main = self._main_of("actwright.replay.rerunning")
+        return [self.interpreter, *main, str(database.absolute()), f"--request-fd={request_fd}"]
 
-    def _command(self, module: str) -> list[str]:
+    def body_command(self) -> list[str]:
+        """What starts a process for one body of this program, as this process was started."""
+        return [self.interpreter, *_flags(), *self._main_of("actwright.isolation.main")]
+
+    def _main_of(self, module: str) -> list[str]:
         folders = [*dict.fromkeys((*self.package_roots, *_package_roots()))]
         # -P: the working directory is no place to import our own packages from; the recorded sys.path comes later.
-        return [self.interpreter, "-P", "-c", _BOOTSTRAP.format(folders=folders, module=module)]
+        return ["-P", "-c", _BOOTSTRAP.format(folders=folders, module=module)]
 
     def to_json(self) -> str:
         return json.dumps(asdict(self))
@@ -86,6 +96,14 @@ class Program:
         known: dict[str, Any] = {field.name: found[field.name] for field in fields(cls)}
         known.update({name: tuple(known[name]) for name in ("argv", "sys_path", "package_roots")})
         return cls(**known)
+
+
+def _flags() -> list[str]:
+    """The options that this interpreter was started with, and that matter to what it runs."""
+    given = [f"-{letter * getattr(sys.flags, name)}" for name, letter in _FLAGS.items() if getattr(sys.flags, name)]
+    given += [f"-W{option}" for option in sys.warnoptions]
+    known = cast("dict[str, str | bool]", sys._xoptions)  # pyright: ignore[reportPrivateUsage]  # but documented
+    return given + [f"-X{name}" if value is True else f"-X{name}={value}" for name, value in known.items()]
 
 
 def _working_directory() -> str:

@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-import importlib
 import importlib.util
 import os
 import sys
 from collections.abc import Callable, Generator, Iterable
 from contextlib import contextmanager
 from hashlib import sha256
-from importlib.machinery import ModuleSpec, SourceFileLoader
+from importlib.machinery import SourceFileLoader
 from pathlib import Path
 from types import ModuleType
 from typing import Any, TypeAlias
 
-from actwright.authoring.import_paths import at_path
+from actwright.authoring.import_paths import at_path, imported, run_module
 from actwright.authoring.replay_guard import loading_for_replay
 from actwright.authoring.stored import Reference, StoredObject
-from actwright.exceptions import ActwrightError, ReplayImportError
+from actwright.exceptions import ActwrightError
 from actwright.models.outcomes import described
 
 __all__ = ["NotLoadable", "load", "may_load_by_value", "preparing"]
@@ -111,7 +110,7 @@ def load(stored: StoredObject, payload_of: _PayloadOf, by_value: bool | str = Tr
 
 def _by_path(reference: Reference, _payload_of: _PayloadOf) -> object:
     name, _, qualname = reference.where.rpartition(":")
-    return _named(_imported(name), qualname)
+    return _named(imported(name), qualname)
 
 
 def _by_value(reference: Reference, payload_of: _PayloadOf) -> object:
@@ -131,7 +130,7 @@ def _by_file(reference: Reference, _payload_of: _PayloadOf) -> object:
     if module is None:
         spec = importlib.util.spec_from_file_location(name, file, loader=SourceFileLoader(name, file))
         assert spec is not None  # there is a loader
-        module = _run(spec)
+        module = run_module(spec)
     return _named(module, qualname)
 
 
@@ -143,35 +142,6 @@ def _named(module: ModuleType, qualname: str) -> object:
     if found is None:
         raise AttributeError(f"there is no '{qualname}' in it")
     return found
-
-
-def _imported(name: str) -> ModuleType:
-    """A module, imported; one that calls a flow is left off there, and what it has defined until then is used."""
-    if name in sys.modules:
-        return sys.modules[name]
-    parent, _, child = name.rpartition(".")
-    package = _imported(parent) if parent else None
-    spec = importlib.util.find_spec(name)
-    if spec is None:
-        raise ModuleNotFoundError(f"No module named {name!r}", name=name)
-    module = _run(spec)
-    if package is not None:
-        setattr(package, child, module)
-    return module
-
-
-def _run(spec: ModuleSpec) -> ModuleType:
-    if spec.loader is None:  # a folder without an __init__.py
-        return importlib.import_module(spec.name)
-    sys.modules[spec.name] = module = importlib.util.module_from_spec(spec)
-    try:
-        spec.loader.exec_module(module)
-    except ReplayImportError:
-        pass
-    except BaseException:
-        del sys.modules[spec.name]
-        raise
-    return sys.modules.get(spec.name, module)
 
 
 def _described(reference: Reference) -> str:

@@ -20,6 +20,7 @@ from actwright.exceptions import Fenced
 from actwright.journal.database import Database
 from actwright.journal.sql_journal import SqlJournal
 from actwright.nodes import rows
+from actwright.nodes.bodies import end_bodies
 from actwright.replay.loading import preparing
 from actwright.replay.settling import LAST_SECONDS
 from actwright.replay.takeover import Takeover, take_over
@@ -93,7 +94,10 @@ def replay(database: Database, node_id: str, delivered: Callable[[SqlJournal], o
     `delivered` is called with the journal when hooks have run, before anything is waited for that they may have left.
     """
     settings = get_current_settings()
+    folder = database.path.parent / "nodes"
+    end_bodies(folder, node_id)
     takeover = take_over(database, node_id, settings.max_deaths)
+    end_bodies(folder, node_id)  # one that is taken over by force may have begun another meanwhile
     if takeover.due:
         try:
             _deliver(database, takeover, delivered)

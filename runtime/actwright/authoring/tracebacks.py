@@ -6,7 +6,7 @@ from types import TracebackType
 
 __all__ = ["authors_traceback"]
 
-_OURS = ("actwright.engine.", "actwright.authoring.", "actwright.models.", "actwright_actors.")
+_OURS = ("actwright.engine.", "actwright.isolation.", "actwright.authoring.", "actwright.models.", "actwright_actors.")
 
 
 def authors_traceback(error: BaseException) -> tuple[type[BaseException], BaseException, TracebackType | None]:
