@@ -387,4 +387,4 @@ class Interrupted(BaseException):
     """
 
     def __str__(self) -> str:
-        return "The run of this body was cancelled, or timed out: the body is to end."
+        return super().__str__() or "The run of this body was cancelled, or timed out: the body is to end."

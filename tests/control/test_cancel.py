@@ -102,6 +102,19 @@ def test_a_flow_of_another_process_is_cancelled_with_what_it_called_and_its_hook
     ]  # fmt: skip
 
 
+def test_a_plain_body_of_another_process_is_interrupted(tmp_path: Path) -> None:
+    with program(tmp_path) as running:
+        is_ready(running)
+        for name in ("plain", "parent"):
+            [run] = printed("runs", "cancel", name, "--reason", "enough", "--wait")
+            assert run["state_name"] == "Cancelled"
+        assert running.exit_code() == 0
+    assert not (tmp_path / "go").exists()
+    assert [line for line in told(tmp_path) if line.startswith("plain")] == [
+        "plain Cancelling enough", "plain Cancelled enough"
+    ]  # fmt: skip
+
+
 def test_many_runs_are_cancelled_by_what_they_are(tmp_path: Path) -> None:
     with program(tmp_path) as running:
         is_ready(running)

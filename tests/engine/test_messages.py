@@ -17,6 +17,7 @@ from tests.engine.watched import at_rest, open_runtime, until
 from actwright import Handle, Runtime, flow, receive, task, wait
 from actwright.engine import inbox, live_run
 from actwright.exceptions import CancelledRun, MailboxFull, MissingContextError, RunIsFinal
+from actwright.runtime import no_interrupt
 from actwright_actors.testing import ManualClock
 
 pytestmark = pytest.mark.anyio
@@ -357,12 +358,13 @@ async def test_an_abandoned_body_that_outlives_its_runtime_hears_that_it_was_can
 
     @flow
     def stubborn() -> None:
-        gate.stop_here()
-        try:
-            receive(int, timeout=timeout)
-        except BaseException as error:
-            told.append(error)
-        ended.set()
+        with no_interrupt():
+            gate.stop_here()
+            try:
+                receive(int, timeout=timeout)
+            except BaseException as error:
+                told.append(error)
+            ended.set()
 
     async with open_runtime(cancel_grace_seconds=0.1) as runtime:
         handle: Handle[Any] = runtime.submit(stubborn)
