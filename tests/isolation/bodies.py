@@ -15,14 +15,18 @@ import time
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import anyio
 import anyio.lowlevel
+from pydantic import BaseModel
 
 from actwright import Variable, as_completed, flow, get_run_logger, receive, runtime, tags, task, wait
+from actwright.blocks import Secret
 from actwright.exceptions import CancelledRun, MissingResult, NotPicklable
 from actwright_actors.backends import current_backend_name
+
+T = TypeVar("T")
 
 colour: contextvars.ContextVar[Any] = contextvars.ContextVar("colour", default="grey")
 shape: contextvars.ContextVar[Any] = contextvars.ContextVar("shape", default="round")
@@ -41,6 +45,12 @@ class Awkward(Exception):
 
     def __init__(self, code: int, *, reason: str) -> None:
         super().__init__(f"{code}: {reason}")
+
+
+class Page(BaseModel, Generic[T]):
+    """A generic model."""
+
+    items: list[T]
 
 
 class Unpicklable:
@@ -498,6 +508,20 @@ def calls_when_stopped(path: str, told: str) -> None:
         except CancelledRun as error:
             _tell(told, str(error))
         raise
+
+
+def keeps_a_secret() -> tuple[str, bool]:
+    Secret(value="swordfish").save("door")
+    found = Secret.load("door").get()
+    Variable.set("seen", True)
+    return found, Variable.get("seen").value
+
+
+async def akeeps_a_secret() -> tuple[str, bool]:
+    await Secret(value="swordfish").asave("door")
+    found = (await Secret.aload("door")).get()
+    await Variable.aset("seen", True)
+    return found, (await Variable.aget("seen")).value
 
 
 @task(isolation="process")

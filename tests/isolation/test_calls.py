@@ -13,6 +13,7 @@ from tests.isolation import bodies as b
 from tests.isolation.helpers import apart, said
 
 from actwright import FlowRun, TaskRun, run_flow, wait
+from actwright.blocks import Secret
 from actwright.exceptions import CancelledRun
 from actwright.nodes.journal import journal_of_this_process
 
@@ -145,3 +146,10 @@ async def test_a_body_that_was_told_to_stop_starts_nothing_any_more(tmp_path: Pa
     assert isinstance(handle.state.result(raise_on_failure=False), CancelledRun)
     assert (await said(tmp_path / "told")).endswith("no more")
     assert len(names) == 1
+
+
+@pytest.mark.parametrize("body", [b.keeps_a_secret, b.akeeps_a_secret])
+async def test_blocks_and_variables_are_those_of_its_runtime(body: Any) -> None:
+    async with open_runtime():
+        assert await run_flow(apart("flow", body)) == ("swordfish", True)
+        assert (await Secret.aload("door")).get() == "swordfish"

@@ -122,6 +122,13 @@ def test_an_exception_keeps_what_it_came_from_and_comes_back_as_itself(here: Cro
     assert here.loads(there.dumps(copy)) is error
 
 
+def test_generic_models_go_as_what_they_are_of_what(here: Crossing, there: Crossing) -> None:
+    page = b.Page[int](items=[1])
+    copy = there.loads(here.dumps([page, b.Page[b.Page[str]]]))
+    assert copy == [page, b.Page[b.Page[str]]]
+    assert type(copy[0]) is b.Page[int]
+
+
 def test_a_group_of_exceptions_goes_whole(here: Crossing, there: Crossing) -> None:
     copy = there.loads(here.dumps(ExceptionGroup("two", [ValueError(1), b.Mine(2)])))
     assert [type(each) for each in copy.exceptions] == [ValueError, b.Mine]

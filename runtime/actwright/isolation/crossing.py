@@ -17,6 +17,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from contextvars import Context, ContextVar
 from dataclasses import fields
+from operator import getitem
 from types import CodeType, FunctionType, ModuleType
 from typing import TYPE_CHECKING, Any, Final, cast
 
@@ -194,6 +195,8 @@ class _CrossingPickler(Pickler):
             return self._without_hooks(obj)
         if isinstance(obj, BaseException):
             return self._crossing.noted(obj, _with_its_chain(obj))
+        if isinstance(obj, type) and (of := _parametrized(obj)):
+            return getitem, of
         if isinstance(obj, CodeType):
             reduced = cast("tuple[Any, ...]", self.dispatch_table[CodeType](obj))
             return _code, (obj.co_filename, reduced[1])  # which cloudpickle leaves out, and tracebacks need
@@ -233,6 +236,12 @@ class _Unpickler(pickle.Unpickler):
             self._importing(module)
         found = at_path(sys.modules.get(module), name)  # without its lock, which whoever imports it just now has
         return super().find_class(module, name) if found is None else found
+
+
+def _parametrized(kind: Any) -> tuple[Any, ...]:
+    """Of a pydantic model such as `Page[int]`, which has no import path: the generic one, and of what; else ()."""
+    found = cast("dict[str, Any]", kind.__dict__.get("__pydantic_generic_metadata__") or {})
+    return (found["origin"], found["args"]) if found.get("origin") else ()
 
 
 def _by_path(item: Any) -> Any:

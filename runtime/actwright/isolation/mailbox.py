@@ -31,6 +31,7 @@ class RemoteMailbox:
 
     def __init__(self, conversation: Conversation) -> None:
         self._conversation = conversation
+        self._looking = threading.Lock()  # held while an answer is waited for: never by the thread that hears
         self._lock = threading.Lock()
         self._copies: dict[int, Any] = {}
         self._next = 0
@@ -47,13 +48,13 @@ class RemoteMailbox:
         return ()
 
     def _look(self) -> None:
-        with self._lock:
+        with self._looking:
             new: list[tuple[int, Any]] = self._conversation.ask(MessagesAfter(self._next))
             self._copies.update(new)
             self._next = max((number + 1 for number, _ in new), default=self._next)
 
     def _claim(self, number: int) -> bool:
-        with self._lock:
+        with self._looking:
             if number not in self._copies:  # another thread of this body was quicker
                 return False
             del self._copies[number]
