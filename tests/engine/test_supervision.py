@@ -11,6 +11,7 @@ from itertools import count
 from typing import Any, Unpack
 
 import anyio
+import anyio.lowlevel
 import pytest
 from tests.engine.faults import infrastructure, kill, leaks_no_task, live, names
 from tests.engine.gate import Gate
@@ -400,6 +401,26 @@ async def test_an_async_hook_that_the_hook_actor_took_with_it_runs_again_with_th
     assert first == second
     assert (one, two) == (1, 2)
     assert recorder.order == ["first", "done"]
+
+
+async def test_a_try_that_went_down_with_the_hook_actor_uses_up_no_retry() -> None:
+    gate = Gate()
+    attempts: list[int] = []
+
+    async def fails(*_: object) -> None:
+        attempts.append(here.hook.attempt)
+        if len(attempts) == 1:
+            await gate.astop_here()
+        raise ValueError("the channel is gone")
+
+    async with open_runtime() as runtime:
+        handle = runtime.submit(flow(anyio.lowlevel.checkpoint, name="f", on_completion=[hook(fails, retries=1)]))
+        await gate.reached()
+        infrastructure(runtime, "hooks").kill()
+        await wait([handle])
+        (delivery,) = runtime.journal.deliveries(handle.id)
+    assert attempts == [1, 2, 3]
+    assert (delivery.status, delivery.attempt) == (DeliveryStatus.FAILED, 3)
 
 
 async def test_a_failed_try_whose_code_still_runs_is_not_written_down_again_when_the_hook_actor_dies(

@@ -101,6 +101,7 @@ class HookActor(Actor[Deliver]):
                 log.error("Hook '%s' is not run: %s", due.hook.name, why)
                 due.done = True
             else:
+                due.tries_cut += due.delivery.status is DeliveryStatus.RUNNING  # and nobody knows of its end
                 await self._host.commit(DeliveryChanged(self._started(due)))
                 log.info("Running hook '%s' in response to entering state '%s'", due.hook.name, batch.state.name)
                 args = (batch.run.subject, batch.snapshot, batch.state)
@@ -213,5 +214,5 @@ def _waiting(batch: Batch, due: Due, until: datetime) -> Generator[None]:
 
 def _may_retry(due: Due) -> bool:
     attempts, most = due.delivery.attempt, due.hook.max_attempts
-    failures = attempts - due.delivery.cuts  # a death is no failure of the hook's: it uses up no retry
+    failures = attempts - due.delivery.cuts - due.tries_cut  # a death is no failure of the hook's: it uses up no retry
     return failures <= due.hook.retries and (most is None or attempts < most)

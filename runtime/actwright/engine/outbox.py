@@ -39,6 +39,7 @@ class Due:
         call: the latest try; it may outlive the hook actor that began it.
         waits_until: while it waits to be tried again, until when; FOREVER for the end of code that does not return.
         done: nothing is left to do for it.
+        tries_cut: how many tries went down with a hook actor.
     """
 
     delivery: HookDelivery
@@ -47,6 +48,7 @@ class Due:
     call: HookCall | None = None
     waits_until: datetime | None = None
     done: bool = False
+    tries_cut: int = 0
 
 
 @dataclass(slots=True, eq=False)

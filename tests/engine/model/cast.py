@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, TypeAlias, cast
@@ -17,9 +17,24 @@ from uuid import UUID
 import anyio
 from tests.engine.model import program as do
 from tests.engine.model.gates import Gates
-from tests.engine.model.log import BodyBegan, BodyEnded, HookBegan, HookEnded, Log, Told
+from tests.engine.model.log import Awaited, BodyBegan, BodyEnded, HookBegan, HookEnded, Log, Received, Told
 
-from actwright import Flow, FlowRun, Handle, Runtime, State, StateType, Task, TaskRun, flow, hook, run_flow, task, wait
+from actwright import (
+    Flow,
+    FlowRun,
+    Handle,
+    Runtime,
+    State,
+    StateType,
+    Task,
+    TaskRun,
+    flow,
+    hook,
+    receive,
+    run_flow,
+    task,
+    wait,
+)
 from actwright import runtime as where
 from actwright.authoring.context import RunContext, current
 
@@ -52,11 +67,17 @@ class ForRuns:
 
 
 @dataclass(frozen=True)
+class ForMessage:
+    seconds: float
+    run_id: UUID
+
+
+@dataclass(frozen=True)
 class ForCall:
     node: do.Node
 
 
-Wish: TypeAlias = AtGate | ForTime | ForRuns | ForCall
+Wish: TypeAlias = AtGate | ForTime | ForRuns | ForMessage | ForCall
 Script: TypeAlias = Generator[Wish, Any, Any]
 WaitFor: TypeAlias = Callable[[Wish], Awaitable[Any]]
 
@@ -157,6 +178,8 @@ class Cast:
                     yield from self._start(part, step)
                 case do.WaitForAll():
                     yield ForRuns(part.submitted)
+                case do.Receive(seconds):
+                    yield ForMessage(seconds, part.run_id)
                 case do.Fail(how, times):
                     if part.attempt <= times and (state := _fail(how)):
                         return state
@@ -195,6 +218,9 @@ class Cast:
                 await self._sleep(seconds)
             case ForRuns(handles):
                 await wait(handles)
+            case ForMessage(seconds, run_id):
+                with self._receiving(run_id) as got:
+                    got.append(await receive(int, timeout=seconds))
             case ForCall(node):
                 subject: Any = self.subjects[node.name]
                 if node.is_async:
@@ -214,6 +240,9 @@ class Cast:
                     gate.stop_here()
             case ForTime():
                 pass
+            case ForMessage(_, run_id):
+                with self._receiving(run_id) as got:
+                    got.append(receive(int, timeout=0))
             case ForRuns(handles):
                 with self._gates.blocked(partial(_is_woken, handles, current())):
                     wait(handles)
@@ -222,6 +251,16 @@ class Cast:
                 with self._gates.calling():
                     return subject(return_state=True)
         return None
+
+    @contextmanager
+    def _receiving(self, run_id: UUID) -> Generator[list[int]]:
+        got: list[int] = []
+        self._log.add(Awaited(run_id))
+        try:
+            with suppress(TimeoutError):
+                yield got
+        finally:
+            self._log.add(Received(run_id, got[0] if got else None))
 
     # Hooks
 

@@ -29,7 +29,7 @@ fails = st.builds(
 )
 sleeps = st.builds(do.Sleep, st.sampled_from([2.0, 10.0]))
 others = st.one_of(
-    stands, stands, stands, st.builds(do.Sleep, st.sampled_from([2.0, 10.0])), st.just(do.WaitForAll()), fails
+    stands, stands, stands, sleeps, st.builds(do.Receive, st.sampled_from([3.0, 30.0])), st.just(do.WaitForAll()), fails
 )
 
 
@@ -83,6 +83,8 @@ actions = st.one_of(
     *[st.builds(do.Advance, st.sampled_from([1.0, 3.0, 5.0, 30.0, 400.0]))] * 3,
     *[st.builds(do.Cancel, which, _often(1, 2), st.sampled_from(["handle", "id"]))] * 3,
     st.builds(do.Cancel, which, st.just(1), st.sampled_from(["handle", "id"]), final=st.just(True)),
+    *[st.builds(do.Send, which)] * 2,
+    st.builds(do.Send, which, final=st.just(True)),
     st.just(do.CancelAll()),
     st.builds(do.Kill, which),
     st.builds(do.Crash, which),

@@ -11,6 +11,7 @@ from uuid import UUID
 from tests.engine.model import program as do
 from tests.engine.model.log import (
     Asked,
+    Awaited,
     BodyBegan,
     BodyEnded,
     Changed,
@@ -21,6 +22,8 @@ from tests.engine.model.log import (
     Intervened,
     Log,
     Noted,
+    Received,
+    Sent,
     Told,
     node_name,
 )
@@ -127,7 +130,12 @@ class Body:
 
 @dataclass(slots=True)
 class Life:
-    """All of one run."""
+    """All of one run.
+
+    Attributes:
+        sent, received: messages, by number.
+        awaits: its body stands in a `receive`.
+    """
 
     label: str
     node: do.Node
@@ -137,6 +145,9 @@ class Life:
     children: list[Life] = field(default_factory=list["Life"])
     interventions: list[tuple[int, Intervened]] = field(default_factory=list[tuple[int, Intervened]])
     answers: list[tuple[int, Asked]] = field(default_factory=list[tuple[int, Asked]])
+    sent: list[int] = field(default_factory=list[int])
+    received: list[int] = field(default_factory=list[int])
+    awaits: bool = False
 
     @property
     def last(self) -> Step:
@@ -249,6 +260,13 @@ class History:
                     self.closed_at = place
                 elif what == "kill hooks":
                     self.hooks_cut_at = event.at
+            case Sent(run_id, number):
+                self._lives[run_id].sent.append(number)
+            case Awaited(run_id):
+                self._lives[run_id].awaits = True
+            case Received(run_id, number):
+                self._lives[run_id].awaits = False
+                self._lives[run_id].received += [] if number is None else [number]
             case Noted():
                 pass
 

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Asked",
+    "Awaited",
     "BodyBegan",
     "BodyEnded",
     "Changed",
@@ -30,6 +31,8 @@ __all__ = [
     "Log",
     "LoggedJournal",
     "Noted",
+    "Received",
+    "Sent",
     "Told",
     "node_name",
 ]
@@ -125,7 +128,44 @@ class Noted:
     text: str
 
 
-Event: TypeAlias = Entered | Changed | BodyBegan | BodyEnded | HookBegan | HookEnded | Asked | Intervened | Told | Noted
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """A message was put into a run's mailbox."""
+
+    run_id: UUID
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class Awaited:
+    """The body of a run asks for the next message."""
+
+    run_id: UUID
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """It asks no more: it has one, or has had enough of waiting (None)."""
+
+    run_id: UUID
+    number: int | None
+
+
+Event: TypeAlias = (
+    Entered
+    | Changed
+    | BodyBegan
+    | BodyEnded
+    | HookBegan
+    | HookEnded
+    | Asked
+    | Intervened
+    | Told
+    | Noted
+    | Sent
+    | Awaited
+    | Received
+)
 
 
 class Log:
@@ -181,6 +221,10 @@ class Log:
                     yield f"{event.at:g} s  {hooks[delivery_id]}, try {attempt}: {ended}"
                 case Asked(run_id, answer):
                     yield f"a cancel of {self.labels[run_id]} is {f'refused: {answer}' if answer else 'accepted'}"
+                case Sent(run_id, number):
+                    yield f"message {number} is sent to {self.labels[run_id]}"
+                case Received(run_id, number):
+                    yield f"{self.labels[run_id]} has received {number}"
                 case _:
                     pass
 

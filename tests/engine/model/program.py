@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, fields, replace
 from typing import Any, Final, Literal, TypeAlias, cast
 
 __all__ = [
+    "ACTOR_PATIENCE",
     "GRACE",
     "HOOK_ACTOR_PATIENCE",
     "HOOK_TIMEOUT",
@@ -27,7 +28,9 @@ __all__ = [
     "KillInfrastructure",
     "Node",
     "Program",
+    "Receive",
     "Release",
+    "Send",
     "Sleep",
     "Stand",
     "Start",
@@ -43,6 +46,8 @@ HOOK_TIMEOUT: Final = 300.0
 """Seconds that one try of a hook may take, where it sets no time of its own."""
 HOOK_ACTOR_PATIENCE: Final = 5.0
 """Seconds for which a hook actor that was killed waits for an async hook that does not let itself be cancelled."""
+ACTOR_PATIENCE: Final = 5.0
+"""The same for a run's actor, and its body."""
 MAX_DEATHS: Final = 4
 """Of one run's actors, and of each actor that serves runs: with more, an engine rightly gives up."""
 
@@ -101,7 +106,14 @@ class Fail(Terse):
     times: int = 99
 
 
-Step: TypeAlias = Stand | Sleep | Start | WaitForAll | Fail
+@dataclass(frozen=True, repr=False)
+class Receive(Terse):
+    """Take the next message that was sent to the run, waiting for it for so long; a sync body only looks."""
+
+    seconds: float = 3.0
+
+
+Step: TypeAlias = Stand | Sleep | Start | WaitForAll | Receive | Fail
 
 
 @dataclass(frozen=True, repr=False)
@@ -190,6 +202,14 @@ class Cancel(Terse):
 
 
 @dataclass(frozen=True, repr=False)
+class Send(Terse):
+    """Send a message to a run: the so-and-so-manieth of those that go on, or of those that are final."""
+
+    which: int = 0
+    final: bool = False
+
+
+@dataclass(frozen=True, repr=False)
 class CancelAll(Terse):
     """Cancel all that goes on, and have the grace of their bodies pass."""
 
@@ -227,7 +247,7 @@ class Close(Terse):
     how: Literal["normally", "by an exception", "cancelled"] = "normally"
 
 
-Action: TypeAlias = Release | Advance | Cancel | CancelAll | Kill | Crash | KillInfrastructure | Submit | Close
+Action: TypeAlias = Release | Advance | Cancel | Send | CancelAll | Kill | Crash | KillInfrastructure | Submit | Close
 
 
 @dataclass(frozen=True, repr=False)

@@ -43,8 +43,11 @@ def _waits_for_a_thread(history: History, life: Life) -> bool:
 
 
 def _is_abandoned(history: History, life: Life) -> bool:
-    """Whether its body was told to stop a grace ago, for all that is known."""
-    return life.last.row == "CANCELLING" and history.now >= life.last.entered.at + do.GRACE
+    """Whether its body was told to stop a grace ago, for all that is known. Who takes a run over gives its body another
+    one, from the moment in which the actor before it was given up."""
+    took_over = (one.at + do.ACTOR_PATIENCE for _, one in life.interventions if one.what in ("kill", "crash"))
+    told_at = max([life.last.entered.at, *took_over])
+    return life.last.row == "CANCELLING" and history.now >= told_at + do.GRACE
 
 
 def a_body_plays_only_while_nobody_has_told_it_to_stop(history: History) -> Iterator[str]:
@@ -104,8 +107,16 @@ def _is_held_up_before_its_hooks(history: History, life: Life, cancelling: Step)
     )
 
 
+def a_body_that_waits_for_a_message_has_it_if_it_is_there(history: History) -> Iterator[str]:
+    for life in history.lives:
+        is_at_work = life.body is not None and life.body.ended is None
+        if is_at_work and life.awaits and len(life.sent) > len(life.received):
+            yield f"{life.label} waits for a message, and was sent one that it has not received"
+
+
 RULES = (
     a_run_that_nothing_holds_up_has_ended,
     a_body_plays_only_while_nobody_has_told_it_to_stop,
     a_hook_that_is_due_has_begun,
+    a_body_that_waits_for_a_message_has_it_if_it_is_there,
 )

@@ -83,6 +83,13 @@ def an_attempt_follows_only_one_whose_body_has_ended(history: History) -> Iterat
                     yield f"{life.label} awaits a retry while the body of attempt {body.began.attempt} still plays"
 
 
+def messages_are_received_in_order_and_once(history: History) -> Iterator[str]:
+    """Whatever attempt takes them. Bodies here take whatever comes first."""
+    for life in history.lives:
+        if life.received != life.sent[: len(life.received)]:
+            yield f"{life.label} was sent {life.sent} and has received {life.received}"
+
+
 def a_retry_waits_for_its_delay(history: History) -> Iterator[str]:
     for life in history.lives:
         for before, after in pairwise(life.steps):
@@ -104,4 +111,5 @@ RULES = (
     a_body_plays_in_its_running_state_alone_and_once,
     an_attempt_follows_only_one_whose_body_has_ended,
     a_retry_waits_for_its_delay,
+    messages_are_received_in_order_and_once,
 )

@@ -17,7 +17,7 @@ from tests.engine.faults import host_of, infrastructure
 from tests.engine.model import program as do
 from tests.engine.model.cast import Cast, Planned
 from tests.engine.model.gates import Gates
-from tests.engine.model.log import Asked, Intervened, Log, LoggedJournal, Noted, Told
+from tests.engine.model.log import Asked, Intervened, Log, LoggedJournal, Noted, Sent, Told
 from tests.engine.watched import WATCHDOG_SECONDS, until
 
 from actwright import Flow, Handle, Runtime
@@ -58,6 +58,7 @@ class Stage:
         self._raises = False
         self._handles: dict[UUID, Handle[Any]] = {}
         self._deaths: Counter[str] = Counter()
+        self._messages = 0
 
     @property
     def host(self) -> Any:
@@ -100,6 +101,9 @@ class Stage:
                 if run := self._run(which, final=final):
                     for _ in range(times):
                         self._cancel(run, by)
+            case do.Send(which, final):
+                if run := self._run(which, final=final):
+                    self._send(run)
             case do.CancelAll():
                 for run in self.host.live_runs():
                     self._cancel(run, "handle")
@@ -154,6 +158,11 @@ class Stage:
         handle = Handle(run)
         answer = handle.cancel("enough") if by == "handle" else self.runtime.cancel(run.snapshot.id, "enough")
         self._group.start_soon(self._hear, run, answer)
+
+    def _send(self, run: LiveRun) -> None:
+        self._messages += 1
+        if run.send(self._messages).exception() is None:
+            self.log.add(Sent(run.snapshot.id, self._messages))
 
     async def _hear(self, run: LiveRun, answer: Awaitable[None]) -> None:
         try:
