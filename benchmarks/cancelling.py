@@ -2,8 +2,12 @@
 
 A single cancel is timed from `handle.cancel()` until Cancelling is committed, one after another, each of another run,
 while a thousand runs are alive. A large one is that of a flow with a thousand running async tasks, timed until the flow
-is final and with it all that it started. Each trial is in a loop, a Runtime and a home of its own. Beside the time that
-passed stands that which this process worked: on a machine with other things to do, the two are far apart.
+is final and with it all that it started. From another process, each cancel is an `actwright runs cancel` of its own,
+timed until the first hook runs that follows from Cancelling being committed: once from the command's start, most of
+which is Python's and its imports, and once from the moment in which it has its request.
+
+Each trial is in a loop, a Runtime and a home of its own. Beside the time that passed stands that which this process
+worked: on a machine with other things to do, the two are far apart.
 """
 
 from __future__ import annotations
@@ -11,19 +15,25 @@ from __future__ import annotations
 import gc
 import os
 import shutil
+import sqlite3
 import statistics
 import sys
 import tempfile
+import time
 from collections.abc import Awaitable, Callable
+from contextlib import closing
 from dataclasses import dataclass
+from datetime import datetime
 from functools import partial
 from pathlib import Path
 from time import perf_counter, process_time
+from typing import Literal
+from uuid import UUID
 
 import anyio
 from measuring.loops import LOOPS, run_on
 
-from actwright import Flow, Handle, Runtime, Task, flow, task, wait
+from actwright import Flow, FlowRun, Handle, Runtime, Task, flow, hook, task, wait
 from actwright.journal.sql_journal import SqlJournal
 from actwright.nodes.journal import close_journals
 from actwright.settings import get_current_settings
@@ -31,6 +41,7 @@ from actwright.settings import get_current_settings
 ALIVE = 1_000
 CANCELLED = 200  # of those that are alive, one after another
 TASKS = 1_000
+COMMANDS = 20
 TRIALS = 3
 
 
@@ -106,6 +117,34 @@ def starting(sleeps: Task[[], object]) -> Flow[[], object]:
     return starts
 
 
+async def cancel_from_another_process(since: Literal["start", "request"]) -> list[Sample]:
+    """Until Cancelling is committed, of each command."""
+    crowd, heard = Crowd(COMMANDS), dict[UUID, float]()
+
+    def hear(subject: object, run: FlowRun, state: object) -> None:
+        heard[run.id] = time.time()
+
+    sleeps = flow(crowd.sleep, name="sleeps", on_cancellation=[hook(hear, at_once=True)])
+    taken: list[Sample] = []
+    async with Runtime(on_exit="cancel") as runtime:
+        handles = [runtime.submit(sleeps) for _ in range(COMMANDS)]
+        await crowd.all_began.wait()
+        for handle in handles:
+            began, work = time.time(), process_time()
+            await anyio.run_process([sys.executable, "-m", "actwright", "runs", "cancel", str(handle.id)])
+            await wait([handle])
+            if since == "request":
+                began = _asked_at(handle.id)
+            taken.append(Sample(heard[handle.id] - began, process_time() - work))
+    return taken
+
+
+def _asked_at(run_id: UUID) -> float:
+    with closing(sqlite3.connect(get_current_settings().database)) as journal:
+        (at,) = journal.execute("SELECT at FROM commands WHERE run_id = ?", [str(run_id)]).fetchone()
+    return datetime.fromisoformat(at).timestamp()
+
+
 @dataclass(frozen=True)
 class Measure:
     """What is measured in one trial, and the most seconds that may pass in the worst one."""
@@ -119,6 +158,8 @@ MEASURES = [
     Measure(f"one of {ALIVE:,} runs, until Cancelling is committed", cancel_one_after_another, 0.005),
     Measure(f"a flow with {TASKS:,} running tasks, until it is final", cancel_many_at_once, 2.0),
     Measure("the same, a hook for each task", partial(cancel_many_at_once, told), 2.0),
+    Measure("by a command, from its request", partial(cancel_from_another_process, "request"), 0.2),
+    Measure("by a command, from its start", partial(cancel_from_another_process, "start"), 0.2),
 ]
 
 
