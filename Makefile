@@ -33,11 +33,10 @@ test:  ## every test, on asyncio, uvloop and trio; those of the actor library al
 	$(BIN)/coverage run -m pytest -n 2 tests/actors --ignore=$(MODEL)
 	$(BIN)/coverage combine -q
 	$(BIN)/coverage report
-	$(BIN)/pytest -n 3 $(MODEL)
-	$(BIN)/pytest -n 3 $(MODEL_OF_RUNS)
+	$(BIN)/pytest -n 3 $(MODEL) $(MODEL_OF_RUNS)
 	$(BIN)/pytest -n 4 --dist worksteal --ignore=tests/actors --ignore=tests/recovery --ignore=$(MODEL_OF_RUNS)
 	$(BIN)/pytest tests/recovery
-	$(BIN)/python -m tests.recovery.sweep --others-every 4 --random 20
+	$(BIN)/python -m tests.recovery.sweep --others-every 8 --random 20
 
 # A longer look than `test` takes, for who changes the actors. No time limit: what fails is shrunk, and that takes time.
 model:  ## 1,000 random histories of actors on each back end, against a model of what is promised

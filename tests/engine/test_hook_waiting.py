@@ -198,8 +198,10 @@ async def test_an_at_once_hook_can_unblock_the_body_and_the_others_wait_for_that
     gate = Gate()
 
     def body() -> None:
-        gate.stop_here()
-        recorder.mark("unwound")
+        try:
+            gate.stop_here()
+        finally:
+            recorder.mark("unwound")
 
     def unblock(*args: Any) -> None:
         recorder.mark("at once")

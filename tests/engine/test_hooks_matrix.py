@@ -114,8 +114,10 @@ class Body:
     def sync(self) -> None:
         self._begin()
         if self._event == "on_cancellation":
-            assert self._may_unwind.wait(10)
-            self._recorder.mark("unwound")
+            try:
+                assert self._may_unwind.wait(10)
+            finally:
+                self._recorder.mark("unwound")
 
     async def asynchronous(self) -> None:
         self._begin()
