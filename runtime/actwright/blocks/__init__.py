@@ -9,8 +9,9 @@ Block.load("slack-webhook/my-slack-webhook").notify("done")
 
 from __future__ import annotations
 
+from actwright.blocks.apprise import AppriseNotification
 from actwright.blocks.block import Block
 from actwright.blocks.secret import Secret
 from actwright.blocks.webhooks import SlackWebhook, Webhook
 
-__all__ = ["Block", "Secret", "SlackWebhook", "Webhook"]
+__all__ = ["AppriseNotification", "Block", "Secret", "SlackWebhook", "Webhook"]

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     import httpx
 
-__all__ = ["DONE", "Message", "Sent", "send", "send_async"]
+__all__ = ["DONE", "Message", "Sent", "send", "send_async", "unlogged"]
 
 
 class Sent:
@@ -60,7 +60,7 @@ def send(message: Message) -> httpx.Response:
 
     outcome: httpx.Response | WebhookError
     try:
-        with _unlogged(), httpx.Client(timeout=message.timeout_seconds, verify=tls) as client:
+        with unlogged("httpx"), httpx.Client(timeout=message.timeout_seconds, verify=tls) as client:
             outcome = client.send(_request(message))
     except _faults() as error:
         outcome = _failure(message, error)
@@ -74,7 +74,7 @@ async def send_async(message: Message) -> httpx.Response:
 
     outcome: httpx.Response | WebhookError
     try:
-        with _unlogged():
+        with unlogged("httpx"):
             async with httpx.AsyncClient(timeout=message.timeout_seconds, verify=tls) as client:
                 outcome = await client.send(_request(message))
     except _faults() as error:
@@ -154,9 +154,9 @@ _sending: ContextVar[bool] = ContextVar("actwright_sending", default=False)
 
 
 @contextmanager
-def _unlogged() -> Generator[None]:
-    """While inside, httpx logs nothing here: a line that it writes at level INFO has the whole URL."""
-    _hush()
+def unlogged(logger: str) -> Generator[None]:
+    """While inside, that library's logger says nothing here: lines of its lower levels have whole URLs."""
+    _hush(logger)
     before = _sending.set(True)
     try:
         yield
@@ -165,5 +165,5 @@ def _unlogged() -> Generator[None]:
 
 
 @cache
-def _hush() -> None:
-    logging.getLogger("httpx").addFilter(lambda _: not _sending.get())
+def _hush(logger: str) -> None:
+    logging.getLogger(logger).addFilter(lambda _: not _sending.get())
