@@ -1,6 +1,6 @@
 # The five verbs. People, README and .ci/run use the same ones.
 
-.PHONY: install format lint test bench ruff mypy pyright model model-runs sweep
+.PHONY: install format lint test bench ruff mypy pyright everywhere model model-runs sweep
 
 VENV ?= .venv
 BIN := $(VENV)/bin
@@ -37,6 +37,9 @@ test:  ## every test, on asyncio, uvloop and trio; those of the actor library al
 	$(BIN)/pytest -n 4 --dist worksteal --ignore=tests/actors --ignore=tests/recovery --ignore=$(MODEL_OF_RUNS)
 	$(BIN)/pytest tests/recovery
 	$(BIN)/python -m tests.recovery.sweep --others-every 8 --random 20
+
+everywhere:  ## the tests that `test` runs on one back end each, on all of them
+	ACTWRIGHT_TEST_EVERYWHERE=1 $(BIN)/pytest -n 4 -m costly
 
 # A longer look than `test` takes, for who changes the actors. No time limit: what fails is shrunk, and that takes time.
 model:  ## 1,000 random histories of actors on each back end, against a model of what is promised

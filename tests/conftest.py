@@ -17,6 +17,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from zlib import crc32
 
 import anyio
 import hypothesis
@@ -50,6 +51,27 @@ SETTLE_SECONDS = 2.0
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     tell_how_many(terminalreporter)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Of a test that is costly an ordinary run has one back end, another one for each test, so that together they see
+    all three. `make everywhere` has every test on each."""
+    if os.environ.get("ACTWRIGHT_TEST_EVERYWHERE"):
+        return
+    left_out = {item for item in items if item.get_closest_marker("costly") and not _has_its_turn(item)}
+    if left_out:
+        config.hook.pytest_deselected(items=list(left_out))
+        items[:] = [item for item in items if item not in left_out]
+
+
+def _has_its_turn(item: pytest.Item) -> bool:
+    callspec: Any = getattr(item, "callspec", None)
+    backend = callspec and callspec.params.get("anyio_backend")
+    if backend is None:
+        return True
+    place = list(BACKENDS.values()).index(backend)
+    test = item.nodeid.replace(list(BACKENDS)[place], "")
+    return crc32(test.encode()) % len(BACKENDS) == place
 
 
 @pytest.fixture(scope="module", params=BACKENDS.values(), ids=list(BACKENDS))

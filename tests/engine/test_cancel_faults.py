@@ -21,7 +21,7 @@ from actwright.exceptions import RunError, RunIsFinal
 from actwright.models.deliveries import DeliveryStatus
 from actwright_actors.testing import ManualClock
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.costly]
 
 GRACE = 30.0
 

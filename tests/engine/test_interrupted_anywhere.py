@@ -26,7 +26,7 @@ from actwright import Handle, as_completed, flow, get_run_logger, runtime, tags,
 from actwright.exceptions import CancelledRun, Interrupted
 from actwright_actors.backends import backend_options
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.costly]
 
 TIMES = 4
 """How often each loop is interrupted: at another moment each time."""

@@ -27,7 +27,7 @@ from actwright.engine.threads import MAX_ABANDONED
 from actwright.exceptions import CancelledRun, Interrupted
 from actwright.runtime import no_interrupt
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.costly]
 
 
 # Several in one thread

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.engine.subjects import bodies, final_state, kinds
+from tests.engine.subjects import bodies, final_state
 from tests.engine.watched import open_runtime
 from tests.isolation import bodies as b
 from tests.isolation.helpers import apart
@@ -21,10 +21,9 @@ from actwright.authoring.options import FlowOptions
 from actwright.exceptions import CrashedRun, NotPicklable
 from actwright_actors.backends import current_backend_name
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.costly]
 
 
-@kinds
 async def test_a_plain_body_runs_in_the_main_thread_of_a_process_of_its_own(kind: str) -> None:
     async with open_runtime():
         found = (await final_state(apart(kind, b.whereabouts))).result()
@@ -35,7 +34,6 @@ async def test_a_plain_body_runs_in_the_main_thread_of_a_process_of_its_own(kind
     assert (found["argv"], found["path"], found["cwd"]) == (sys.argv, sys.path, str(Path.cwd()))
 
 
-@kinds
 async def test_an_async_body_runs_there_on_the_back_end_of_its_runtime(kind: str) -> None:
     async with open_runtime():
         found = (await final_state(apart(kind, b.awhereabouts))).result()
@@ -53,7 +51,6 @@ async def test_it_inherits_the_standard_streams_and_no_file_besides(tmp_path: Pa
     assert (stderr.st_dev, stderr.st_ino) in found
 
 
-@kinds
 @bodies
 async def test_what_it_is_given_and_returns_goes_there_and_back(kind: str, is_async: bool) -> None:
     value = {"numbers": [1, 2.5, None], "bytes": b"\0" * 3_000_000, "class": b.Mine, "path": Path("/tmp")}
@@ -63,7 +60,6 @@ async def test_what_it_is_given_and_returns_goes_there_and_back(kind: str, is_as
     assert state.result() == value
 
 
-@kinds
 @bodies
 async def test_an_exception_comes_back_whole_and_tells_where_it_was_raised(
     kind: str, is_async: bool, caplog: pytest.LogCaptureFixture
@@ -83,7 +79,6 @@ async def test_an_exception_comes_back_whole_and_tells_where_it_was_raised(
     assert f"line {b.fails.__code__.co_firstlineno + 4}, in fails" in caplog.text
 
 
-@kinds
 @bodies
 async def test_what_cuts_it_short_crashes_its_run(kind: str, is_async: bool) -> None:
     async with open_runtime():
@@ -105,7 +100,6 @@ async def test_a_process_exit_in_a_body_is_one_for_its_caller() -> None:
 
 
 @bodies
-@kinds
 async def test_its_context_works_in_there(kind: str, is_async: bool, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
     run_name = {f"{kind}_run_name": "me"}
@@ -162,7 +156,6 @@ async def test_the_lines_of_its_log_are_kept_with_its_history() -> None:
     assert {"a line of the run", "printed 1 2", "with a name"} <= set(lines)
 
 
-@kinds
 async def test_a_retry_runs_in_a_process_of_its_own(kind: str, tmp_path: Path) -> None:
     async with open_runtime():
         state = await final_state(apart(kind, b.dies_at_first, crash_retries=1), str(tmp_path / "pids"))
@@ -249,7 +242,6 @@ async def test_a_body_that_refers_to_what_cannot_be_pickled_says_so() -> None:
             await run_flow(closes_over)
 
 
-@kinds
 async def test_a_result_that_cannot_be_pickled_fails_the_run(kind: str) -> None:
     async with open_runtime():
         state = await final_state(apart(kind, b.returns_unpicklable))

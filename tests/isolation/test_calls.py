@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.engine.subjects import final_state, kinds, started
+from tests.engine.subjects import final_state, started
 from tests.engine.watched import open_runtime
 from tests.isolation import bodies as b
 from tests.isolation.helpers import apart, said
@@ -17,7 +17,7 @@ from actwright.blocks import Secret
 from actwright.exceptions import CancelledRun
 from actwright.nodes.journal import journal_of_this_process
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.costly]
 
 
 @pytest.fixture(autouse=True)
@@ -55,7 +55,6 @@ async def test_awaits_futures_and_iterations_work_in_async_code() -> None:
     assert (found["sync"], found["completed"]) == ((12, here), [21, 24])
 
 
-@kinds
 async def test_what_it_calls_are_its_children(kind: str) -> None:
     async with open_runtime():
         state = await final_state(apart(kind, b.returns_a_future))
@@ -70,7 +69,6 @@ async def test_what_it_calls_are_its_children(kind: str) -> None:
         assert child.parent_task_run_id == parent.id
 
 
-@kinds
 async def test_what_a_task_raises_can_be_caught_in_there_or_goes_through(kind: str) -> None:
     async with open_runtime():
         assert (await final_state(apart(kind, b.catches_what_a_task_raises))).result() == (5, "Mine")
@@ -116,7 +114,6 @@ async def test_a_body_can_cancel_what_it_has_submitted(tmp_path: Path) -> None:
         assert await run_flow(apart("flow", b.cancels_a_task), str(tmp_path / "naps")) == "Cancelled: enough"
 
 
-@kinds
 @pytest.mark.parametrize("body", [b.waits_for_a_task, b.awaits_a_task])
 async def test_cancelled_while_it_waits_for_a_task_it_is_woken_and_the_task_is_cancelled(
     kind: str, body: Any, tmp_path: Path

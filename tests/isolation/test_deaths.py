@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 from tests.engine.recorder import Recorder
-from tests.engine.subjects import final_state, kinds, started
+from tests.engine.subjects import final_state, started
 from tests.engine.watched import open_runtime
 from tests.isolation import bodies as b
 from tests.isolation.cgroups import may_limit_memory, memory_limit
@@ -25,7 +25,7 @@ from actwright.isolation.channel import Channel
 from actwright.nodes.node import open_nodes
 from actwright.nodes.understudy import owner_of
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.costly]
 
 DEATHS: dict[str, tuple[Any, tuple[Any, ...], str]] = {
     "segmentation fault": (b.reads_address_zero, (), r"Its process \(pid \d+\) was killed by SIGSEGV\."),
@@ -44,7 +44,6 @@ DEATHS: dict[str, tuple[Any, tuple[Any, ...], str]] = {
 }  # fmt: skip
 
 
-@kinds
 @pytest.mark.parametrize("death", DEATHS)
 async def test_its_run_crashes_and_says_of_what(kind: str, death: str, recorder: Recorder) -> None:
     body, args, message = DEATHS[death]

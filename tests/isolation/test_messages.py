@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from tests.engine.faults import live
-from tests.engine.subjects import bodies, kinds, started
+from tests.engine.subjects import bodies, started
 from tests.engine.watched import open_runtime, until
 from tests.isolation import bodies as b
 from tests.isolation.helpers import apart, said
@@ -15,10 +15,9 @@ from tests.isolation.helpers import apart, said
 from actwright import Handle, wait
 from actwright_actors.testing import ManualClock
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.costly]
 
 
-@kinds
 @bodies
 async def test_it_receives_what_is_sent_before_and_while_it_runs_in_order(
     kind: str, is_async: bool, tmp_path: Path

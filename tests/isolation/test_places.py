@@ -8,7 +8,7 @@ from typing import Any
 
 import anyio
 import pytest
-from tests.engine.subjects import kinds, started
+from tests.engine.subjects import started
 from tests.engine.watched import open_runtime
 from tests.isolation import bodies as b
 from tests.isolation.helpers import apart, is_gone, said
@@ -20,7 +20,6 @@ from actwright.testing import harness, kill
 from actwright_actors.backends import BackendName
 
 
-@kinds
 def test_a_plain_call_in_sync_code_runs_the_body_there(kind: str, background_backend: BackendName) -> None:
     found = apart(kind, b.whereabouts)()
     assert found["pid"] != os.getpid()

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from tests.engine.recorder import Recorder
-from tests.engine.subjects import bodies, final_state, kinds, started
+from tests.engine.subjects import bodies, final_state, started
 from tests.engine.watched import open_runtime, until
 from tests.isolation import bodies as b
 from tests.isolation.helpers import apart, is_gone, said
@@ -19,10 +19,9 @@ from actwright.exceptions import CancelledRun, Fenced
 from actwright.nodes import rows
 from actwright.nodes.node import open_nodes
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.costly]
 
 
-@kinds
 @bodies
 async def test_a_cancel_unwinds_the_body_and_its_run_is_cancelled(
     kind: str, is_async: bool, tmp_path: Path, recorder: Recorder
@@ -41,7 +40,6 @@ async def test_a_cancel_unwinds_the_body_and_its_run_is_cancelled(
     assert asked == "True"
 
 
-@kinds
 async def test_a_plain_body_may_go_on_and_ask_whether_to_stop(kind: str, tmp_path: Path) -> None:
     path = tmp_path / "said"
     async with open_runtime() as runtime:
@@ -64,7 +62,6 @@ async def test_one_with_a_handler_of_its_own_is_asked_by_that_and_may_ask(tmp_pa
     assert handle.state.name == "Cancelled"
 
 
-@kinds
 @bodies
 async def test_a_timeout_stops_the_body(kind: str, is_async: bool, tmp_path: Path) -> None:
     path = tmp_path / "said"
@@ -76,7 +73,6 @@ async def test_a_timeout_stops_the_body(kind: str, is_async: bool, tmp_path: Pat
 
 
 @pytest.mark.parametrize("body", [b.ignores_sigterm, b.catches_everything])
-@kinds
 async def test_one_that_ignores_it_is_killed_with_all_that_it_started_when_its_grace_is_over(
     kind: str, body: Any, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -113,7 +109,6 @@ async def test_cancelled_while_it_waits_for_a_place_it_never_starts(tmp_path: Pa
     assert not (tmp_path / "second").exists()
 
 
-@kinds
 async def test_cancelled_as_soon_as_it_runs_it_is_cancelled(kind: str, tmp_path: Path) -> None:
     async with open_runtime() as runtime:
         handle = started(runtime, apart(kind, b.naps), str(tmp_path / "said"))
