@@ -6,11 +6,14 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 PYTHON ?= python3
 MODEL := tests/actors/test_model.py
+# Else each of the hundreds of programs that tests start compiles all that it imports.
+export PYTHONDONTWRITEBYTECODE :=
 MODEL_OF_RUNS := tests/engine/model
 
 install:  ## an environment with the library, editable, and every tool
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install -q -e '.[dev]'
+	$(BIN)/python -m compileall -q actors runtime
 
 format:  ## rewrite the sources as the style has them
 	$(BIN)/ruff check --fix-only -q .
@@ -36,7 +39,7 @@ test:  ## every test, on asyncio, uvloop and trio; those of the actor library al
 	$(BIN)/pytest -n 3 $(MODEL) $(MODEL_OF_RUNS)
 	$(BIN)/pytest -n 4 --dist worksteal --ignore=tests/actors --ignore=tests/recovery --ignore=$(MODEL_OF_RUNS)
 	$(BIN)/pytest tests/recovery
-	$(BIN)/python -m tests.recovery.sweep --others-every 8 --random 20
+	$(BIN)/python -m tests.recovery.sweep --others-every 16 --random 10
 
 everywhere:  ## the tests that `test` runs on one back end each, on all of them
 	ACTWRIGHT_TEST_EVERYWHERE=1 $(BIN)/pytest -n 4 -m costly

@@ -19,7 +19,7 @@ from actwright.exceptions import CancelledRun, Interrupted
 from actwright.runtime import no_interrupt
 from actwright_actors.testing import ManualClock
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.costly]
 
 
 # One body
