@@ -220,6 +220,10 @@ class RunIsFinal(RunError):
     def __init__(self, run_title: str, state_name: str, run_id: UUID) -> None:
         super().__init__(f"{run_title} is already {state_name}: it has ended, and nothing reaches it any more.", run_id)
         self.state_name = state_name
+        self._given = run_title, state_name, run_id
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), self._given, self.__dict__  # Exception's own hands the message on, which is no title
 
 
 class MailboxFull(RunError):

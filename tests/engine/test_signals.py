@@ -12,7 +12,7 @@ from tests.engine.scripts import run_script, started
 each_background = pytest.mark.parametrize("backend", ["asyncio", "asyncio+uvloop", "trio"])
 
 PREAMBLE = """
-import asyncio, signal, sys, time
+import asyncio, signal, sys, threading, time
 import anyio
 from actwright import flow, run_flow, task
 
@@ -41,6 +41,23 @@ async def nap():
 @flow(**hooks)
 def work():
     nap.submit().result()
+""",
+    "while the body waits for a future, and a lock of that is just being freed": """
+@task
+async def nap():
+    await anyio.sleep_forever()
+
+def strike(frame, event, arg):
+    if event == "call" and frame.f_code is threading.Condition.__exit__.__code__:
+        sys.setprofile(None)
+        print("ready")
+        sys.stdin.readline()
+
+@flow(**hooks)
+def work():
+    handle = nap.submit()
+    sys.setprofile(strike)
+    handle.result()
 """,
     "in the body of a task that is called": """
 @task(**hooks)

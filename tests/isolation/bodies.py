@@ -6,6 +6,7 @@ import asyncio
 import contextvars
 import ctypes
 import logging
+import multiprocessing
 import os
 import signal
 import subprocess
@@ -23,7 +24,7 @@ from pydantic import BaseModel
 
 from actwright import Variable, as_completed, flow, get_run_logger, receive, runtime, tags, task, wait
 from actwright.blocks import Secret
-from actwright.exceptions import CancelledRun, MissingResult, NotPicklable
+from actwright.exceptions import CancelledRun, MissingResult, NotPicklable, RunIsFinal
 from actwright_actors.backends import current_backend_name
 
 T = TypeVar("T")
@@ -610,3 +611,61 @@ def holds_off(path: str) -> None:
         time.sleep(0.3)
         done.write_text("whole")
     done.write_text("not raised")
+
+
+# What a reviewer has broken
+
+
+async def terminates_a_pool() -> list[int]:
+    with multiprocessing.get_context("fork").Pool(2) as pool:
+        return pool.map(abs, [-1, -2])
+
+
+def tells_of_an_exception_in_a_circle() -> None:
+    try:
+        try:
+            raise ValueError("first")
+        except ValueError as error:
+            raise RuntimeError("second") from error
+    except RuntimeError as error:
+        first: Any = error.__cause__
+        raise first  # noqa: B904 - its context leads back to it
+
+
+def cancels_what_has_ended() -> str:
+    handle = anothing_task.submit()
+    handle.wait()
+    try:
+        handle.cancel()
+    except RunIsFinal as error:
+        return error.state_name
+    return "none"
+
+
+@task
+async def anothing_task() -> None: ...
+
+
+def adds_a_note_to_what_a_task_raised() -> None:
+    try:
+        raising_task()
+    except Mine as error:
+        error.add_note("seen in the body")
+        raise
+
+
+@task
+def raising_task() -> None:
+    raise Mine(5)
+
+
+def leaves_no_interrupt_by_an_error(path: str) -> None:
+    done = Path(path).with_name("done")
+    with suppress(ValueError), runtime.no_interrupt():
+        Path(path).write_text("began")
+        while not done.exists():
+            time.sleep(0.01)
+        time.sleep(0.3)
+        raise ValueError("leaves the block, in place of the interrupt")
+    while True:
+        time.sleep(0.01)

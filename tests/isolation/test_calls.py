@@ -150,3 +150,28 @@ async def test_blocks_and_variables_are_those_of_its_runtime(body: Any) -> None:
     async with open_runtime():
         assert await run_flow(apart("flow", body)) == ("swordfish", True)
         assert (await Secret.aload("door")).get() == "swordfish"
+
+
+async def test_processes_that_a_body_forks_can_be_terminated() -> None:
+    async with open_runtime():
+        assert await run_flow(apart("flow", b.terminates_a_pool)) == [1, 2]
+
+
+async def test_a_run_that_has_ended_refuses_a_cancel_by_the_same_exception() -> None:
+    async with open_runtime():
+        assert await run_flow(apart("flow", b.cancels_what_has_ended)) == "Completed"
+
+
+async def test_an_exception_whose_causes_lead_back_to_it_comes_whole() -> None:
+    async with open_runtime():
+        with pytest.raises(ValueError, match="first") as caught:
+            await run_flow(apart("flow", b.tells_of_an_exception_in_a_circle))
+    assert isinstance(caught.value.__context__, RuntimeError)
+    assert caught.value.__context__.__cause__ is caught.value
+
+
+async def test_what_a_body_notes_on_an_exception_of_a_task_is_there_for_its_caller() -> None:
+    async with open_runtime():
+        with pytest.raises(b.Mine) as caught:
+            await run_flow(apart("flow", b.adds_a_note_to_what_a_task_raised))
+    assert "seen in the body" in caught.value.__notes__

@@ -98,3 +98,14 @@ async def test_no_interrupt_holds_the_stop_off_until_its_end(tmp_path: Path) -> 
         await wait([handle])
         assert handle.state.is_cancelled()
     assert (tmp_path / "done").read_text() == "whole"
+
+
+async def test_an_error_that_leaves_no_interrupt_is_followed_by_the_interrupt(tmp_path: Path) -> None:
+    path = tmp_path / "said"
+    async with open_runtime() as runtime:
+        handle: Handle[Any] = runtime.submit(apart("flow", b.leaves_no_interrupt_by_an_error), str(path))
+        await said(path)
+        await handle.cancel()
+        (tmp_path / "done").touch()
+        await wait([handle])  # within the watchdog's time, which is shorter than the grace
+        assert handle.state.is_cancelled()

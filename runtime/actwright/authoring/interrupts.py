@@ -13,6 +13,7 @@ import sys
 import threading
 from typing import TYPE_CHECKING, Any
 
+from actwright.authoring.waiting import take
 from actwright.exceptions import Interrupted
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
     from actwright.authoring.context import RunContext
 
-__all__ = ["SyncBody", "innermost_body", "no_interrupt", "note_told"]
+__all__ = ["SyncBody", "cuts_a_step", "innermost_body", "no_interrupt", "note_told"]
 
 
 class _Thread(threading.local):
@@ -66,9 +67,9 @@ class SyncBody:
     def call(self, fn: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Call the author's function: in the frames above this one, and nowhere else, it may be interrupted."""
         thread = _thread
-        thread.body = self
-        self.root = sys._getframe()
         try:
+            thread.body = self
+            self.root = sys._getframe()
             return fn(*args, **kwargs)
         finally:
             # An interrupt that was sent in the last moment is this body's own. It is raised just after the call above,
@@ -96,6 +97,28 @@ def note_told(context: RunContext | None = None) -> None:
     body = _thread.body
     if body is not None and (context is None or body.context is context):
         body.was_told = True
+
+
+_HOLDS_LOCKS = {"actwright", "actwright_actors", "logging"}
+
+
+def cuts_a_step(frame: FrameType | None) -> bool:
+    """Whether a signal's handler that raises would cut what must not be cut: a call of the body's into Actwright, or
+    into `logging`. These take locks that other threads need, of futures, of the journal's queue, of log handlers, by
+    Python code (`Condition.__exit__`) that an exception leaves with the lock taken.
+
+    Args:
+        frame: where the signal struck.
+    """
+    if frame is None or frame.f_code is take.__code__:  # that blocks in C, and holds nothing
+        return False
+    body = _thread.body
+    root = None if body is None else body.root
+    while frame is not None and frame is not root:
+        if str(frame.f_globals.get("__name__")).partition(".")[0] in _HOLDS_LOCKS:
+            return True
+        frame = frame.f_back
+    return root is None or frame is None
 
 
 class no_interrupt:

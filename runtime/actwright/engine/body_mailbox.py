@@ -40,9 +40,9 @@ class BodyMailbox:
         """Say from now on when a message comes."""
         self._watch.enter_context(self._run.inbox.waking(partial(self._say, MessageCame())))
 
-    def messages_after(self, number: int) -> list[tuple[int, Any]]:
-        """The messages that came since, each with its number. One that cannot be sent stays where it is, which is said
-        once, since each is looked at once."""
+    def messages_after(self, number: int) -> tuple[int, list[tuple[int, Any]]]:
+        """The number to ask from next, and the messages that came since, each with its own. One that cannot be sent
+        stays where it is, which is said once, since each is looked at once."""
         found = self._run.inbox.since(number)
         for _, message in found:
             if not self._can_send(message):
@@ -50,7 +50,8 @@ class BodyMailbox:
                     "%s: a message cannot be pickled for the process of its body, and is not received there: %s.%s",
                     self._run.title, type(message).__module__, type(message).__qualname__,
                 )  # fmt: skip
-        return [(each, message) for each, message in found if self._can_send(message)]
+        after_these = max((each + 1 for each, _ in found), default=number)
+        return after_these, [(each, message) for each, message in found if self._can_send(message)]
 
     def claim(self, number: int) -> bool:
         """Take a message out; False when another one has."""

@@ -131,6 +131,12 @@ class BodyProcess:
             self.channel.close()
             os.close(self._lifeline)
 
+    def leave_to_parent(self) -> None:
+        """In a forked child: what leads to it is the other process's."""
+        if not self.channel.is_closed:
+            self.channel.leave_to_parent()
+            os.close(self._lifeline)
+
     def _took_note(self, flags: int) -> bool:
         """Take note of its exit, under the mutex; whether it is over."""
         try:
@@ -204,7 +210,7 @@ _processes = WeakSet[BodyProcess]()
 def _close_in_forked_child() -> None:
     """A copy of our end would keep the socket open after our death, and is no business of a forked child's."""
     for process in list(_processes):
-        process.let_go()
+        process.leave_to_parent()
 
 
 os.register_at_fork(after_in_child=_close_in_forked_child)

@@ -120,6 +120,8 @@ class BodyService:
                 run.future.add_done_callback(lambda _: self._soon(partial(self._say_ended, run)))
             case m.Kept(level, logger, line, fields):
                 self._run.keep_line(level, logger, line, fields)
+            case m.Forget(run_id):
+                self._runs.pop(run_id, None)
             case m.WatchMailbox():
                 self._mailbox.watch()
             case m.StartTimer(number, seconds):

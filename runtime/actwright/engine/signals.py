@@ -13,12 +13,13 @@ import threading
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any
 
-from actwright.authoring.interrupts import note_told
+from actwright.authoring.interrupts import cuts_a_step, note_told
 from actwright.engine.messages import Crash
 from actwright_actors.backends import current_backend_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
+    from types import FrameType
 
     from actwright.engine.live_run import LiveRun
 
@@ -84,7 +85,7 @@ class Interrupts:
         for number, handler in self._before.items():
             signal.signal(number, handler)
 
-    def _handle(self, number: int, frame: object) -> None:
+    def _handle(self, number: int, frame: FrameType | None) -> None:
         if self.pending is not None:
             signal.signal(number, signal.SIG_DFL)
             os.kill(os.getpid(), number)
@@ -99,7 +100,8 @@ class Interrupts:
             self.pending = SystemExit(128 + number)
             for run in reversed(self._runs):
                 run.signal(Crash(self.pending, "SIGTERM"))
-        self._raise_pending()
+        if not cuts_a_step(frame):  # else the runs see to it, which were told: waits are woken, bodies interrupted
+            self._raise_pending()
 
 
 _current: Interrupts | None = None

@@ -59,7 +59,13 @@ def _called(conversation: Conversation, work: Work, body: SyncBody) -> Outcome |
 
 def _awaited(conversation: Conversation, work: Work, backend: BackendName) -> Outcome | None:
     name, options = backend_options(backend)
-    return anyio.run(_await, conversation, work, backend=name, backend_options=options)
+    return anyio.run(_await_and_tell, conversation, work, backend=name, backend_options=options)
+
+
+async def _await_and_tell(conversation: Conversation, work: Work) -> Outcome | None:
+    outcome = await _await(conversation, work)
+    conversation.close_with(body_over(outcome, conversation.crossing.dumps))  # the loop's end waits for its threads
+    return outcome
 
 
 async def _await(conversation: Conversation, work: Work) -> Outcome | None:
@@ -112,5 +118,6 @@ def _traceback_of(error: BaseException) -> str:
 def _forget(conversation: Conversation) -> None:
     """A forked child of this process is another one: what it calls, it calls in a Runtime of its own."""
     conversation.leave_to_parent()
+    conversation.termination.leave_to_parent()
     stand_in_for_engine(None)
     set_slot(None)

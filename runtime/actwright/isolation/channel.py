@@ -88,6 +88,11 @@ class Channel:
         ready = dict(self._poll.poll(0))
         return (self._pidfd in ready) or bool(ready.get(self._socket.fileno(), 0) & select.POLLHUP)
 
+    def leave_to_parent(self) -> None:
+        """In a forked child: close it; a thread of the parent's may have held the lock."""
+        self._waking = threading.Lock()
+        self.close()
+
     def close(self) -> None:
         """Again: nothing happens."""
         with self._waking:

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from actwright.authoring.futures import Handle
 from actwright.authoring.waiting import block_on
-from actwright.exceptions import InternalError, NotPicklable, RuntimeClosed
+from actwright.exceptions import ActwrightError, InternalError, NotPicklable, RuntimeClosed
 from actwright.isolation.crossing import Crossing
-from actwright.isolation.messages import Answer, Ask, Ended, Launch, Logged, Stop, Waits, WaitsNoMore
+from actwright.isolation.messages import Answer, Ask, Ended, Forget, Launch, Logged, Stop, Waits, WaitsNoMore
 from actwright.isolation.remote import RemoteHandle
 from actwright.isolation.termination import end_with_group
 
@@ -72,12 +72,19 @@ class Conversation:
 
     def log(self, attributes: dict[str, Any]) -> None:
         """Hand on the attributes of a record of `logging`."""
+        if threading.get_ident() == self.hears_in:  # it may load just now, what whoever sends waits for
+            threading.Thread(target=self.log, args=[attributes], daemon=True).start()
+            return
         with self.termination.ours(), self._sending:  # what is dumped first is sent first
             self.tell(Logged(self.crossing.dumps(attributes)))
 
     def leave_to_parent(self) -> None:
         """In a forked child: what was begun is the other process's, and goes on there."""
+        self._sending = threading.RLock()  # a thread of the parent's may have held it
+        self.crossing.leave_to_parent()
         self.is_over = True
+        for run in self._handles.values():
+            run.leave_to_parent()
         self._channel.close()
 
     def close_with(self, last: BodyOver) -> None:
@@ -99,6 +106,11 @@ class Conversation:
         """The same without waiting."""
         answer: Future[Any] = Future()
         with self.termination.ours():
+            if threading.get_ident() == self.hears_in:
+                raise ActwrightError(
+                    "What is loaded to read an answer to the body asked for something itself (a Variable, a Block, a "
+                    "run), which could only wait for ever. Import its module in the body first."
+                )
             if self.is_over:
                 raise RuntimeClosed("The body that this process is for has ended: nothing can be started any more.")
             number = next(self._numbers)
@@ -125,6 +137,11 @@ class Conversation:
     def remote(self, run_id: UUID) -> RemoteHandle:
         """A run that the body has started, or was given the future of."""
         return self._handles.setdefault(run_id, RemoteHandle(self, run_id))
+
+    def forget(self, run_id: UUID) -> None:
+        """A run that was called, and has ended: nobody has a future of it."""
+        self._handles.pop(run_id, None)
+        self.tell(Forget(run_id))
 
     def _handle_of(self, run_id: UUID) -> Handle[Any]:
         return Handle(self.remote(run_id))
@@ -160,7 +177,7 @@ class Conversation:
     def _settle(self, future: Future[Any], value: bytes, is_error: bool) -> None:
         try:
             loaded = self.crossing.loads(value)
-        except Exception as error:
+        except BaseException as error:  # a module that exits, say: nobody else would hear any more
             is_error, loaded = True, NotPicklable.of("The answer to the body", error)
         if is_error:
             future.set_exception(loaded)

@@ -27,7 +27,7 @@ from actwright.authoring.hooks import Hook, name_of
 from actwright.authoring.import_paths import at_path, module_of
 from actwright.authoring.options import RunOptions
 from actwright.authoring.runnable import Runnable
-from actwright.exceptions import ActwrightError
+from actwright.exceptions import ActwrightError, NotPicklable
 from actwright.isolation.variables import path_of
 
 if TYPE_CHECKING:
@@ -37,6 +37,8 @@ __all__ = ["Crossing", "Elsewhere"]
 
 _STAY: Final = ("retry_condition_fn", "run_name")
 """Options that are asked where the Runtime is, and so need not be picklable."""
+
+_ADVICE: Final = "Have its class hand plain arguments on to Exception.__init__, or raise another one."
 
 _Import = Callable[[str], ModuleType]
 
@@ -100,6 +102,10 @@ class Crossing:
         with self._lock:
             return _Unpickler(io.BytesIO(data), self, importing).load()
 
+    def leave_to_parent(self) -> None:
+        """In a forked child: a thread of the parent's may have held the lock."""
+        self._lock = threading.RLock()
+
     def reference_to(self, item: object) -> tuple[Any, ...] | None:
         """What stands for an object that the other side has."""
         if (number := self._theirs.number_of(item)) is not None:
@@ -123,7 +129,13 @@ class Crossing:
         return here.get(name) or cast("Callable[..., Any]", globals()[name])
 
     def _note(self, number: int, make: Callable[..., Any], args: tuple[Any, ...]) -> Any:
-        item = make(*args)
+        try:
+            item = make(*args)
+        except Exception as why:  # it is known by its number nevertheless: sent back, it is itself
+            if not (isinstance(make, type) and issubclass(make, BaseException)):
+                raise
+            said = f"{make.__name__}: {', '.join(map(str, args))}"
+            item = NotPicklable.of(f"The exception {said!r}", why, _ADVICE)
         self._theirs.put(number, item)
         return item
 
@@ -155,7 +167,7 @@ class _Numbered:
 
     def forget_from(self, number: int) -> None:
         for each in range(number, len(self._items)):
-            del self._numbers[id(self._items.pop(each))]
+            self._numbers.pop(id(self._items.pop(each, None)), None)
 
 
 class Elsewhere:
@@ -186,7 +198,7 @@ class _CrossingPickler(Pickler):
             return self._crossing.reference_to(fn) or self._crossing.noted(fn, (Elsewhere, (name_of(fn),)))
         known = self._crossing.reference_to(obj)
         if known is not None:
-            return known
+            return _with_its_story(obj, known) if isinstance(obj, BaseException) else known
         if isinstance(obj, Handle):
             return _future, (self._crossing.id_of(cast("Handle[Any]", obj)),)
         if isinstance(obj, ContextVar):
@@ -194,7 +206,7 @@ class _CrossingPickler(Pickler):
         if self._crossing.hooks_stay and isinstance(obj, Hook | RunOptions):
             return self._without_hooks(obj)
         if isinstance(obj, BaseException):
-            return self._crossing.noted(obj, _with_its_chain(obj))
+            return self._crossing.noted(obj, _with_its_story(obj, obj.__reduce_ex__(4)))
         if isinstance(obj, type) and (of := _parametrized(obj)):
             return getitem, of
         if isinstance(obj, CodeType):
@@ -253,25 +265,24 @@ def _by_path(item: Any) -> Any:
     return (_imported, (module.__name__, name)) if at_path(module, name) is item else None
 
 
-def _with_its_chain(error: BaseException) -> Any:
-    """As it pickles itself, and the exceptions that it came from, which Python leaves out."""
-    reduced = error.__reduce_ex__(4)
-    if not isinstance(reduced, tuple) or (error.__cause__ is None and error.__context__ is None):
+def _with_its_story(error: BaseException, reduced: Any) -> Any:
+    """As it pickles itself, and what Python leaves out: the exceptions that it came from, which may lead back to it.
+    Of one that the other side has: what it has been told since."""
+    if not isinstance(reduced, tuple):
         return reduced
-    make, args, *rest = reduced
-    return _chained, (make, args, error.__cause__, error.__context__, error.__suppress_context__), *rest
+    make, args, *rest = cast("tuple[Any, ...]", reduced)
+    state, setter = (rest[0] if rest else None), (rest[3] if len(rest) > 3 else None)
+    came_from = error.__cause__, error.__context__, error.__suppress_context__
+    return make, args, (state, setter, getattr(error, "__notes__", None), *came_from), None, None, _told
 
 
-def _chained(
-    make: Callable[..., BaseException],
-    args: tuple[Any, ...],
-    cause: BaseException | None,
-    context: BaseException | None,
-    suppressed: bool,
-) -> BaseException:
-    error = make(*args)
+def _told(error: Any, story: tuple[Any, ...]) -> None:
+    state, setter, notes, cause, context, suppressed = story
+    if state is not None:
+        setter(error, state) if setter is not None else error.__setstate__(state)
+    if notes is not None:
+        error.__notes__ = notes
     error.__cause__, error.__context__, error.__suppress_context__ = cause, context, suppressed
-    return error
 
 
 def _variable(name: str, *default: Any) -> ContextVar[Any]:

@@ -49,9 +49,8 @@ class RemoteMailbox:
 
     def _look(self) -> None:
         with self._looking:
-            new: list[tuple[int, Any]] = self._conversation.ask(MessagesAfter(self._next))
+            self._next, new = self._conversation.ask(MessagesAfter(self._next))
             self._copies.update(new)
-            self._next = max((number + 1 for number, _ in new), default=self._next)
 
     def _claim(self, number: int) -> bool:
         with self._looking:

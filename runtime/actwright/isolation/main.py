@@ -52,7 +52,10 @@ def main() -> None:
     except BaseException as error:  # whatever the modules raise that are imported for it
         over = body_over(Raised(_not_loaded(error)), conversation.crossing.dumps)
     else:
-        over = body_over(run_body(conversation, work, setup.backend), conversation.crossing.dumps)
+        outcome = run_body(conversation, work, setup.backend)
+        if conversation.is_over:
+            return
+        over = body_over(outcome, conversation.crossing.dumps)
     conversation.close_with(over)
 
 

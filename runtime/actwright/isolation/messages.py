@@ -22,9 +22,10 @@ if TYPE_CHECKING:
     from actwright_actors.backends import BackendName
 
 __all__ = [
-    "Answer", "Around", "Ask", "BodyOver", "CancelRun", "ClaimMessage", "Ended", "EndedHow", "EventsOf", "Kept",
-    "Launch", "Logged", "LookAt", "MessageCame", "MessagesAfter", "Outside", "SendTo", "Setup", "StartTimer", "Stop",
-    "StopTimer", "Stored", "TimePassed", "Variables", "Waits", "WaitsNoMore", "Watch", "WatchMailbox", "Why", "Work",
+    "Answer", "Around", "Ask", "BodyOver", "CancelRun", "ClaimMessage", "Ended", "EndedHow", "EventsOf", "Forget",
+    "Kept", "Launch", "Logged", "LookAt", "MessageCame", "MessagesAfter", "Outside", "SendTo", "Setup", "StartTimer",
+    "Stop", "StopTimer", "Stored", "TimePassed", "Variables", "Waits", "WaitsNoMore", "Watch", "WatchMailbox", "Why",
+    "Work",
 ]  # fmt: skip
 
 Variables = list[tuple[ContextVar[Any], Any]]
@@ -160,7 +161,7 @@ class EventsOf:
 
 @dataclass(frozen=True, slots=True)
 class MessagesAfter:
-    """Answered with what was sent to the run since, each with its number."""
+    """Answered with the number to ask from next, and what was sent to the run since, each with its own."""
 
     number: int
 
@@ -233,6 +234,13 @@ class Why:
 @dataclass(frozen=True, slots=True)
 class Watch:
     """Say when that run is done: `Ended`."""
+
+    run_id: UUID
+
+
+@dataclass(frozen=True, slots=True)
+class Forget:
+    """Nobody in the body can ask for that run any more."""
 
     run_id: UUID
 

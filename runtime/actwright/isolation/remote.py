@@ -8,7 +8,7 @@ from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any, cast
 
 from actwright.authoring.interrupts import note_told
-from actwright.exceptions import CancelledRun, InternalError
+from actwright.exceptions import CancelledRun, ForkedRuntime, InternalError
 from actwright.isolation.mailbox import RemoteMailbox, RemoteTimers
 from actwright.isolation.messages import Around, CancelRun, EventsOf, Kept, LookAt, Outside, SendTo, Watch, Why
 
@@ -171,6 +171,11 @@ class RemoteHandle:
                 self._future = Future()
                 self._conversation.tell(Watch(self.run_id))
         return self._future
+
+    def leave_to_parent(self) -> None:
+        """In a forked child: the run goes on in the other process, and nobody tells of it here."""
+        self._lock, self._future = threading.Lock(), Future()
+        self._future.set_exception(ForkedRuntime(f"Run {self.run_id} cannot be reached: it belongs to the parent."))
 
     @property
     def thread_id(self) -> int:

@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from actwright.isolation.conversation import Conversation
     from actwright.isolation.messages import Variables
     from actwright.isolation.remote import RemoteHandle
-    from actwright.models.states import State
 
 __all__ = ["StandIn"]
 
@@ -41,14 +40,14 @@ class StandIn:
         """Start a run, and block this thread until it is done. A body that is told to stop meanwhile is woken."""
         run = self._launch(call)
         Handle(run).wait()
-        return _outcome(run.future.result(), call)
+        return self._outcome(run, call)
 
     async def call_async(self, call: Call) -> Any:
         """The same in async code. Cancelled, it cancels the run, waits for that to end, and re-raises."""
         run = self._launch(call)
         with blocking():
             await wait_through(event_of(run.future), on_cancel=lambda: run.cancel("its caller was cancelled."))
-        return _outcome(run.future.result(), call)
+        return self._outcome(run, call)
 
     def submit(self, call: Call) -> Handle[Any]:
         """Start a run."""
@@ -60,6 +59,11 @@ class StandIn:
 
     async def store_async(self) -> _Store:
         return self.store()
+
+    def _outcome(self, run: RemoteHandle, call: Call) -> Any:
+        state = run.future.result()
+        self._conversation.forget(run.run_id)
+        return state if call.return_state else state.result()
 
     def _launch(self, call: Call) -> RemoteHandle:
         context = current()
@@ -107,7 +111,3 @@ class _Store:
 
     def _ask(self, method: str, *args: Any, **kwargs: Any) -> Any:
         return self._conversation.ask(Stored(method, args, kwargs))
-
-
-def _outcome(state: State[Any], call: Call) -> Any:
-    return state if call.return_state else state.result()

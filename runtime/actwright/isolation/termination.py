@@ -11,11 +11,14 @@ import time
 from contextlib import AbstractContextManager, contextmanager
 from typing import TYPE_CHECKING, Final
 
-from actwright.authoring.interrupts import innermost_body, note_told
+from actwright.authoring.interrupts import cuts_a_step, innermost_body, note_told
 from actwright.exceptions import Interrupted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
+    from types import FrameType
+
+    from actwright.authoring.interrupts import SyncBody
 
 __all__ = ["Termination", "end_with", "end_with_group"]
 
@@ -36,12 +39,18 @@ class Termination:
         self.on_stop: list[Callable[[], object]] = []
         self._in_body = False
         self._is_due = False
+        self._held: SyncBody | None = None
         self._has_struck = False  # no threading.Event: a handler may strike within a handler, and wait for its lock
 
     def install(self) -> None:
         """In the main thread. What this process inherited does not decide: neither what is blocked nor ignored."""
         signal.signal(signal.SIGTERM, self._handle)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
+
+    def leave_to_parent(self) -> None:
+        """In a forked child: SIGTERM is for that process, and not for the body."""
+        if signal.getsignal(signal.SIGTERM) == self._handle:
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
     def insist(self) -> None:
         """See to it that a SIGTERM that was sent is seen. In any thread but the main one; does not wait.
@@ -56,7 +65,10 @@ class Termination:
         main = threading.main_thread().ident
         while True:
             time.sleep(_WAKE_SECONDS)
-            if self._has_struck or main is None or signal.getsignal(signal.SIGTERM) != self._handle:
+            if self._held is not None and self._held.holds:
+                continue
+            has_struck = self._has_struck and not self._is_due
+            if has_struck or main is None or signal.getsignal(signal.SIGTERM) != self._handle:
                 return
             signal.pthread_kill(main, signal.SIGTERM)
 
@@ -89,19 +101,21 @@ class Termination:
     def _raise_if_wanted(self) -> None:
         if not (self._in_body and self._is_due):
             return
-        self._is_due = False
-        body = innermost_body()
+        body = self._held = innermost_body()
         if body is not None and body.holds:
-            body.is_wanted = True  # the end of its `no_interrupt` raises
-        elif body is None or not body.was_told:
+            body.is_wanted = True  # the end of its `no_interrupt` raises, or, if another exception leaves it, `insist`
+            return
+        self._is_due = False
+        if body is None or not body.was_told:
             note_told()
             raise Interrupted
 
-    def _handle(self, number: int, frame: object) -> None:
+    def _handle(self, number: int, frame: FrameType | None) -> None:
         self._is_due = self._is_due or not self._has_struck
         self._has_struck = True
         self._ask()
-        self._raise_if_wanted()
+        if not cuts_a_step(frame):
+            self._raise_if_wanted()
 
 
 def _in_main_thread() -> bool:
