@@ -38,7 +38,7 @@ test:  ## every test, on asyncio, uvloop and trio; those of the actor library al
 	$(BIN)/coverage report
 	$(BIN)/pytest -n 3 $(MODEL) $(MODEL_OF_RUNS)
 	$(BIN)/pytest -n 4 --dist worksteal --ignore=tests/actors --ignore=tests/recovery --ignore=$(MODEL_OF_RUNS)
-	$(BIN)/pytest tests/recovery
+	$(BIN)/pytest -n 2 tests/recovery
 	$(BIN)/python -m tests.recovery.sweep --others-every 16 --random 10
 
 everywhere:  ## the tests that `test` runs on one back end each, on all of them

@@ -38,7 +38,7 @@ from actwright.journal.commands import new_commands
 from actwright.nodes.journal import close_journals
 from actwright.settings import get_current_settings
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.costly]
 
 
 @dataclass

@@ -32,7 +32,7 @@ from actwright.models.outcomes import Returned
 from actwright.models.transitions import hook_events
 from actwright_actors.testing import ManualClock
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.costly]
 
 
 @asynccontextmanager
