@@ -11,7 +11,7 @@ from typing import ClassVar, Generic, TypeVar
 import pytest
 
 from actwright import Block
-from actwright.blocks import Secret, SlackWebhook, Webhook, types
+from actwright.blocks import AppriseNotification, Secret, SlackWebhook, Webhook, types
 from actwright.blocks.types import class_of, known_types, slug_from
 from actwright.exceptions import AuthoringError
 
@@ -43,7 +43,10 @@ def test_a_slug_is_the_name_in_kebab_case(name: str, slug: str) -> None:
 
 
 def test_the_blocks_that_come_along_are_known() -> None:
-    assert known_types() == {"secret": Secret, "slack-webhook": SlackWebhook, "webhook": Webhook}
+    assert known_types() == {
+        "apprise-notification": AppriseNotification, "secret": Secret, "slack-webhook": SlackWebhook,
+        "webhook": Webhook,
+    }  # fmt: skip
 
 
 def test_a_class_is_known_once_it_is_defined_and_may_say_its_slug_or_name() -> None:

@@ -190,6 +190,7 @@ async def test_a_sync_flow_that_holds_the_loop_is_warned_of_once_by_the_line_tha
     caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(entry, "_warned_lines", set[tuple[str, int]]())  # the same line, on each back end
+    monkeypatch.setattr(entry, "_BLOCKED_LOOP_SECONDS", 0.5)  # on a busy machine nothing at all may take 0.1 s
 
     async def call(seconds: float) -> None:
         sleeps(seconds)  # the line
@@ -199,8 +200,8 @@ async def test_a_sync_flow_that_holds_the_loop_is_warned_of_once_by_the_line_tha
         with caplog.at_level(logging.WARNING, "actwright.engine"):
             await call(0)
             assert caplog.messages == []
-            await call(0.11)
-            await call(0.11)
+            await call(0.51)
+            await call(0.51)
     [message] = caplog.messages
     assert message.startswith(f"{__file__}:{line} calls the sync flow 'sleeps' in async code")
     assert "`await run_flow(sleeps, ...)`" in message
