@@ -5,12 +5,17 @@ from __future__ import annotations
 import os
 import signal
 import time
-from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
+from actwright.authoring.context import RunContext
+from actwright.authoring.interrupts import SyncBody
 from actwright.exceptions import Interrupted
 from actwright.isolation.termination import Termination
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
 
 
 @pytest.fixture
@@ -22,11 +27,19 @@ def termination() -> Iterator[Termination]:
     signal.signal(signal.SIGTERM, before)
 
 
+def run(body: Callable[[], object]) -> None:
+    """Call it as the body of a run is called: where a signal strikes in no body, nothing is interrupted."""
+    SyncBody(RunContext(cast("Any", None))).call(body, (), {})
+
+
 def test_it_interrupts_a_body_wherever_that_is_and_once(termination: Termination) -> None:
-    with termination.body():
+    def body() -> None:
         with pytest.raises(Interrupted):
             os.kill(os.getpid(), signal.SIGTERM)
         os.kill(os.getpid(), signal.SIGTERM)
+
+    with termination.body():
+        run(body)
     assert termination.is_asked
 
 
@@ -47,7 +60,7 @@ def test_our_own_code_is_not_cut_in_two(termination: Termination) -> None:
         steps.append("after that")
 
     with termination.body(), pytest.raises(Interrupted):
-        ours()
+        run(ours)
     assert steps == ["went on"]
 
 
@@ -57,7 +70,7 @@ def test_one_that_came_where_nobody_noticed_is_seen_nevertheless(termination: Te
     termination.on_stop.append(lambda: told.append("stop"))
     termination.insist()
     with pytest.raises(Interrupted), termination.body():
-        time.sleep(60)
+        run(lambda: time.sleep(30))
     assert told
     assert termination.is_asked
 
@@ -65,8 +78,12 @@ def test_one_that_came_where_nobody_noticed_is_seen_nevertheless(termination: Te
 def test_nobody_insists_where_the_body_has_a_handler_of_its_own(termination: Termination) -> None:
     struck: list[int] = []
     signal.signal(signal.SIGTERM, lambda number, _: struck.append(number))
-    with termination.body():
+
+    def body() -> None:
         termination.insist()
         time.sleep(0.2)  # longer than it would take
+
+    with termination.body():
+        run(body)
     assert termination.is_asked
     assert struck == []
