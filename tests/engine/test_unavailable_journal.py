@@ -9,10 +9,11 @@ from contextlib import AbstractContextManager, ExitStack, closing, contextmanage
 from functools import partial
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import anyio
 import pytest
-from sqlalchemy import event
+from sqlalchemy import Connection, Engine
 from tests.engine.faults import names
 from tests.engine.gate import Gate
 from tests.engine.recorder import Recorder
@@ -58,35 +59,30 @@ def locked() -> Generator[None]:
         other.execute("ROLLBACK")
 
 
-def _on_each_transaction(statement: str) -> AbstractContextManager[None]:
-    """Have each of our own connections say this first."""
-
-    def say(connection: Any) -> None:
-        connection.exec_driver_sql(statement)
+@contextmanager
+def _in_each_transaction(statement: str, undo: str) -> Generator[None]:
+    """Have each of our own transactions say this first, and leave its connection as it was."""
+    whole = database.Database._transaction
 
     @contextmanager
-    def saying() -> Generator[None]:
-        event.listen(node().database.engine, "begin", say)
-        try:
-            yield
-        finally:
-            event.remove(node().database.engine, "begin", say)
+    def faulty(self: database.Database, engine: Engine) -> Generator[Connection]:
+        with whole(self, engine) as connection:
+            connection.exec_driver_sql(statement)
+            try:
+                yield connection
+            finally:
+                connection.exec_driver_sql(undo)
 
-    return saying()
-
-
-@contextmanager
-def full() -> Generator[None]:
-    with _on_each_transaction("PRAGMA max_page_count = 1"):
+    with patch.object(database.Database, "_transaction", faulty):
         yield
-    node().database.engine.pool.dispose()
 
 
-@contextmanager
-def read_only() -> Generator[None]:
-    with _on_each_transaction("PRAGMA query_only = 1"):
-        yield
-    node().database.engine.pool.dispose()
+def full() -> AbstractContextManager[None]:
+    return _in_each_transaction("PRAGMA max_page_count = 1", "PRAGMA max_page_count = 1073741823")
+
+
+def read_only() -> AbstractContextManager[None]:
+    return _in_each_transaction("PRAGMA query_only = 1", "PRAGMA query_only = 0")
 
 
 @contextmanager
