@@ -63,11 +63,14 @@ def logs(
             seq = last_line_seq(connection)
             kept = kept_lines(connection, str(found.run.id), called=all, level=level, limit=lines)
             runs = [found, *called_by(connection, str(found.run.id))] if all else []
+        # It imports before anything is printed: a Ctrl-C in code that an import executes ends `python -m` by SIGINT,
+        # even where it is caught.
+        follower = _Follower(database, found, output, seq, level, with_called=all) if follow else None
         if output is Format.JSON and not follow:
             return _write_document(kept)
         _write(kept, output, {each.run.id: each for each in runs})
-        if follow:
-            return _Follower(found, output, seq, level, with_called=all).follow(database)
+        if follower:
+            return follower.follow()
         if not kept:
             say(f"History has no log lines of {found.run.title}, or none like that.")
         return None
@@ -95,20 +98,24 @@ def _write(kept: Iterable[KeptLine], output: Format, runs: Mapping[UUID, FoundRu
 class _Follower:
     """Prints what is logged after a place in the journal."""
 
-    def __init__(self, found: FoundRun, output: Format, seq: int, level: int, *, with_called: bool) -> None:
+    def __init__(
+        self, database: Database, found: FoundRun, output: Format, seq: int, level: int, *, with_called: bool
+    ) -> None:
+        from actwright.control.following import follow
         from actwright.journal.progress import Progress
 
         self._progress = Progress(found.run.id)
+        self._news = follow(database, self._progress, also=self._read, linger_seconds=_LINGER_SECONDS)
         self._output = output
         self._seq = seq
         self._level = level
         self._with_called = with_called
         self._new: list[KeptLine] = []
 
-    def follow(self, database: Database) -> None:
-        from actwright.control.following import ProcessChanged, follow
+    def follow(self) -> None:
+        from actwright.control.following import ProcessChanged
 
-        for news in follow(database, self._progress, also=self._read, linger_seconds=_LINGER_SECONDS):
+        for news in self._news:
             _write(self._new, self._output, self._progress.runs if self._with_called else {})
             self._new = []
             for each in news:
