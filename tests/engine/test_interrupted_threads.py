@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import os
 import sys
 import threading
 import time
@@ -298,6 +300,17 @@ def test_a_look_that_fails_is_shown_and_the_next_one_who_asks_is_served(monkeypa
     with pytest.raises(Interrupted):
         other.call(lambda: spins_after(lambda: interrupter.interrupt(other)), (), {})
     interrupter.note_news()
+
+
+def test_a_child_that_is_forked_during_a_look_collects_its_garbage(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "version_info", (3, 11, 7))
+    with interrupting._without_garbage_collection():
+        assert not gc.isenabled()
+        child = os.fork()
+        if not child:
+            os._exit(0 if gc.isenabled() else 1)
+    assert os.waitpid(child, 0) == (child, 0)
+    assert gc.isenabled()
 
 
 def spins_after(first: Callable[[], object]) -> None:

@@ -207,6 +207,35 @@ def test_a_body_that_a_signal_ends_is_not_interrupted_as_well_while_it_cleans_up
     assert [line for line in program.lines if line == "cleaned up"] == ["cleaned up"] * 2
 
 
+TIMED_OUT_IN_C = """
+import os
+from actwright.authoring.interrupts import innermost_body
+
+@flow(timeout_seconds=0.05)
+def work():
+    threading.Thread(target=kill_once_told, args=(innermost_body(),)).start()
+    time.sleep(60)
+
+def kill_once_told(body):
+    while not body.was_told:
+        time.sleep(0.001)
+    os.kill(os.getpid(), signal.NUMBER)
+
+if __name__ == "__main__":
+    try:
+        work()
+    except TimeoutError:
+        print("the script went on")
+"""
+
+
+@pytest.mark.parametrize(("number", "code"), [("SIGINT", -2), ("SIGTERM", 143)])
+def test_a_signal_that_wakes_a_body_which_is_interrupted_is_not_lost(tmp_path: Path, number: str, code: int) -> None:
+    """What the body is then told is the interrupt: it is raised at the first step of the signal's handler."""
+    ran = run_script(tmp_path, PREAMBLE + TIMED_OUT_IN_C.replace("NUMBER", number))
+    assert (ran.returncode, ran.stdout) == (code, "")
+
+
 CATCHING = """
 @flow(**hooks)
 def work():

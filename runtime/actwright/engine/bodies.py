@@ -16,6 +16,7 @@ from actwright.authoring.interrupts import SyncBody
 from actwright.authoring.logging import printing_to_log
 from actwright.engine.interrupting import interrupt, note_end
 from actwright.engine.messages import BodyEnded
+from actwright.engine.signals import see_to_cut_handler
 from actwright.engine.threads import retire_this_thread
 from actwright.exceptions import CancelledRun, RuntimeClosed
 from actwright.models.outcomes import Crash, Outcome, Returned, outcome_of_error
@@ -103,6 +104,7 @@ class Attempt:
             with printing_to_log(self.run.logs_prints):
                 return Returned(self._call_interruptibly(context))
         except BaseException as error:
+            see_to_cut_handler(error)
             return outcome_of_error(error)
 
     def _call_interruptibly(self, context: RunContext) -> Any:
@@ -112,6 +114,7 @@ class Attempt:
         try:
             return body.call(self.run.subject.fn, self._args, self._kwargs)
         finally:
+            body.is_over = True  # a signal may have cut the `finally` that says so
             note_end(body)
             if body.unstrike is not None:
                 retire_this_thread()

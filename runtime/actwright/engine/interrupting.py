@@ -14,7 +14,7 @@ collection of garbage, and thereby a finalizer, could come with.
 
 What is left is a finalizer, or a callback from C, that the thread enters on its way out of that C call, and that takes
 the exception. The interpreter then tells `sys.unraisablehook`, and the body is struck again. (In the main thread, a
-signal that ends that C call has its handler cut at its entry, in the place of the body.)
+signal that ends that C call has its handler cut at its entry: see `signals.see_to_cut_handler`.)
 
 Since 3.13 a thread that waits for the GIL does not look once it has it, but at the next such point, which may be in any
 frame; and without a GIL nothing of this holds. Bodies are not interrupted there: see `interrupts_are_supported`.
@@ -68,6 +68,7 @@ class Interrupter:
         self._lock = threading.Lock()
         self._since: dict[SyncBody, float] = {}
         self._thread: threading.Thread | None = None
+        self._hook_before = sys.unraisablehook
         # Unlike a Condition, it may be told something by a finalizer, in whatever thread.
         self._news: SimpleQueue[None] = SimpleQueue()
 
@@ -88,6 +89,13 @@ class Interrupter:
             logger.warning("A body that is to end is not interrupted, since no thread could be started: %s", error)
         else:
             self._thread = thread
+            self._hook_before, sys.unraisablehook = sys.unraisablehook, self._hear_of_lost_strike
+
+    def _stop(self) -> None:
+        """With the lock: the next one who asks starts another thread."""
+        self._thread = None
+        if sys.unraisablehook == self._hear_of_lost_strike:  # else somebody else's has come, which calls this one
+            sys.unraisablehook = self._hook_before
 
     def note_news(self) -> None:
         """A body has ended, or its interrupt was lost."""
@@ -97,12 +105,11 @@ class Interrupter:
         sys.settrace(None)  # a debugger's code would run between the look and the strike
         sys.setprofile(None)
         try:
-            with self._hearing_of_lost_strikes():
-                while bodies := self._bodies():
-                    self._go_round(bodies)
+            while bodies := self._bodies():
+                self._go_round(bodies)
         except BaseException:
             with self._lock:
-                self._thread = None  # the next one who asks starts another
+                self._stop()
             raise
 
     def _go_round(self, bodies: list[SyncBody]) -> None:
@@ -119,7 +126,7 @@ class Interrupter:
             for body in [body for body in self._since if body.is_over]:
                 del self._since[body]
             if not self._since:
-                self._thread = None
+                self._stop()
             return list(self._since)
 
     def _look_at(self, body: SyncBody) -> None:
@@ -134,24 +141,13 @@ class Interrupter:
             if verdict is Verdict.STRIKE or (verdict is Verdict.RATHER_NOT and waited > _PATIENCE_SECONDS):
                 strike(body, top, top.f_back, top.f_lasti, *blows)
 
-    @contextmanager
-    def _hearing_of_lost_strikes(self) -> Generator[None]:
-        before = sys.unraisablehook
-
-        def hear(lost: sys.UnraisableHookArgs, /) -> None:
-            body = innermost_body()
-            if lost.exc_type is Interrupted and body is not None and body.unstrike is not None:
-                body.was_told = False
-                self.note_news()
-            else:
-                before(lost)
-
-        sys.unraisablehook = hear
-        try:
-            yield
-        finally:
-            if sys.unraisablehook is hear:  # else somebody else's has come, which calls this one
-                sys.unraisablehook = before
+    def _hear_of_lost_strike(self, lost: sys.UnraisableHookArgs, /) -> None:
+        body = innermost_body()
+        if lost.exc_type is Interrupted and body is not None and body.unstrike is not None:
+            body.was_told = False
+            self.note_news()
+        else:
+            self._hook_before(lost)
 
 
 def _stack_of(body: SyncBody, top: FrameType | None) -> list[FrameType]:
@@ -201,13 +197,17 @@ def _without_garbage_collection() -> Generator[None]:
     if sys.version_info >= (3, 11, 9) or not gc.isenabled():
         yield
         return
+    global _collects_no_garbage
     gc.disable()
+    _collects_no_garbage = True
     try:
         yield
     finally:
+        _collects_no_garbage = False
         gc.enable()
 
 
+_collects_no_garbage = False
 _interrupter = Interrupter()
 
 
@@ -224,8 +224,11 @@ def note_end(body: SyncBody) -> None:
 
 
 def _forget() -> None:
-    """In a forked child its thread is not there, and perhaps somebody held its lock."""
-    global _interrupter
+    """In a forked child its thread is not there, and perhaps somebody held its lock, or it was looking."""
+    global _interrupter, _collects_no_garbage
+    if _collects_no_garbage:
+        _collects_no_garbage = False
+        gc.enable()
     _interrupter = Interrupter()
 
 

@@ -11,10 +11,12 @@ import os
 import signal
 import threading
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from traceback import walk_tb
 from typing import TYPE_CHECKING, Any
 
 from actwright.authoring.interrupts import cuts_a_step, note_told
 from actwright.engine.messages import Crash
+from actwright.exceptions import Interrupted
 from actwright_actors.backends import current_backend_name
 
 if TYPE_CHECKING:
@@ -23,7 +25,7 @@ if TYPE_CHECKING:
 
     from actwright.engine.live_run import LiveRun
 
-__all__ = ["Interrupts", "interrupts_call", "interrupts_of_script", "without_interrupts"]
+__all__ = ["Interrupts", "interrupts_call", "interrupts_of_script", "see_to_cut_handler", "without_interrupts"]
 
 _DEFAULTS: dict[signal.Signals, Any] = {
     signal.SIGINT: signal.default_int_handler,
@@ -79,13 +81,13 @@ class Interrupts:
     def install(self) -> None:
         for number, default in _DEFAULTS.items():
             if signal.getsignal(number) is default:  # a script's own handler is its own business
-                self._before[number] = signal.signal(number, self._handle)
+                self._before[number] = signal.signal(number, self.handle)
 
     def restore(self) -> None:
         for number, handler in self._before.items():
             signal.signal(number, handler)
 
-    def _handle(self, number: int, frame: FrameType | None) -> None:
+    def handle(self, number: int, frame: FrameType | None) -> None:
         if self.pending is not None:
             signal.signal(number, signal.SIG_DFL)
             os.kill(os.getpid(), number)
@@ -130,6 +132,19 @@ def interrupts_of_script() -> Generator[Interrupts | None]:
         interrupts.restore()
     if interrupts.pending is not None:
         raise interrupts.pending
+
+
+def see_to_cut_handler(error: BaseException) -> None:
+    """Handle the signal whose handler was cut before its first step, by an interrupt of the body: that was sent while
+    the body blocked in C, and the signal ended that call. In whatever thread, with what a body raised.
+
+    A body that swallows the interrupt has swallowed the signal with it; the next one is heard.
+    """
+    if _current is None or not isinstance(error, Interrupted):
+        return
+    for frame, _ in walk_tb(error.__traceback__):
+        if frame.f_code is Interrupts.handle.__code__:
+            _current.handle(frame.f_locals["number"], None)
 
 
 def without_interrupts() -> AbstractContextManager[None]:
