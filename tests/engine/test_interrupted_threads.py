@@ -304,7 +304,7 @@ def test_a_look_that_fails_is_shown_and_the_next_one_who_asks_is_served(monkeypa
 
 def test_a_child_that_is_forked_during_a_look_collects_its_garbage(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "version_info", (3, 11, 7))
-    with interrupting._without_garbage_collection():
+    with interrupting._without_garbage_collection():  # pyright: ignore[reportPrivateUsage]
         assert not gc.isenabled()
         child = os.fork()
         if not child:

@@ -62,7 +62,7 @@ def locked() -> Generator[None]:
 @contextmanager
 def _in_each_transaction(statement: str, undo: str) -> Generator[None]:
     """Have each of our own transactions say this first, and leave its connection as it was."""
-    whole = database.Database._transaction
+    whole = database.Database._transaction  # pyright: ignore[reportPrivateUsage]
 
     @contextmanager
     def faulty(self: database.Database, engine: Engine) -> Generator[Connection]:

@@ -54,6 +54,11 @@ class Page(BaseModel, Generic[T]):
     items: list[T]
 
 
+class Unloadable:
+    def __reduce__(self) -> Any:
+        return sys.exit, (3,)
+
+
 class Unpicklable:
     """What cannot leave its process."""
 

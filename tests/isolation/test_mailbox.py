@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
+from actwright.isolation.crossing import Sealed
 from actwright.isolation.mailbox import RemoteMailbox
 from actwright.isolation.messages import ClaimMessage, MessageCame, MessagesAfter
 
@@ -29,7 +30,7 @@ class Elsewhere:
         assert not hearing.is_alive(), "the answer could never come: whoever hears it waits for who asks"
         match request:
             case MessagesAfter(number):
-                return (2, [(0, "first"), (1, 2)]) if number == 0 else (number, [])
+                return (2, [(0, Sealed("first")), (1, Sealed(2))]) if number == 0 else (number, [])
             case ClaimMessage(number):
                 self.claimed.append(number)
                 return True

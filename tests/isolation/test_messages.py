@@ -63,18 +63,20 @@ async def test_it_sends_to_the_runs_that_it_started_and_follows_them() -> None:
         assert await handle == (7, ["Pending", "Running", "Completed"])
 
 
-async def test_a_message_that_cannot_be_pickled_stays_and_is_told_of(
+async def test_a_message_that_cannot_be_pickled_or_loaded_stays_and_is_told_of_and_the_others_are_received(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     path = tmp_path / "said"
     async with open_runtime() as runtime:
         handle: Handle[Any] = runtime.submit(apart("flow", b.receives), str(path))
         await handle.send(caplog)
+        await handle.send(b.Unloadable())
         for number in (1, 2, 3):
             await handle.send(b.Order(number))
         assert await handle == [1, 2, 3]
-    assert caplog.text.count("a message cannot be pickled for the process of its body") == 1
-    assert "1 messages were not received" in caplog.text
+    assert caplog.text.count("A message cannot be received in this process: LogCaptureFixture: ") == 1
+    assert caplog.text.count("A message cannot be received in this process: Unloadable: SystemExit: 3") == 1
+    assert "2 messages were not received" in caplog.text
 
 
 @bodies

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import logging
 from contextlib import ExitStack, suppress
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from actwright.exceptions import RuntimeClosed
+from actwright.isolation.crossing import Sealed
 from actwright.isolation.messages import MessageCame, TimePassed
 from actwright_actors import SystemClosed
 
@@ -18,20 +18,16 @@ if TYPE_CHECKING:
 
 __all__ = ["BodyMailbox"]
 
-logger = logging.getLogger("actwright.engine")
-
 
 class BodyMailbox:
     """Serves one body, in the thread of its service.
 
     Args:
-        can_send: whether an object can be pickled for the body's process.
         say: says something to it soon; in any thread.
     """
 
-    def __init__(self, run: LiveRun, can_send: Callable[[object], bool], say: Callable[[object], object]) -> None:
+    def __init__(self, run: LiveRun, say: Callable[[object], object]) -> None:
         self._run = run
-        self._can_send = can_send
         self._say = say
         self._watch = ExitStack()
         self._timers: dict[int, ExitStack] = {}
@@ -40,18 +36,10 @@ class BodyMailbox:
         """Say from now on when a message comes."""
         self._watch.enter_context(self._run.inbox.waking(partial(self._say, MessageCame())))
 
-    def messages_after(self, number: int) -> tuple[int, list[tuple[int, Any]]]:
-        """The number to ask from next, and the messages that came since, each with its own. One that cannot be sent
-        stays where it is, which is said once, since each is looked at once."""
+    def messages_after(self, number: int) -> tuple[int, list[tuple[int, Sealed]]]:
+        """The number to ask from next, and the messages that came since, each with its own."""
         found = self._run.inbox.since(number)
-        for _, message in found:
-            if not self._can_send(message):
-                logger.warning(
-                    "%s: a message cannot be pickled for the process of its body, and is not received there: %s.%s",
-                    self._run.title, type(message).__module__, type(message).__qualname__,
-                )  # fmt: skip
-        after_these = max((each + 1 for each, _ in found), default=number)
-        return after_these, [(each, message) for each, message in found if self._can_send(message)]
+        return max((each + 1 for each, _ in found), default=number), [(each, Sealed(item)) for each, item in found]
 
     def claim(self, number: int) -> bool:
         """Take a message out; False when another one has."""

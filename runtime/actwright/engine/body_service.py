@@ -56,7 +56,7 @@ class BodyService:
         self._runs: dict[UUID, LiveRun] = {}
         self._channel: Channel | None = None
         self._to_say: deque[Callable[[], object]] = deque()
-        self._mailbox = BodyMailbox(self._run, self._crossing.can, lambda said: self._soon(partial(self._say, said)))
+        self._mailbox = BodyMailbox(self._run, lambda said: self._soon(partial(self._say, said)))
 
     def work(self) -> bytes:
         """The body, as it is sent to its process.

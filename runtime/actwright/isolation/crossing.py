@@ -16,7 +16,7 @@ import threading
 from collections.abc import Callable
 from contextlib import suppress
 from contextvars import Context, ContextVar
-from dataclasses import fields
+from dataclasses import dataclass, fields
 from operator import getitem
 from types import CodeType, FunctionType, ModuleType
 from typing import TYPE_CHECKING, Any, Final, cast
@@ -29,11 +29,12 @@ from actwright.authoring.options import RunOptions
 from actwright.authoring.runnable import Runnable
 from actwright.exceptions import ActwrightError, NotPicklable
 from actwright.isolation.variables import path_of
+from actwright.models.outcomes import described
 
 if TYPE_CHECKING:
     from uuid import UUID
 
-__all__ = ["Crossing", "Elsewhere"]
+__all__ = ["Crossing", "Elsewhere", "Sealed", "Unreadable"]
 
 _STAY: Final = ("retry_condition_fn", "run_name")
 """Options that are asked where the Runtime is, and so need not be picklable."""
@@ -125,8 +126,23 @@ class Crossing:
         """What a name of this module stands for on this side."""
         here: dict[str, Callable[..., Any]] = {
             "_yours": self._ours.item, "_mine": self._theirs.item, "_noted": self._note, "_future": self.handle_of,
+            "_sealed": self._opened,
         }  # fmt: skip
         return here.get(name) or cast("Callable[..., Any]", globals()[name])
+
+    def sealed(self, item: object) -> Any:
+        """How a sealed object is reduced."""
+        what = type(item).__qualname__
+        try:
+            return _sealed, (what, self.dumps(item))
+        except Exception as why:
+            return Unreadable, (what, described(why))
+
+    def _opened(self, what: str, data: bytes) -> Any:
+        try:
+            return Sealed(self.loads(data))
+        except BaseException as why:  # a module that exits, say
+            return Unreadable(what, described(why))
 
     def _note(self, number: int, make: Callable[..., Any], args: tuple[Any, ...]) -> Any:
         try:
@@ -180,6 +196,27 @@ class Elsewhere:
         raise ActwrightError(f"'{self.__name__}' is called where its Runtime is, and not in the process of a body.")
 
 
+class Sealed:
+    """Around an object among others. If it cannot be pickled, or not be loaded, an `Unreadable` arrives in its place,
+    and the others arrive nevertheless."""
+
+    def __init__(self, item: object) -> None:
+        self.item = item
+
+
+@dataclass(frozen=True, slots=True)
+class Unreadable:
+    """In place of a sealed object.
+
+    Attributes:
+        what: its type.
+        why: what pickling or loading it raised.
+    """
+
+    what: str
+    why: str
+
+
 class _Staying:
     """Around a callable that does not go along."""
 
@@ -196,6 +233,8 @@ class _CrossingPickler(Pickler):
         if isinstance(obj, _Staying):
             fn = obj.fn
             return self._crossing.reference_to(fn) or self._crossing.noted(fn, (Elsewhere, (name_of(fn),)))
+        if isinstance(obj, Sealed):
+            return self._crossing.sealed(obj.item)
         known = self._crossing.reference_to(obj)
         if known is not None:
             return _with_its_story(obj, known) if isinstance(obj, BaseException) else known
@@ -308,4 +347,5 @@ def _yours(number: int) -> Any: ...
 def _mine(number: int) -> Any: ...
 def _noted(number: int, make: Callable[..., Any], args: tuple[Any, ...]) -> Any: ...
 def _future(run_id: UUID) -> Any: ...
+def _sealed(what: str, data: bytes) -> Any: ...
 def _imported(module: str, name: str) -> Any: ...

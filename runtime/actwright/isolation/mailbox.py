@@ -4,10 +4,12 @@ retry finds those that were not taken."""
 from __future__ import annotations
 
 import itertools
+import logging
 import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from actwright.isolation.crossing import Unreadable
 from actwright.isolation.messages import (
     ClaimMessage,
     MessageCame,
@@ -25,9 +27,12 @@ if TYPE_CHECKING:
 
 __all__ = ["RemoteMailbox", "RemoteTimers"]
 
+logger = logging.getLogger("actwright.isolation")
+
 
 class RemoteMailbox:
-    """A `Mailbox`. It has copies of the messages that it has looked at, and takes one by asking for it."""
+    """A `Mailbox`. It has copies of the messages that it has looked at, and takes one by asking for it. One that
+    cannot be had here stays where it is, for an attempt elsewhere: which is said once."""
 
     def __init__(self, conversation: Conversation) -> None:
         self._conversation = conversation
@@ -50,7 +55,11 @@ class RemoteMailbox:
     def _look(self) -> None:
         with self._looking:
             self._next, new = self._conversation.ask(MessagesAfter(self._next))
-            self._copies.update(new)
+            for number, message in new:
+                if isinstance(message, Unreadable):
+                    logger.warning("A message cannot be received in this process: %s: %s", message.what, message.why)
+                else:
+                    self._copies[number] = message.item
 
     def _claim(self, number: int) -> bool:
         with self._looking:

@@ -161,7 +161,7 @@ class EventsOf:
 
 @dataclass(frozen=True, slots=True)
 class MessagesAfter:
-    """Answered with the number to ask from next, and what was sent to the run since, each with its own."""
+    """Answered with the number to ask from next, and what was sent to the run since, each with its own, and sealed."""
 
     number: int
 

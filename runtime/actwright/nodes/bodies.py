@@ -20,10 +20,10 @@ from typing import TYPE_CHECKING, Final
 from actwright.nodes.understudy import has_open, lock_file, owner_of
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator
+    from collections.abc import Collection, Iterable, Iterator
 
 __all__ = [
-    "BODY_VARIABLE", "claim", "claim_path", "end_bodies", "group_ends", "remove_body_files", "token_of",
+    "BODY_VARIABLE", "body_files", "claim", "claim_path", "end_bodies", "group_ends", "remove_body_files", "token_of",
 ]  # fmt: skip
 
 logger = logging.getLogger("actwright.nodes")
@@ -65,7 +65,7 @@ def end_bodies(folder: Path, node_id: str) -> None:
         group = _group_of(path)
         if group:
             logger.info("Process group %d of an isolated body is ended: the process of its Runtime is gone.", group)
-            with suppress(ProcessLookupError):
+            with suppress(ProcessLookupError, PermissionError):  # it ended; it became another user's
                 os.killpg(group, signal.SIGKILL)
             if not group_ends(group, _PATIENCE_SECONDS):
                 logger.error("Process group %d was killed and does not end; recovery goes on.", group)
@@ -73,9 +73,14 @@ def end_bodies(folder: Path, node_id: str) -> None:
             path.unlink()
 
 
-def remove_body_files(folder: Path, of_nodes_but: Collection[str]) -> None:
-    """Remove the files of bodies of all nodes but these. Nobody looks for them any more."""
-    for path in folder.glob("*.body"):
+def body_files(folder: Path) -> list[Path]:
+    """The files of all nodes' bodies."""
+    return list(folder.glob("*.body"))
+
+
+def remove_body_files(files: Iterable[Path], of_nodes_but: Collection[str]) -> None:
+    """Remove these files, except those of bodies of these nodes. Nobody looks for them any more."""
+    for path in files:
         if path.name.partition(".")[0] not in of_nodes_but:
             with suppress(FileNotFoundError, PermissionError):
                 path.unlink()

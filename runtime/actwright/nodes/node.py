@@ -16,7 +16,7 @@ from actwright.exceptions import InternalError, JournalError
 from actwright.journal.database import Database
 from actwright.journal.sql_journal import JournalLimits, SqlJournal
 from actwright.nodes import locks, rows
-from actwright.nodes.bodies import remove_body_files
+from actwright.nodes.bodies import body_files, remove_body_files
 from actwright.nodes.companion import Companion, Recovery, recover_dead
 from actwright.nodes.opening import opened
 from actwright.nodes.program import Program
@@ -122,14 +122,16 @@ class Node:
             logger.warning("What other processes left in %s is not seen to from here: %s", self.database.path, error)
 
     def _see_to_others(self, by_understudies: bool) -> None:
+        folder = lock_path(self.id, self.database).parent
+        files = body_files(folder)  # before the nodes are read: one that comes after that has none among them
         with self.database.writing() as connection:
             unsettled = rows.unsettled(connection)
             dead = [node for node in unsettled if self._is_dead(node)]
             settled = {node.id for node in dead if rows.settle(connection, node.id)}
         waiting = [node for node in dead if node.id not in settled]
-        folder, in_use = lock_path(self.id, self.database).parent, {node.id for node in unsettled} - settled
+        in_use = {node.id for node in unsettled} - settled
         remove_lock_files(folder, in_use)
-        remove_body_files(folder, in_use)
+        remove_body_files(files, in_use)
         self._pruning.start()
         for node in waiting:
             self._see_to(node, by_understudies)
