@@ -9,6 +9,7 @@ from __future__ import annotations
 import gc
 import itertools
 import os
+import re
 import shutil
 import signal
 import sys
@@ -35,6 +36,8 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 Backend = tuple[str, dict[str, Any]]
+
+_BACKEND_PARAMETERS = ("anyio_backend", "backend", "background_backend")
 
 BACKENDS: dict[str, Backend] = {
     "asyncio": ("asyncio", {"use_uvloop": False}),
@@ -66,12 +69,19 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 def _has_its_turn(item: pytest.Item) -> bool:
     callspec: Any = getattr(item, "callspec", None)
-    backend = callspec and callspec.params.get("anyio_backend")
+    params: dict[str, Any] = callspec.params if callspec else {}
+    backend = next((params[name] for name in _BACKEND_PARAMETERS if name in params), None)
     if backend is None:
         return True
-    place = list(BACKENDS.values()).index(backend)
-    test = item.nodeid.replace(list(BACKENDS)[place], "")
-    return crc32(test.encode()) % len(BACKENDS) == place
+    test = re.sub("|".join((r"asyncio\+uvloop", *BACKENDS)), "", item.nodeid)
+    return crc32(test.encode()) % len(BACKENDS) == _place_of(backend)
+
+
+def _place_of(backend: Any) -> int:
+    """Where in `BACKENDS` that is which a test was given: what anyio's plugin takes, or the name of one."""
+    if backend in (values := list(BACKENDS.values())):
+        return values.index(backend)
+    return list(BACKENDS).index(str(backend).removeprefix("asyncio+"))
 
 
 @pytest.fixture(scope="module", params=BACKENDS.values(), ids=list(BACKENDS))

@@ -13,7 +13,7 @@ from tests.nodes.stage import wait_until
 
 from actwright_actors.backends import BackendName
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.costly]
 
 PROGRAM = """
 import time

@@ -27,6 +27,7 @@ def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]
     )  # fmt: skip
 
 
+@pytest.mark.costly
 @pytest.mark.parametrize("backend", cli.Backend)
 def test_the_demo_shows_every_kind_of_hook_without_a_terminal_on_any_back_end(backend: cli.Backend) -> None:
     ran = run("demo", "--backend", backend)

@@ -14,6 +14,8 @@ from actwright import Runtime
 from actwright.control import demo, killing
 from actwright_actors.backends import BackendName
 
+pytestmark = pytest.mark.costly
+
 BACKENDS: list[BackendName] = ["asyncio", "asyncio+uvloop", "trio"]
 
 

@@ -20,7 +20,7 @@ from tests.recovery.trial import within
 from actwright.control.rerunning import given_parameters, not_kept
 from actwright.models.marks import MASK, finite, missing, unmistakable
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.costly]
 
 FLOWS = """
 import json, os, sys

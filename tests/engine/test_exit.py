@@ -8,6 +8,8 @@ from signal import SIGINT
 import pytest
 from tests.engine.scripts import EACH_BACKEND, run_script, started
 
+pytestmark = pytest.mark.costly
+
 each_background = pytest.mark.parametrize("backend", EACH_BACKEND)
 
 PREAMBLE = """

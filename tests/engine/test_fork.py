@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 from tests.engine.scripts import EACH_BACKEND, run_script
 
+pytestmark = pytest.mark.costly
+
 PREAMBLE = """
 import os, sys, time
 import anyio

@@ -11,6 +11,8 @@ from tests.engine.watched import open_runtime
 
 from actwright import run_flow
 
+pytestmark = pytest.mark.costly
+
 each_case = pytest.mark.parametrize("case", nesting.CASES)
 
 

@@ -9,6 +9,8 @@ from signal import SIGINT, SIGTERM
 import pytest
 from tests.engine.scripts import run_script, started
 
+pytestmark = pytest.mark.costly
+
 each_background = pytest.mark.parametrize("backend", ["asyncio", "asyncio+uvloop", "trio"])
 
 PREAMBLE = """

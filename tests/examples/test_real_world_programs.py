@@ -223,6 +223,7 @@ def test_the_hook_of_a_crashed_flow_deletes_its_cloud_run_job(cloud: Path, progr
     assert ran.stderr.endswith("Crashing on purpose!\n")
 
 
+@pytest.mark.costly
 @each_backend
 def test_its_understudy_deletes_the_job_of_a_program_that_was_killed(
     cloud: Path, backend: BackendName, actwright_home: Path
@@ -233,6 +234,7 @@ def test_its_understudy_deletes_the_job_of_a_program_that_was_killed(
     assert jobs(cloud) == ["of-somebody-else"]
 
 
+@pytest.mark.costly
 @each_backend
 def test_where_that_died_too_recovery_deletes_it(cloud: Path, backend: BackendName) -> None:
     ran = crash(cloud, BY_KILL, ACTWRIGHT_BACKGROUND_BACKEND=backend)

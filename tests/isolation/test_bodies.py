@@ -171,13 +171,13 @@ async def test_a_thread_that_it_leaves_behind_does_not_hold_its_run_up_for_long(
         assert await run_flow(apart("flow", b.leaves_a_thread)) == "returned"
 
 
-async def test_twenty_at_once_run_side_by_side() -> None:
+async def test_eight_at_once_run_side_by_side() -> None:
     @flow
     async def many() -> set[int]:
-        return {pid for _, pid in await b.apart.map(range(20))}
+        return {pid for _, pid in await b.apart.map(range(8))}
 
     async with open_runtime():
-        assert len(await run_flow(many)) == 20
+        assert len(await run_flow(many)) == 8
 
 
 async def test_no_more_run_at_once_than_there_are_worker_threads(tmp_path: Path) -> None:

@@ -12,7 +12,6 @@ from actwright.authoring.replay_guard import refuse_while_loading
 from actwright.authoring.stored import entry_of
 from actwright.authoring.tags import current_tags
 from actwright.engine.bodies import OnLoop, Place, WorkerThread
-from actwright.engine.isolated_process import IsolatedProcess
 from actwright.engine.live_run import LiveRun, Origin
 from actwright.models.runs import FlowRun, TaskRun
 from actwright.models.states import Pending
@@ -27,6 +26,8 @@ __all__ = ["launch", "usual_place"]
 def usual_place(call: Call) -> Place:
     """Where a body runs that was not lent its caller's thread."""
     if call.subject.options.isolation is not None:
+        from actwright.engine.isolated_process import IsolatedProcess  # it takes a while to load; few programs need it
+
         return IsolatedProcess()
     return OnLoop() if call.subject.isasync else WorkerThread()
 
