@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import signal
-from contextlib import AbstractContextManager
+import sqlite3
+from contextlib import AbstractContextManager, closing
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,9 @@ from tests.control.shell import TOLD, act, printed
 from tests.engine.scripts import EACH_BACKEND, Program, started
 from tests.nodes.stage import wait_until
 
+from actwright.client import requests
+from actwright.nodes.companion import Recovery, recover_dead
+from actwright.settings import get_current_settings
 from actwright_actors.backends import BackendName
 
 pytestmark = [pytest.mark.slow, pytest.mark.costly]
@@ -162,6 +166,27 @@ def test_a_run_whose_process_is_dead_ends_cancelled_and_its_hooks_run(tmp_path: 
     again = act("runs", "cancel", "parent")
     assert again.exit_code == 1
     assert "already Cancelled" in again.stdout
+
+
+def test_all_that_is_asked_of_a_dead_process_is_written_down_before_its_recovery_begins(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with program(tmp_path) as running:
+        is_ready(running)
+        running.send(signal.SIGKILL)
+        running.exit_code()
+    asked: list[int] = []
+
+    def recover(recovery: Recovery) -> bool:
+        with closing(sqlite3.connect(get_current_settings().database)) as journal:
+            asked.append(journal.execute("SELECT count(*) FROM commands").fetchone()[0])
+        return recover_dead(recovery)
+
+    monkeypatch.setattr(requests, "recover_dead", recover)
+    document = printed("runs", "cancel", "--tag", "web", "--timeout", "30")
+    assert {run["name"]: run["state_name"] for run in document} == {"parent": "Cancelled", "plain": "Cancelled"}
+    assert set(asked) == {2}
+    wait_until(lambda: not printed("nodes"))
 
 
 def test_a_run_on_a_stopped_node_is_cancelled_once_that_goes_on(tmp_path: Path) -> None:

@@ -49,6 +49,9 @@ def known_run(database: Database, run_id: UUID) -> FlowRun | TaskRun:
 def ask(database: Database, run_id: UUID, kind: CommandKind, payload: Mapping[str, Any], timeout: float) -> Steps[None]:
     """Ask something of a run, and wait for the answer for `timeout` seconds.
 
+    The first step writes the request down and does no more: who asks something of many runs has written all of it down
+    before one of them makes the recovery of a dead process begin, which meets what it finds then.
+
     Raises:
         RunError: there is no such run, or it refused; RunIsFinal: it has ended.
         UnansweredCommand: no answer came. The request is kept all the same.
@@ -57,6 +60,7 @@ def ask(database: Database, run_id: UUID, kind: CommandKind, payload: Mapping[st
     deadline = time.monotonic() + seconds("timeout", timeout)  # before it is written: what is refused is not asked
     next_look = 0.0
     title = _write_down(database, command)
+    yield 0.0
     while True:
         with database.reading() as connection:
             answer = commands.answer_to(connection, command.id)
