@@ -536,6 +536,28 @@ async def test_one_that_cannot_be_read_holds_no_other_up(caplog: pytest.LogCaptu
     assert caplog.text.count("cannot be read, and is passed over") == 1
 
 
+async def test_one_that_cannot_be_carried_out_is_refused_once_and_holds_no_other_up(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    gate = Gate()
+    async with open_runtime() as runtime:
+        handle: Handle[Any] = runtime.submit(flow(gate.astop_here, name="waits"))
+        await gate.reached()
+        async with reached(handle) as run:
+            with sqlite3.connect(get_current_settings().database) as journal:
+                journal.execute(
+                    "INSERT INTO commands (id, run_id, kind, payload, at) VALUES (?, ?, 'send', '{}', ?)",
+                    (str(uuid4()), str(handle.id), "2026-01-01T00:00:00+00:00"),
+                )
+            journal.close()
+            await run.cancel()
+        await wait([handle])
+    assert commands() == [
+        ("send", '["refused","it could not be carried out: KeyError: \'type\'"]'), ("cancel", '["accepted",""]')
+    ]  # fmt: skip
+    assert caplog.text.count("could not be carried out") == 1
+
+
 async def test_what_was_asked_of_other_processes_is_looked_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     gate, looks = Gate(), list[tuple[int, int]]()
 

@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, Final
 
 from sqlalchemy import select
 
-from actwright.exceptions import ForkedRuntime, JournalError, RuntimeClosed
+from actwright.exceptions import ActwrightError, ForkedRuntime, JournalError, RuntimeClosed
 from actwright.journal.commands import new_commands
 from actwright.journal.schema import runs
 from actwright.models.commands import Answer, Outcome
+from actwright.models.outcomes import described
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -97,7 +98,7 @@ class CommandWatch:
                     logger.warning("Whether other processes ask something of this one cannot be seen now: %s", error)
                 self._failed = True
             except Exception:  # a bug of ours: whoever asked hears that there is no answer
-                logger.exception("A command of another process could not be carried out.")
+                logger.exception("Commands of other processes could not be seen to.")
 
     def _look(self) -> None:
         with self._lock:
@@ -115,7 +116,14 @@ class CommandWatch:
 
     def _is_seen_to(self, command: Command, takers: tuple[TakeCommand, ...]) -> bool:
         answer = partial(self._answer, command)
-        if any(take(command, answer) for take in takers):
+        try:
+            if any(take(command, answer) for take in takers):
+                return True
+        except ActwrightError:  # the journal, or a fork: not this command's fault
+            raise
+        except Exception as error:  # another version wrote it, or a bug of ours: those after it must not wait for it
+            logger.exception("Command %s of another process could not be carried out.", command.id)
+            answer(Answer(Outcome.REFUSED, f"it could not be carried out: {described(error)}"))
             return True
         ended_in = self._final_state(command)
         if ended_in is not None:
