@@ -38,7 +38,8 @@ def add_run(
 ) -> str:  # fmt: skip
     """A run that began in that minute; its callers come before it."""
     id, state_id = an_id(number), an_id(1000 + number)
-    entered = {"type": "FAILED" if state == "TimedOut" else state.upper(), "name": state, "message": None}
+    type = "FAILED" if state in ("TimedOut", "Überfällig") else state.upper()
+    entered = {"type": type, "name": state, "message": None}
     connection.execute(
         insert(transitions).values(id=state_id, run_id=id, at=at(number), run_count=1, cause=None, **entered)
     )
@@ -93,6 +94,12 @@ def test_a_state_is_meant_by_its_type_or_its_name_in_any_case(connection: Connec
     assert found(connection, states=["failed"]) == [2, 1]
     assert found(connection, states=["timedout"]) == [1]
     assert found(connection, states=["TimedOut", "COMPLETED"]) == [3, 1]
+
+
+def test_so_is_one_whose_name_is_no_ascii(connection: Connection) -> None:
+    add_run(connection, 1, state="Überfällig")
+    for given in ("Überfällig", "überfällig", "ÜBERFÄLLIG"):
+        assert found(connection, states=[given]) == [1]
 
 
 def test_of_a_flow_are_its_runs_and_what_ran_within_them(connection: Connection) -> None:

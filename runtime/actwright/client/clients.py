@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal, Self, TypedDict, Unpack, overload
+from typing import TYPE_CHECKING, Literal, Self, Unpack, overload
 from uuid import UUID
 
 from anyio.to_thread import run_sync
@@ -11,38 +11,13 @@ from actwright.client.remote import RemoteRun, SyncRemoteRun
 from actwright.client.requests import known_run
 from actwright.exceptions import RunError
 from actwright.journal.database import Database
-from actwright.journal.queries import find_runs
+from actwright.journal.queries import RunFilters, find_runs
 from actwright.settings import get_current_settings
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
-    from datetime import datetime
-
     from actwright.models.runs import FlowRun, TaskRun
 
 __all__ = ["Client", "RunFilters", "SyncClient", "get_client"]
-
-
-class RunFilters(TypedDict, total=False):
-    """Which runs are wanted.
-
-    Attributes:
-        states: types or names of states, in any case: those that are in any of them.
-        flow: those of this flow; with `called` also what was called within them.
-        tags: those that have all of these.
-        since: those that were to start then or later.
-        only_open: those that have not ended.
-        called: also those that another run called; else top-level ones alone.
-        limit: the most that are wanted.
-    """
-
-    states: Collection[str]
-    flow: str | None
-    tags: Collection[str]
-    since: datetime | None
-    only_open: bool
-    called: bool
-    limit: int | None
 
 
 class SyncClient:

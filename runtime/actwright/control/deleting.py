@@ -30,7 +30,7 @@ __all__ = ["delete", "reason_to_keep"]
 _MOST_TOLD: Final = 5
 
 
-def delete(
+def delete(  # its parameters are the options: typer knows no object that holds them
     runs: Annotated[
         list[str] | None, typer.Argument(metavar="[RUN]...", help="Runs: the id, the beginning of it, or the name.")
     ] = None,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypedDict, Unpack
 
 from sqlalchemy import and_, case, exists, false, func, or_, select
 
@@ -17,7 +17,7 @@ from actwright.journal.schema import transitions as t
 from actwright.models.deliveries import DeliveryStatus
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Collection, Iterator, Sequence
     from datetime import datetime
     from uuid import UUID
 
@@ -31,6 +31,7 @@ __all__ = [
     "FoundDelivery",
     "FoundRun",
     "KeptLine",
+    "RunFilters",
     "Work",
     "called_by",
     "deliveries_where",
@@ -82,6 +83,30 @@ class KeptLine(NamedTuple):
     line: LogLine
 
 
+class RunFilters(TypedDict, total=False):
+    """Which runs are wanted; all top-level ones if nothing is said.
+
+    Attributes:
+        states: types or names of states, in any case: those that are in any of them.
+        flow: those of this flow; with `called` also what was called within them.
+        tags: those that have all of these.
+        since: those that were to start then or later.
+        ended_before: those that have ended, and did before then.
+        only_open: those that have not ended.
+        called: also those that another run called; else top-level ones alone.
+        limit: the most that are wanted.
+    """
+
+    states: Collection[str]
+    flow: str | None
+    tags: Collection[str]
+    since: datetime | None
+    ended_before: datetime | None
+    only_open: bool
+    called: bool
+    limit: int | None
+
+
 class Work(NamedTuple):
     """What is left to do for a node."""
 
@@ -92,50 +117,36 @@ class Work(NamedTuple):
 # Runs
 
 
-def find_runs(
-    connection: Connection,
-    *,
-    states: Collection[str] = (),
-    flow: str | None = None,
-    tags: Collection[str] = (),
-    since: datetime | None = None,
-    ended_before: datetime | None = None,
-    only_open: bool = False,
-    called: bool = False,
-    limit: int | None = None,
-) -> list[FoundRun]:
-    """Runs, newest first.
+def find_runs(connection: Connection, **wanted: Unpack[RunFilters]) -> list[FoundRun]:
+    """Runs, newest first."""
+    newest_first = runs_with_cause().order_by(r.c.expected_start_at.desc(), t.c.seq.desc())
+    return _runs(connection, newest_first.where(*_conditions(connection, wanted)).limit(wanted.get("limit")))
 
-    Args:
-        states: types or names of states, in any case: one that is in any of them.
-        flow: those of this flow; with `called` also what was called within them.
-        tags: those that have all of these.
-        since: those that were to start then or later.
-        ended_before: those that have ended, and did before then.
-        only_open: those that have not ended.
-        called: also those that another run called; else top-level ones alone.
-        limit: the most that are wanted.
-    """
-    conditions: list[ColumnElement[bool]] = []
-    if states:
-        wanted = [state.upper() for state in states]
-        conditions.append(or_(r.c.state_type.in_(wanted), func.upper(r.c.state_name).in_(wanted)))
-    if flow is not None:
-        conditions.append(_of_flow(flow))
-    for tag in tags:
+
+def _conditions(connection: Connection, wanted: RunFilters) -> Iterator[ColumnElement[bool]]:
+    if states := wanted.get("states"):
+        yield _in_state(connection, {state.upper() for state in states})
+    if (flow := wanted.get("flow")) is not None:
+        yield _of_flow(flow)
+    for tag in wanted.get("tags", ()):
         readable = case((func.json_valid(r.c.tags) == 1, r.c.tags), else_="[]")
         each = func.json_each(readable).table_valued("value")
-        conditions.append(exists(select(each.c.value).where(each.c.value == tag)))
-    if since is not None:
-        conditions.append(r.c.expected_start_at >= iso(since))
-    if only_open:
-        conditions.append(r.c.ended_at.is_(None))
-    if ended_before is not None:
-        conditions.append(r.c.ended_at < iso(ended_before.astimezone(UTC)))
-    if not called:
-        conditions += [r.c.parent_flow_run_id.is_(None), r.c.parent_task_run_id.is_(None)]
-    query = runs_with_cause().where(*conditions).order_by(r.c.expected_start_at.desc(), t.c.seq.desc())
-    return _runs(connection, query.limit(limit))
+        yield exists(select(each.c.value).where(each.c.value == tag))
+    if since := wanted.get("since"):
+        yield r.c.expected_start_at >= iso(since)
+    if wanted.get("only_open"):
+        yield r.c.ended_at.is_(None)
+    if ended_before := wanted.get("ended_before"):
+        yield r.c.ended_at < iso(ended_before.astimezone(UTC))
+    if not wanted.get("called"):
+        yield r.c.parent_flow_run_id.is_(None)
+        yield r.c.parent_task_run_id.is_(None)
+
+
+def _in_state(connection: Connection, wanted: Collection[str]) -> ColumnElement[bool]:
+    """In one whose type or name is among these, in capitals; which SQLite's `upper` makes of ASCII alone."""
+    names = [name for name in state_names(connection) if name.upper() in wanted]
+    return or_(r.c.state_type.in_(wanted), r.c.state_name.in_(names))
 
 
 def state_names(connection: Connection) -> set[str]:
