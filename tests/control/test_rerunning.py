@@ -225,6 +225,8 @@ def test_what_is_no_parameter_is_refused(tmp_path: Path, option: str) -> None:
 def test_values_are_json_and_else_text() -> None:
     options = ["a=7", 'b="7"', "c=x=y", "d=", "e=[1, null]", "f=007"]
     assert given_parameters(options) == {"a": 7, "b": "7", "c": "x=y", "d": "", "e": [1, None], "f": "007"}
+    for name_of_no_number in ("NaN", "Infinity", "-Infinity"):
+        assert given_parameters([f"city={name_of_no_number}"]) == {"city": name_of_no_number}
 
 
 def test_a_value_was_kept_where_no_part_of_it_is_missing_or_masked() -> None:

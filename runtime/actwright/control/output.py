@@ -29,6 +29,7 @@ __all__ = [
     "console",
     "fail",
     "iso_or_none",
+    "json_or_text",
     "local_time",
     "never_fail_to_print",
     "one_line",
@@ -200,6 +201,18 @@ def status_text(status: str) -> Text:
 
 
 # What people give
+
+
+def json_or_text(given: str) -> Any:
+    """The value that is meant by a word of a command line: JSON, or else the text as it stands. NaN is no JSON."""
+    try:
+        return json.loads(given, parse_constant=_no_json)
+    except (ValueError, RecursionError):
+        return given
+
+
+def _no_json(constant: str) -> NoReturn:
+    raise ValueError(f"{constant} is Python's own")
 
 
 def parse_span(given: str) -> timedelta:

@@ -17,7 +17,7 @@ from uuid import uuid4
 import typer
 
 from actwright.control.opening import journal_to_change
-from actwright.control.output import Format, Output, fail, say, short, write_json
+from actwright.control.output import Format, Output, fail, json_or_text, say, short, write_json
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -70,10 +70,7 @@ def given_parameters(options: list[str] | tuple[()]) -> dict[str, Any]:
         name, separator, value = option.partition("=")
         if not (name and separator):
             raise typer.BadParameter(f"{option!r} is no parameter. Write name=value.", param_hint="-p")
-        try:
-            given[name] = json.loads(value)
-        except (ValueError, RecursionError):
-            given[name] = value
+        given[name] = json_or_text(value)
     return given
 
 

@@ -14,6 +14,7 @@ from actwright.control.output import (
     clean,
     fail,
     iso_or_none,
+    json_or_text,
     local_time,
     say,
     table_of,
@@ -121,15 +122,7 @@ def value_of(name: str, given: str) -> Any:
     """
     from actwright.authoring.variables import json_copy
 
-    try:
-        made = json.loads(given, parse_constant=_no_json)
-    except (ValueError, RecursionError):
-        made = given
-    return json_copy(name, made)
-
-
-def _no_json(constant: str) -> Any:
-    raise ValueError(f"{constant} is Python's own")
+    return json_copy(name, json_or_text(given))
 
 
 def _shown(each: KeptVariable) -> str:
