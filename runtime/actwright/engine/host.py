@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any, Final, Literal, Self
 
 import anyio
 
-from actwright.authoring.registration import Registration, Unfindable
 from actwright.authoring.replay_guard import refuse_while_loading
 from actwright.authoring.waiting import event_of
 from actwright.engine.at_exit import refuse_at_exit
@@ -22,6 +21,7 @@ from actwright.engine.forked import fork_error, note_host
 from actwright.engine.hook_actor import Deliver, HookActor
 from actwright.engine.kit import clock_for
 from actwright.engine.messages import Begin, Cancel, ChildEnded, ChildStarted
+from actwright.engine.registrar import Registrar
 from actwright.engine.rest import waits_for_time_alone
 from actwright.engine.run_actor import RunActor
 from actwright.engine.supervisor import CancelRequested, Escalation, RunSupervisor
@@ -37,7 +37,7 @@ from actwright_actors import (
     SystemClosed,
     wait_through,
 )
-from actwright_actors.backends import current_backend_name, protect_from_keyboard_interrupt
+from actwright_actors.backends import protect_from_keyboard_interrupt
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -86,7 +86,7 @@ class Host:
         self._released: dict[Batch, None] = {}
         self._delivered: dict[Batch, anyio.Event] = {}
         self._quiet: anyio.Event | None = None
-        self._said_unfindable: set[Unfindable] = set()
+        self._registrar = Registrar(options.on_hook_failure)
         self.close_twins: Callable[[], None] | None = None
         self.is_forked = False  # this process was forked from the one that it lives in
         note_host(self)
@@ -287,7 +287,7 @@ class Host:
     def launch(self, run: LiveRun) -> None:
         """Make a run's actor and send it off. In any thread: a foreign one hands it over, and does not wait."""
         self._runs[run.snapshot.id] = run
-        run.registration = self.registration_of(run)
+        run.registration = self._registrar.registration_of(run)
         try:
             if self._system.in_loop_thread():
                 self._start(run)
@@ -369,21 +369,6 @@ class Host:
         if run.options.has_hooks or self.hooks_for(run):
             return True
         return run.parent is None and (state.is_final() or state.is_cancelling())
-
-    def registration_of(self, run: LiveRun) -> Registration | None:
-        """Its hooks, as another process finds them again; None where none are, or where nothing would outlive this one.
-
-        Those that no other process could find are said once.
-        """
-        shared = self.hooks_for(run)
-        if not (self.journal.is_durable and (run.options.has_hooks or shared)):
-            return None
-        registration = Registration.of(run.subject, shared, self.options.on_hook_failure, current_backend_name())
-        for hook in registration.unfindable:
-            if hook not in self._said_unfindable:
-                self._said_unfindable.add(hook)
-                logger.warning("%s", hook.advice)
-        return registration
 
     def request_cancel(self, run_id: UUID, reason: str | None) -> Future[None]:
         """Ask for a run to be cancelled, by its id. In any thread."""

@@ -30,7 +30,7 @@ from actwright.engine.arguments import handles_in, resolve_returned
 from actwright.engine.bodies import Attempt
 from actwright.engine.ledger import Ledger
 from actwright.engine.preparation import arguments_of, name_of_run, parameters_to_show
-from actwright.engine.retry_condition import wants_retry
+from actwright.engine.retrying import count_retry, retries_left, wants_retry
 from actwright.exceptions import InternalError, JournalUnavailable, RunTimedOut
 from actwright.models.outcomes import Crash, Returned, Timeout, described
 from actwright.models.states import Cancelled, Cancelling, Failed, Retrying, Running, State
@@ -376,15 +376,9 @@ class RunActor(Actor[m.RunMessage]):
 
     def _await_retry(self, verdict: State[Any]) -> None:
         run = self.run
-        left = self._retries_left(verdict)
+        left = retries_left(run, verdict)
         self._retry_delay = delay_before(run.snapshot.run_count, run.options, self.host.rng)
-        if verdict.is_crashed():
-            run.crashes += 1
-            which = f"Crash retry {run.crashes} of {run.options.crash_retries}"
-        else:
-            run.failures += 1
-            which = f"Retry {run.failures} of {run.options.retries}"
-        run.log.info("%s follows in %g s", which, self._retry_delay)
+        count_retry(run, verdict, self._retry_delay)
         self._enter(awaiting_retry(verdict, left, self._retry_delay))
 
     def retry_delay_passed(self, _: m.RetryDelayPassed) -> None:
@@ -393,16 +387,10 @@ class RunActor(Actor[m.RunMessage]):
             self._enter(Retrying())
 
     def _may_retry(self, verdict: State[Any]) -> bool:
-        # One whose body was abandoned is not: two of its bodies would be at work.
-        return self._retries_left(verdict) > 0 and not self._abandoned_a_body
-
-    def _retries_left(self, verdict: State[Any]) -> int:
-        """How many more attempts may follow one that ended so. What was ended from outside is not tried again."""
-        if verdict.is_failed():
-            return self.run.options.retries - self.run.failures
-        if verdict.is_crashed() and not self._was_ended:
-            return self.run.options.crash_retries - self.run.crashes
-        return 0
+        # One whose body was abandoned is not tried again: two of its bodies would be at work. Nor is one that was ended
+        # from outside.
+        is_over = self._abandoned_a_body or (self._was_ended and verdict.is_crashed())
+        return not is_over and retries_left(self.run, verdict) > 0
 
     def _the_verdict(self) -> State[Any]:
         if self._verdict is None:

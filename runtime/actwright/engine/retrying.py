@@ -1,4 +1,4 @@
-"""Asking an author's `retry_condition_fn`."""
+"""Whether a run is tried again: how many retries it has left, and what its author's `retry_condition_fn` says."""
 
 from __future__ import annotations
 
@@ -12,7 +12,27 @@ if TYPE_CHECKING:
     from actwright.engine.live_run import LiveRun
     from actwright.models.states import State
 
-__all__ = ["wants_retry"]
+__all__ = ["count_retry", "retries_left", "wants_retry"]
+
+
+def retries_left(run: LiveRun, ended: State[Any]) -> int:
+    """How many more attempts may follow one that ended in `ended`."""
+    if ended.is_failed():
+        return run.options.retries - run.failures
+    if ended.is_crashed():
+        return run.options.crash_retries - run.crashes
+    return 0
+
+
+def count_retry(run: LiveRun, ended: State[Any], delay_seconds: float) -> None:
+    """An attempt that ended in `ended` is followed by another one: count it, and say so in the run's log."""
+    if ended.is_crashed():
+        run.crashes += 1
+        which = f"Crash retry {run.crashes} of {run.options.crash_retries}"
+    else:
+        run.failures += 1
+        which = f"Retry {run.failures} of {run.options.retries}"
+    run.log.info("%s follows in %g s", which, delay_seconds)
 
 
 async def wants_retry(run: LiveRun, ended: State[Any]) -> bool:
