@@ -163,6 +163,23 @@ async def test_a_body_whose_task_is_there_when_its_run_is_cancelled_does_not_beg
     assert recorder.order == []
 
 
+async def test_all_that_it_called_has_one_reason_which_names_it_however_deep_that_is() -> None:
+    gate = Gate()
+
+    @flow(flow_run_name="{left} left")
+    async def deep(left: int) -> None:
+        await (deep(left - 1) if left else gate.astop_here())
+
+    async with open_runtime() as runtime:
+        handle = runtime.submit(deep, 3)
+        await gate.reached()
+        await handle.cancel("enough")
+        await wait([handle])
+        reasons = {run.name: run.state.message for run in runtime.journal.runs()}
+    below = "Flow run '3 left': enough"
+    assert reasons == {"3 left": "enough", "2 left": below, "1 left": below, "0 left": below}
+
+
 # Outcome and Cancel
 
 

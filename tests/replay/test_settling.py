@@ -162,6 +162,16 @@ def test_what_a_run_called_that_was_to_be_cancelled_is_cancelled_with_it_and_not
     )
 
 
+def test_all_that_it_called_has_one_reason_which_names_it_however_deep_that_is() -> None:
+    top = new_run(Running())
+    runs = [top]
+    for _ in range(3):
+        runs.append(new_run(Running(), parent_flow_run_id=runs[-1].id))
+    steps = settled_runs([OpenRun(run, None) for run in runs], WHY, LATER, {top.id: "enough"})
+    reasons = {step.run.id: step.run.state.message for step in steps}
+    assert [reasons[run.id] for run in runs] == ["enough", *[f"{top.title}: enough"] * 3]
+
+
 # Deliveries
 
 

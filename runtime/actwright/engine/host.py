@@ -349,7 +349,7 @@ class Host:
         run.log.critical("It is %s, and is given up.", run.snapshot.state.name, exc_info=error)
         run.let_go(error)
         for child in run.children:
-            child.signal(Cancel(f"{run.title} was given up."))
+            child.signal(Cancel(f"{run.title} was given up.", names_origin=True))
         if run.parent is not None:
             run.parent.signal(ChildEnded(run))
         self.forget(run)

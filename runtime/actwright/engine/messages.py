@@ -42,11 +42,17 @@ class Begin:
 
 @dataclass(frozen=True, slots=True)
 class Cancel:
-    """Stop the work of `run`. `answer` is done when Cancelling is committed, or gets RunIsFinal."""
+    """Stop the work of `run`. `answer` is done when Cancelling is committed, or gets RunIsFinal.
+
+    Attributes:
+        names_origin: the reason tells where it began, which is further up: it is passed on as it is. With the name of
+            each run on the way, those of a thousand would be as long as a book.
+    """
 
     reason: str | None = None
     answer: Future[None] | None = None
     run: LiveRun | None = None
+    names_origin: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -85,6 +85,7 @@ class RunActor(Actor[m.RunMessage]):
         self._abandoned_a_body = False
         self._was_ended = False
         self._is_finished = False
+        self._why_names_origin = False
         self._heard: list[BaseException] = []
         self._timer: Timer | None = None
 
@@ -301,7 +302,7 @@ class RunActor(Actor[m.RunMessage]):
             attempt.stop(why)
             self._set_timer(self.host.options.cancel_grace_seconds, m.GracePassed(attempt.number))
         for child in self.run.children:
-            child.signal(m.Cancel(f"{self.run.title}: {why}"))
+            child.signal(m.Cancel(why if self._why_names_origin else f"{self.run.title}: {why}", names_origin=True))
 
     def grace_passed(self, message: m.GracePassed) -> None:
         attempt = self.run.attempt
@@ -331,7 +332,7 @@ class RunActor(Actor[m.RunMessage]):
 
     def child_started(self, message: m.ChildStarted) -> None:
         if self._verdict is not None or self.phase is Phase.UNWINDING:
-            message.child.signal(m.Cancel(f"{self.run.title} is {self.run.snapshot.state.name}."))
+            message.child.signal(m.Cancel(f"{self.run.title} is {self.run.snapshot.state.name}.", names_origin=True))
 
     def child_ended(self, message: m.ChildEnded) -> None:
         if cause := message.child.snapshot.state.cause:
@@ -407,6 +408,7 @@ class RunActor(Actor[m.RunMessage]):
         if self.phase is Phase.UNWINDING:
             self._answer_cancels()
         elif not self._ends_for_good():
+            self._why_names_origin = message.names_origin
             self._begin_cancelling(message.reason)
 
     def _ends_for_good(self) -> bool:

@@ -107,12 +107,14 @@ def settled_runs(
 
 
 def _with_what_they_called(ordered: Sequence[OpenRun], cancels: Mapping[UUID, str | None]) -> Mapping[UUID, str | None]:
+    """The reason of what they called tells where it began, and is the same for all of it."""
     titles = {each.run.id: each.run.title for each in ordered}
     all_of_them = dict(cancels)
     for each in reversed(ordered):  # callers first
         above = each.run.parent_id
         if above is not None and above in titles and above in all_of_them and each.run.id not in all_of_them:
-            all_of_them[each.run.id] = f"{titles[above]}: {all_of_them[above] or 'it was cancelled.'}"
+            why = all_of_them[above]
+            all_of_them[each.run.id] = f"{titles[above]}: {why or 'it was cancelled.'}" if above in cancels else why
     return all_of_them
 
 
