@@ -8,11 +8,13 @@ from contextlib import AbstractContextManager, closing
 from pathlib import Path
 
 import pytest
+from sqlalchemy import Connection
 from tests.control.shell import TOLD, act, printed
 from tests.engine.scripts import EACH_BACKEND, Program, started
 from tests.nodes.stage import wait_until
 
 from actwright.client import requests
+from actwright.journal.queries import has_open_hooks
 from actwright.nodes.companion import Recovery, recover_dead
 from actwright.settings import get_current_settings
 from actwright_actors.backends import BackendName
@@ -117,6 +119,42 @@ def test_a_plain_body_of_another_process_is_interrupted(tmp_path: Path) -> None:
     assert [line for line in told(tmp_path) if line.startswith("plain")] == [
         "plain Cancelling enough", "plain Cancelled enough"
     ]  # fmt: skip
+
+
+HOOK_AFTER_THE_END = """
+import time
+from pathlib import Path
+import anyio
+from actwright import flow, run_flow
+
+def waits(flow, run, state):
+    while not Path(__file__).with_name("go").exists():
+        time.sleep(0.01)
+    Path(__file__).with_name("told").write_text("done")
+
+@flow(flow_run_name="late", on_end=[waits])
+async def late():
+    print("ready", flush=True)
+    await anyio.sleep_forever()
+
+if __name__ == "__main__":
+    anyio.run(run_flow, late)
+"""
+
+
+def test_wait_is_for_the_hooks_too_also_for_those_of_the_final_state(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def look_and_let_it_go_on(connection: Connection, run_id: str) -> bool:
+        (tmp_path / "go").touch()
+        return has_open_hooks(connection, run_id)
+
+    monkeypatch.setattr(requests, "has_open_hooks", look_and_let_it_go_on)
+    with started(tmp_path, HOOK_AFTER_THE_END) as running:
+        running.says("ready")
+        assert act("runs", "cancel", "late", "--wait").exit_code == 0
+        assert told(tmp_path) == ["done"]
+        running.exit_code()
 
 
 def test_many_runs_are_cancelled_by_what_they_are(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from uuid import UUID, uuid4
 from actwright.authoring.checks import seconds
 from actwright.exceptions import RunError, RunIsFinal, UnansweredCommand
 from actwright.journal import commands, reading
-from actwright.journal.queries import node_of_run
+from actwright.journal.queries import has_open_hooks, node_of_run
 from actwright.models.commands import Command, CommandKind
 from actwright.nodes import rows
 from actwright.nodes.companion import recover_dead
@@ -102,12 +102,18 @@ def _recover_if_dead(database: Database, run_id: UUID) -> None:
         recover_dead(recovery_of(node.program, node.id, database))
 
 
-def wait_for_end(database: Database, run_id: UUID, timeout: float | None) -> Steps[FlowRun | TaskRun | None]:
+def wait_for_end(
+    database: Database, run_id: UUID, timeout: float | None, *, with_hooks: bool = False
+) -> Steps[FlowRun | TaskRun | None]:
     """Wait until a run is final; None when `timeout` seconds have passed before. One whose process is dead is
-    recovered."""
+    recovered.
+
+    Args:
+        with_hooks: and until no hook of it, or of what it called, is due or running.
+    """
     deadline = None if timeout is None else time.monotonic() + seconds("timeout", timeout)
     next_look = 0.0
-    while not (run := known_run(database, run_id)).state.is_final():
+    while not (run := known_run(database, run_id)).state.is_final() or (with_hooks and _has_open_hooks(database, run)):
         now = time.monotonic()
         if deadline is not None and now > deadline:
             return None
@@ -116,3 +122,8 @@ def wait_for_end(database: Database, run_id: UUID, timeout: float | None) -> Ste
             _recover_if_dead(database, run_id)
         yield _LOOK_SECONDS * 2
     return run
+
+
+def _has_open_hooks(database: Database, run: FlowRun | TaskRun) -> bool:
+    with database.reading() as connection:
+        return has_open_hooks(connection, str(run.id))

@@ -128,7 +128,7 @@ def _wait_for_ends(database: Database, cancels: Iterable[_Cancel]) -> None:
 
     for each in cancels:
         if each.outcome == "cancelling":
-            run_steps(wait_for_end(database, each.run.id, None))
+            run_steps(wait_for_end(database, each.run.id, None, with_hooks=True))
 
 
 def _write(database: Database, cancels: Iterable[_Cancel], output: Format) -> None:

@@ -37,6 +37,7 @@ __all__ = [
     "deliveries_where",
     "find_deliveries",
     "find_runs",
+    "has_open_hooks",
     "kept_lines",
     "last_line_seq",
     "last_seq",
@@ -227,6 +228,12 @@ def last_line_seq(connection: Connection) -> int:
 
 
 # Deliveries
+
+
+def has_open_hooks(connection: Connection, run_id: str) -> bool:
+    """Whether a hook of a run, or of what it called, is due or running."""
+    is_open = and_(d.c.run_id.in_(tree_of(run_id)), d.c.status.in_(_OPEN))
+    return bool(connection.scalar(select(exists().where(is_open))))
 
 
 def find_deliveries(
