@@ -276,6 +276,13 @@ def test_what_cannot_be_cancelled_is_told_and_the_exit_code_is_1(tmp_path: Path)
         assert running.exit_code() == 0
 
 
+@pytest.mark.parametrize("timeout", ["inf", "1e999", "nan", "-1", "soon"])
+def test_a_timeout_that_is_no_length_of_time_is_a_mistake_in_the_command_line(timeout: str) -> None:
+    ran = act("runs", "cancel", "parent", "--timeout", timeout)
+    assert ran.exit_code == 2
+    assert "Invalid value for '--timeout'" in ran.stderr
+
+
 def test_without_a_journal_nothing_can_be_cancelled(actwright_home: Path) -> None:
     ran = act("runs", "cancel", "parent")
     assert ran.exit_code == 2

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import typer
 
 from actwright.control.opening import journal_to_change
-from actwright.control.output import Format, Output, fail, say, short, state_text, table_of, write, write_json
+from actwright.control.output import MOST, Format, Output, fail, say, short, state_text, table_of, write, write_json
 from actwright.exceptions import RunError, RunIsFinal, UnansweredCommand
 
 if TYPE_CHECKING:
@@ -60,7 +60,8 @@ def cancel(
     flow: Annotated[str | None, typer.Option(metavar="NAME", help="All open runs of this flow.")] = None,
     tag: Annotated[list[str] | None, typer.Option(metavar="TAG", help="All open runs with this tag.")] = None,
     timeout: Annotated[
-        float, typer.Option(metavar="SECONDS", min=0, help="How long to wait for the answer of a run's process.")
+        float,
+        typer.Option(metavar="SECONDS", min=0, max=MOST, help="How long to wait for the answer of a run's process."),
     ] = 10.0,
     wait: Annotated[bool, typer.Option("--wait", help="Also wait until the runs have ended, hooks included.")] = False,
     output: Output = Format.TABLE,
