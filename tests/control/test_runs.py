@@ -13,7 +13,9 @@ import pytest
 from tests.control.shell import a_killed_program, a_living_program, act, printed, short
 
 from actwright import flow, run_flow, task
+from actwright.journal.database import Database
 from actwright.nodes.journal import close_journals
+from actwright.settings import get_current_settings
 
 pytestmark = pytest.mark.slow
 
@@ -283,3 +285,15 @@ def test_why_a_parameter_was_not_kept_is_told_as_history_has_it() -> None:
     drawn = act("runs", "inspect", "parted").stdout
     assert "it is an iterator, which reading would use up" in drawn
     assert "MissingResult" not in drawn
+
+
+@pytest.mark.parametrize(
+    "command",
+    ["runs inspect _", "runs cancel _", "runs delete _", "runs retry _", "hooks ls --run _", "hooks inspect _",
+     "hooks retry _", "variable get _", "variable unset _", "block inspect _/_", "block delete _/_"],
+)  # fmt: skip
+def test_a_name_that_is_no_utf8_is_one_that_is_not_there(command: str) -> None:
+    Database.open(get_current_settings().database).close()
+    ran = act(*command.replace("_", "\udcff").split())
+    assert ran.exit_code == 2
+    assert ran.stderr.startswith("actwright: There is no ")

@@ -14,6 +14,7 @@ from sqlalchemy import Connection, insert, update
 
 from actwright.journal import queries
 from actwright.journal.database import Database
+from actwright.journal.rows import utf8
 from actwright.journal.schema import hook_deliveries, logs, nodes, runs, transitions
 from actwright.models.deliveries import DeliveryStatus
 
@@ -100,6 +101,16 @@ def test_so_is_one_whose_name_is_no_ascii(connection: Connection) -> None:
     add_run(connection, 1, state="Überfällig")
     for given in ("Überfällig", "überfällig", "ÜBERFÄLLIG"):
         assert found(connection, states=[given]) == [1]
+
+
+def test_words_that_are_no_utf8_are_looked_for_as_history_has_them(connection: Connection) -> None:
+    given = "\udcff"  # as a command line has a byte that is none
+    add_run(connection, 1, subject=utf8(given))
+    connection.execute(update(runs).values(name=utf8(given)))
+    assert found(connection, flow=given) == [1]
+    assert [each.run.id for each in queries.matching_runs(connection, given)] == [UUID(an_id(1))]
+    assert found(connection, tags=[given]) == []
+    assert queries.matching_deliveries(connection, given) == []
 
 
 def test_of_a_flow_are_its_runs_and_what_ran_within_them(connection: Connection) -> None:

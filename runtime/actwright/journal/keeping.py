@@ -13,7 +13,7 @@ from sqlalchemy import LargeBinary, cast, select
 
 from actwright.exceptions import CorruptVariable
 from actwright.journal import statements
-from actwright.journal.rows import iso, time_or_none, words_or_mark
+from actwright.journal.rows import iso, time_or_none, utf8, words_or_mark
 from actwright.journal.schema import blocks as b
 from actwright.journal.schema import variables as v
 
@@ -62,7 +62,7 @@ class KeptBlock(NamedTuple):
 
 def variable(connection: Connection, name: str) -> Any:
     """The value of a variable. Raises KeyError when there is none, CorruptVariable when it cannot be read."""
-    found = connection.execute(select(_as_bytes(v.c.value)).where(v.c.name == name)).one_or_none()
+    found = connection.execute(select(_as_bytes(v.c.value)).where(v.c.name == utf8(name))).one_or_none()
     if found is None:
         raise KeyError(name)
     return _value(name, found[0])
@@ -82,12 +82,12 @@ def set_variable(connection: Connection, name: str, value: Any, *, overwrite: bo
 
 def unset_variable(connection: Connection, name: str) -> bool:
     """Forget a variable; whether there was one."""
-    return connection.execute(statements.UNSET_VARIABLE, {"variable": name}).rowcount > 0
+    return connection.execute(statements.UNSET_VARIABLE, {"variable": utf8(name)}).rowcount > 0
 
 
 def block(connection: Connection, slug: str, name: str) -> bytes:
     """The document of a block, as it is kept. Raises KeyError when there is none."""
-    query = select(_as_bytes(b.c.document)).where(b.c.slug == slug, b.c.name == name)
+    query = select(_as_bytes(b.c.document)).where(b.c.slug == utf8(slug), b.c.name == utf8(name))
     found = connection.execute(query).one_or_none()
     if found is None:
         raise KeyError(slug, name)
@@ -116,7 +116,7 @@ def set_block(connection: Connection, slug: str, name: str, document: str, *, ov
 
 def unset_block(connection: Connection, slug: str, name: str) -> bool:
     """Forget a block; whether there was one."""
-    return connection.execute(statements.UNSET_BLOCK, {"block_slug": slug, "block_name": name}).rowcount > 0
+    return connection.execute(statements.UNSET_BLOCK, {"block_slug": utf8(slug), "block_name": utf8(name)}).rowcount > 0
 
 
 def is_object(document: bytes) -> bool:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypedDict, Unpack
 from sqlalchemy import and_, case, exists, false, func, or_, select
 
 from actwright.journal.reading import runs_with_cause
-from actwright.journal.rows import delivery_of, iso, line_of, run_of
+from actwright.journal.rows import delivery_of, iso, line_of, run_of, utf8
 from actwright.journal.schema import hook_deliveries as d
 from actwright.journal.schema import logs as lines
 from actwright.journal.schema import runs as r
@@ -128,11 +128,11 @@ def _conditions(connection: Connection, wanted: RunFilters) -> Iterator[ColumnEl
     if states := wanted.get("states"):
         yield _in_state(connection, {state.upper() for state in states})
     if (flow := wanted.get("flow")) is not None:
-        yield _of_flow(flow)
+        yield _of_flow(utf8(flow))
     for tag in wanted.get("tags", ()):
         readable = case((func.json_valid(r.c.tags) == 1, r.c.tags), else_="[]")
         each = func.json_each(readable).table_valued("value")
-        yield exists(select(each.c.value).where(each.c.value == tag))
+        yield exists(select(each.c.value).where(each.c.value == utf8(tag)))
     if since := wanted.get("since"):
         yield r.c.expected_start_at >= iso(since)
     if wanted.get("only_open"):
@@ -158,6 +158,7 @@ def state_names(connection: Connection) -> set[str]:
 def matching_runs(connection: Connection, given: str) -> list[FoundRun]:
     """The runs that somebody may mean: of that id; else of that name; else whose id begins so. Newest first."""
     newest_first = runs_with_cause().order_by(r.c.expected_start_at.desc())
+    given = utf8(given)
     for condition in (r.c.id == given.lower(), r.c.name == given, _begins(r.c.id, given)):
         if found := _runs(connection, newest_first.where(condition)):
             return found
@@ -271,6 +272,7 @@ def deliveries_where(connection: Connection, condition: ColumnElement[bool]) -> 
 
 def matching_deliveries(connection: Connection, given: str) -> list[FoundDelivery]:
     """The deliveries that somebody may mean: of that id; else whose id begins so."""
+    given = utf8(given)
     for condition in (d.c.id == given.lower(), _begins(d.c.id, given)):
         if found := deliveries_where(connection, condition):
             return found
