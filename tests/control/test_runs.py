@@ -297,3 +297,21 @@ def test_a_name_that_is_no_utf8_is_one_that_is_not_there(command: str) -> None:
     ran = act(*command.replace("_", "\udcff").split())
     assert ran.exit_code == 2
     assert ran.stderr.startswith("actwright: There is no ")
+
+
+def test_calls_that_nest_too_deep_for_one_document_are_told_of_and_drawn_all_the_same() -> None:
+    @flow(flow_run_name="{left} left")
+    async def deep(left: int) -> None:
+        if left:
+            await deep(left - 1)
+
+    async def main() -> None:
+        await deep(1_000)
+
+    anyio.run(main)
+    close_journals()
+    ran = act("runs", "inspect", "1000 left", "-o", "json")
+    assert (ran.exit_code, ran.stdout) == (1, "")
+    assert ran.stderr.startswith("actwright: Its calls nest too deep for one document.")
+    assert "0 left" in act("runs", "inspect", "1000 left").stdout
+    assert len(printed("runs", "ls", "--all", "--limit", 2_000)) == 1_001

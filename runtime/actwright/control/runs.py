@@ -133,10 +133,13 @@ def inspect(run: _Run, output: Output = Format.TABLE) -> None:
     """Show all that history has of one run: its states, what it called, its hooks, and why it failed."""
     with journal_to_change() as database:
         inspected = _Inspected(database, run)
-    if output is Format.JSON:
+    if output is Format.TABLE:
+        return inspected.draw()
+    try:
         write_json(inspected.document())
-    else:
-        inspected.draw()
+    except RecursionError:  # nothing is written yet; and few programs could read what is so deep
+        fail("Its calls nest too deep for one document. `runs ls --all -o json` has each run with its caller.", code=1)
+    return None
 
 
 app.command()(logs)
