@@ -113,6 +113,14 @@ def test_words_that_are_no_utf8_are_looked_for_as_history_has_them(connection: C
     assert queries.matching_deliveries(connection, given) == []
 
 
+def test_a_filter_that_is_misspelt_and_a_word_in_the_place_of_several_are_refused(connection: Connection) -> None:
+    with pytest.raises(TypeError, match=r"Runs have no filter 'state'\. There are called, ended_before, flow,"):
+        found(connection, state=["Running"])
+    for name in ("states", "tags"):
+        with pytest.raises(TypeError, match=rf"{name} must be several; got 'web'. Write {name}=\['web'\]"):
+            found(connection, **{name: "web"})
+
+
 def test_of_a_flow_are_its_runs_and_what_ran_within_them(connection: Connection) -> None:
     add_run(connection, 1, subject="work")
     add_run(connection, 2, "task", "work")  # a task of that name is not that flow

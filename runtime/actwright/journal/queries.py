@@ -17,7 +17,7 @@ from actwright.journal.schema import transitions as t
 from actwright.models.deliveries import DeliveryStatus
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Sequence
+    from collections.abc import Collection, Iterator, Mapping, Sequence
     from datetime import datetime
     from uuid import UUID
 
@@ -119,9 +119,25 @@ class Work(NamedTuple):
 
 
 def find_runs(connection: Connection, **wanted: Unpack[RunFilters]) -> list[FoundRun]:
-    """Runs, newest first."""
+    """Runs, newest first.
+
+    Raises:
+        TypeError: something else than `RunFilters` has is wanted, or one word in the place of several.
+    """
+    _check(wanted)
     newest_first = runs_with_cause().order_by(r.c.expected_start_at.desc(), t.c.seq.desc())
     return _runs(connection, newest_first.where(*_conditions(connection, wanted)).limit(wanted.get("limit")))
+
+
+def _check(wanted: Mapping[str, object]) -> None:
+    """Else a filter that is misspelt would leave all runs, and the letters of a word none."""
+    for name, value in wanted.items():
+        if name not in RunFilters.__optional_keys__:
+            raise TypeError(
+                f"Runs have no filter {name!r}. There are {', '.join(sorted(RunFilters.__optional_keys__))}."
+            )
+        if name in ("states", "tags") and isinstance(value, str):
+            raise TypeError(f"{name} must be several; got {value!r}. Write {name}=[{value!r}].")
 
 
 def _conditions(connection: Connection, wanted: RunFilters) -> Iterator[ColumnElement[bool]]:
