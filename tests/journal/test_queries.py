@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from contextlib import closing
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta, timezone, tzinfo
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -139,10 +140,27 @@ def test_each_tag_must_be_there_and_as_a_whole(connection: Connection) -> None:
     assert found(connection, tags=["a", "b"]) == [1]
 
 
-def test_since_is_a_time_of_any_zone_and_includes_itself(connection: Connection) -> None:
+@pytest.fixture
+def in_tokyo(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    with monkeypatch.context() as patch:
+        patch.setenv("TZ", "Asia/Tokyo")
+        time.tzset()
+        yield
+    time.tzset()
+
+
+@pytest.mark.parametrize("zone", [UTC, timezone(timedelta(hours=-5)), None], ids=["UTC", "New York", "local"])
+def test_since_is_a_time_of_any_zone_and_includes_itself(
+    connection: Connection, in_tokyo: None, zone: tzinfo | None
+) -> None:
     add_run(connection, 1)
     add_run(connection, 2)
-    assert found(connection, since=datetime(2025, 1, 31, 8, 2, tzinfo=UTC)) == [2]
+    add_delivery(connection, 1)
+    add_delivery(connection, 2)
+    since = datetime(2025, 1, 31, 8, 2, tzinfo=UTC).astimezone(zone)
+    given = since if zone else since.replace(tzinfo=None)
+    assert found(connection, since=given) == [2]
+    assert [each.delivery.run_id for each in queries.find_deliveries(connection, since=given)] == [UUID(an_id(2))]
 
 
 def test_a_run_is_meant_by_its_id_before_its_name_before_the_beginning_of_its_id(connection: Connection) -> None:

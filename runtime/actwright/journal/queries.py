@@ -91,7 +91,7 @@ class RunFilters(TypedDict, total=False):
         states: types or names of states, in any case: those that are in any of them.
         flow: those of this flow; with `called` also what was called within them.
         tags: those that have all of these.
-        since: those that were to start then or later.
+        since: those that were to start then or later. A time without a zone is local.
         ended_before: those that have ended, and did before then.
         only_open: those that have not ended.
         called: also those that another run called; else top-level ones alone.
@@ -150,11 +150,11 @@ def _conditions(connection: Connection, wanted: RunFilters) -> Iterator[ColumnEl
         each = func.json_each(readable).table_valued("value")
         yield exists(select(each.c.value).where(each.c.value == utf8(tag)))
     if since := wanted.get("since"):
-        yield r.c.expected_start_at >= iso(since)
+        yield r.c.expected_start_at >= _at_rest(since)
     if wanted.get("only_open"):
         yield r.c.ended_at.is_(None)
     if ended_before := wanted.get("ended_before"):
-        yield r.c.ended_at < iso(ended_before.astimezone(UTC))
+        yield r.c.ended_at < _at_rest(ended_before)
     if not wanted.get("called"):
         yield r.c.parent_flow_run_id.is_(None)
         yield r.c.parent_task_run_id.is_(None)
@@ -275,7 +275,7 @@ def find_deliveries(
     if run_id is not None:
         conditions.append(d.c.run_id == run_id)
     if since is not None:
-        conditions.append(d.c.due_at >= iso(since))
+        conditions.append(d.c.due_at >= _at_rest(since))
     query = _deliveries_with_run().where(*conditions)
     newest_first = query.order_by(d.c.due_at.desc(), t.c.seq.desc(), d.c.position.desc())
     return _deliveries(connection, newest_first.limit(limit))
@@ -333,6 +333,11 @@ def _of_flow(name: str) -> ColumnElement[bool]:
     within = r.alias()
     ids = select(within.c.id).where(within.c.kind == "flow", within.c.subject_name == name)
     return or_(its_runs, r.c.flow_run_id.in_(ids), r.c.parent_flow_run_id.in_(ids))
+
+
+def _at_rest(given: datetime) -> str | None:
+    """A time of any zone, and without one that of the clock on the wall, as the tables have it."""
+    return iso(given.astimezone(UTC))
 
 
 def _begins(column: Any, given: str) -> ColumnElement[bool]:
