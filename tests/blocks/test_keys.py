@@ -6,6 +6,7 @@ import logging
 import stat
 import subprocess
 import sys
+import traceback
 from pathlib import Path
 
 import pytest
@@ -135,6 +136,17 @@ def test_a_key_in_a_file_of_settings_is_named_by_that_file(tmp_path: Path, monke
     with pytest.raises(SettingsError, match=r"actwright\.toml: secret_key = '\.\.\.'") as raised:
         get_current_settings()
     assert "4321" not in str(raised.value)
+
+
+def test_keys_that_are_given_as_a_list_are_refused_and_shown_nowhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "actwright.toml").write_text('secret_key = ["hunter2", "hunter3"]\n')
+    get_current_settings.cache_clear()
+    with pytest.raises(SettingsError) as raised:
+        get_current_settings()
+    assert "hunter" not in "".join(traceback.format_exception(raised.value))
 
 
 def test_a_place_that_cannot_be_written_is_an_error_that_says_what_to_do(
