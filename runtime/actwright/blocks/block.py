@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from actwright.authoring.keeping import Truth, ask, ask_in_thread, checked_name
-from actwright.blocks.documents import Document, read, sealed, unsealed, written
+from actwright.blocks.documents import Document, read, sealed, secrets_in, unsealed, written
 from actwright.blocks.keys import keyring
 from actwright.blocks.types import class_of, defined, import_path_of, register, slug_from
 from actwright.exceptions import (
@@ -55,8 +55,8 @@ class Block(BaseModel):
     another program holds the file. `aload`, `asave` and `adelete` leave that to a thread.
     """
 
-    # Errors would show what does not fit, a secret too; and a plain str that is assigned becomes a secret as well.
-    model_config = ConfigDict(hide_input_in_errors=True, validate_assignment=True)
+    # Errors would show what does not fit, a secret too; a plain str that is assigned, or a default, becomes a secret.
+    model_config = ConfigDict(hide_input_in_errors=True, validate_assignment=True, validate_default=True)
 
     _block_type_name: ClassVar[str | None] = None
     _block_type_slug: ClassVar[str | None] = None
@@ -189,9 +189,13 @@ class Block(BaseModel):
         # Validated first: nobody may have checked what was put into a field, and a plain str is not encrypted.
         fitting = self._fitting(title, self.model_dump(round_trip=True, by_alias=False, warnings=False))
         try:
-            fields: dict[str, Any] = sealed(
-                fitting.model_dump(round_trip=True, by_alias=False), lambda secret: keys().encrypt(secret)
-            )
+            plain = fitting.model_dump(round_trip=True, by_alias=False)
+            if secrets_in(plain) < secrets_in(fitting):
+                raise AuthoringError(
+                    f"Block {title!r} is not saved: a serializer of its class writes a secret as something else, which "
+                    "would not be encrypted. Give that serializer when_used='json'."
+                )
+            fields: dict[str, Any] = sealed(plain, lambda secret: keys().encrypt(secret))
         except (ValueError, RecursionError) as error:
             raise AuthoringError(f"Block {title!r} has a value that JSON has no word for: {error}.") from error
         self._fitting(title, unsealed(title, fields, keys))

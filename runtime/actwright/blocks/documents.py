@@ -9,9 +9,10 @@ import json
 from base64 import b64decode, b64encode
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import fields, is_dataclass
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias, cast
 
-from pydantic import Secret, SecretBytes, SecretStr, TypeAdapter
+from pydantic import BaseModel, Secret, SecretBytes, SecretStr, TypeAdapter
 from pydantic_core import to_jsonable_python
 
 from actwright.exceptions import CorruptBlock
@@ -20,7 +21,7 @@ from actwright.models.marks import MASK, SECRETS, SIGN, finite, unmistakable
 if TYPE_CHECKING:
     from actwright.blocks.keys import Keyring
 
-__all__ = ["Document", "corrupt", "masked", "read", "sealed", "unsealed", "written"]
+__all__ = ["Document", "corrupt", "masked", "read", "sealed", "secrets_in", "unsealed", "written"]
 
 _ANYTHING: Final = TypeAdapter[Any](Any)
 _LISTS: Final = (list, tuple, set, frozenset, deque)
@@ -99,8 +100,28 @@ def _plain(secret: _AnySecret, seal: _Seal) -> bytes:
     return json.dumps({kind: sealed(_ANYTHING.dump_python(hidden, round_trip=True), seal)}).encode()
 
 
+def secrets_in(value: Any) -> int:
+    """How many secrets a value has, at whatever depth; of a model, those that are not excluded from what it writes."""
+    if isinstance(value, SECRETS):
+        return 1
+    return sum(map(secrets_in, _parts(value)))
+
+
+def _parts(value: Any) -> Iterable[Any]:
+    if isinstance(value, BaseModel):
+        named = type(value).model_fields.items()
+        return [vars(value).get(name) for name, field in named if not field.exclude] + [value.model_extra]
+    if is_dataclass(value):
+        return [getattr(value, field.name) for field in fields(value)]
+    if isinstance(value, Mapping):
+        return [*cast("Mapping[Any, Any]", value), *cast("Mapping[Any, Any]", value).values()]
+    return cast("Iterable[Any]", value) if isinstance(value, _LISTS) else ()
+
+
 def _key(key: object) -> str:
-    """The key of an object, as pydantic writes it."""
+    """The key of an object, as pydantic writes it: a secret in it would be its mask."""
+    if secrets_in(key):
+        raise ValueError("a secret cannot be a key of a dict")
     (made,) = to_jsonable_python({key: None})
     return str(made)
 
