@@ -17,8 +17,8 @@ from pydantic import BaseModel, ConfigDict, Field, SecretBytes, SecretStr, field
 from tests.engine.watched import open_runtime
 
 from actwright import Block, flow, run_flow
+from actwright.authoring.keys import KEY_FILE
 from actwright.blocks import Secret, SlackWebhook
-from actwright.blocks.keys import KEY_FILE
 from actwright.exceptions import (
     ActwrightError,
     AuthoringError,

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from actwright.authoring.keeping import Truth, ask, ask_in_thread, checked_name
+from actwright.authoring.keys import keyring
 from actwright.blocks.documents import Document, read, sealed, secrets_in, unsealed, written
-from actwright.blocks.keys import keyring
 from actwright.blocks.types import class_of, defined, import_path_of, register, slug_from
 from actwright.exceptions import (
     AuthoringError,
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from typing import Self
 
     from actwright.authoring.entry import Store
-    from actwright.blocks.keys import Keyring
+    from actwright.authoring.keys import Keyring
 
 __all__ = ["Block"]
 

@@ -19,7 +19,7 @@ from actwright.exceptions import CorruptBlock
 from actwright.models.marks import MASK, SECRETS, SIGN, finite, unmistakable
 
 if TYPE_CHECKING:
-    from actwright.blocks.keys import Keyring
+    from actwright.authoring.keys import Keyring
 
 __all__ = ["Document", "corrupt", "masked", "read", "sealed", "secrets_in", "unsealed", "written"]
 

@@ -7,17 +7,26 @@ import stat
 import subprocess
 import sys
 import traceback
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from cryptography.fernet import Fernet
 
-from actwright.blocks import Secret, keys
-from actwright.blocks.keys import KEY_FILE, Keyring, keyring
+from actwright.authoring import keys
+from actwright.authoring.keys import KEY_FILE, Keyring, keyring
+from actwright.blocks import Secret
+from actwright.engine import background
 from actwright.exceptions import SecretKeyError, SettingsError
 from actwright.settings import get_current_settings
 
 HIDDEN = "hunter2"
+
+
+@pytest.fixture(autouse=True)
+def background_loops_are_closed(journal_is_closed: None) -> Iterator[None]:
+    yield
+    background.close()
 
 
 def a_key() -> str:
@@ -40,7 +49,7 @@ def test_the_key_is_made_at_the_first_use_for_its_owner_alone(actwright_home: Pa
 
 MAKE = """
 import sys
-from actwright.blocks.keys import keyring
+from actwright.authoring.keys import keyring
 print("ready", flush=True)
 sys.stdin.readline()
 print(keyring(durable=True, make=True).encrypt(b"x")[0])
