@@ -13,9 +13,10 @@ from sqlalchemy import LargeBinary, cast, select
 
 from actwright.exceptions import CorruptVariable
 from actwright.journal import statements
-from actwright.journal.rows import iso, time_or_none, words_or_mark
+from actwright.journal.rows import iso, time_or_none
 from actwright.journal.schema import blocks as b
 from actwright.journal.schema import variables as v
+from actwright.models.values_at_rest import UNREADABLE
 
 if TYPE_CHECKING:
     from sqlalchemy import Column, Connection, Executable
@@ -70,8 +71,8 @@ def variable(connection: Connection, name: str) -> Any:
 
 def variables(connection: Connection) -> list[KeptVariable]:
     """All of them, by name."""
-    query = select(v.c.name, _as_bytes(v.c.value), v.c.updated_at).order_by(v.c.name)
-    return [_kept_variable(*row) for row in connection.execute(query)]
+    query = select(_as_bytes(v.c.name), _as_bytes(v.c.value), _as_bytes(v.c.updated_at)).order_by(v.c.name)
+    return [_kept_variable(_words(name), value, _words(at)) for name, value, at in connection.execute(query)]
 
 
 def set_variable(connection: Connection, name: str, value: Any, *, overwrite: bool) -> None:
@@ -96,16 +97,18 @@ def block(connection: Connection, slug: str, name: str) -> bytes:
 
 def blocks(connection: Connection) -> list[KeptBlock]:
     """All of them, by slug and name."""
-    query = select(b.c.slug, b.c.name, _as_bytes(b.c.document), b.c.updated_at).order_by(b.c.slug, b.c.name)
+    asked = _as_bytes(b.c.slug), _as_bytes(b.c.name), _as_bytes(b.c.document), _as_bytes(b.c.updated_at)
+    query = select(*asked).order_by(b.c.slug, b.c.name)
     return [
-        KeptBlock(words_or_mark(slug), words_or_mark(name), bytes(document), time_or_none(at))
+        KeptBlock(_words(slug), _words(name), bytes(document), time_or_none(_words(at)))
         for slug, name, document, at in connection.execute(query)
     ]
 
 
 def block_names(connection: Connection) -> list[tuple[str, str]]:
     """The slug and the name of each block, sorted."""
-    return [(slug, name) for slug, name in connection.execute(select(b.c.slug, b.c.name).order_by(b.c.slug, b.c.name))]
+    query = select(_as_bytes(b.c.slug), _as_bytes(b.c.name)).order_by(b.c.slug, b.c.name)
+    return [(_words(slug), _words(name)) for slug, name in connection.execute(query)]
 
 
 def set_block(connection: Connection, slug: str, name: str, document: str, *, overwrite: bool) -> None:
@@ -137,11 +140,19 @@ def _as_bytes(column: Column[str]) -> Any:
     return cast(column, LargeBinary)
 
 
-def _kept_variable(name: str, value: bytes, at: object) -> KeptVariable:
+def _words(kept: bytes) -> str:
+    """Text again; `(unreadable)` where it is none."""
     try:
-        return KeptVariable(words_or_mark(name), _value(name, value), None, time_or_none(at))
+        return bytes(kept).decode()
+    except UnicodeDecodeError:
+        return UNREADABLE
+
+
+def _kept_variable(name: str, value: bytes, at: str) -> KeptVariable:
+    try:
+        return KeptVariable(name, _value(name, value), None, time_or_none(at))
     except CorruptVariable as error:
-        return KeptVariable(words_or_mark(name), None, error, time_or_none(at))
+        return KeptVariable(name, None, error, time_or_none(at))
 
 
 def _value(name: str, kept: bytes) -> Any:
