@@ -18,6 +18,7 @@ from actwright.authoring.keys import KEY_FILE, Keyring, keyring
 from actwright.blocks import Secret
 from actwright.engine import background
 from actwright.exceptions import SecretKeyError, SettingsError
+from actwright.journal.memory import MemoryJournal
 from actwright.settings import get_current_settings
 
 HIDDEN = "hunter2"
@@ -39,11 +40,11 @@ def set_key(monkeypatch: pytest.MonkeyPatch, *given: str, by: str = "\n") -> Non
 
 
 def test_the_key_is_made_at_the_first_use_for_its_owner_alone(actwright_home: Path) -> None:
-    before = keyring(durable=True, make=True).encrypt(b"x")
+    before = keyring(make=True).encrypt(b"x")
     path = actwright_home / KEY_FILE
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert stat.S_IMODE(actwright_home.stat().st_mode) == 0o700
-    assert keyring(durable=True, make=True).decrypt(*before) == b"x"
+    assert keyring(make=True).decrypt(*before) == b"x"
     assert [each.name for each in actwright_home.iterdir()] == [KEY_FILE]
 
 
@@ -52,7 +53,7 @@ import sys
 from actwright.authoring.keys import keyring
 print("ready", flush=True)
 sys.stdin.readline()
-print(keyring(durable=True, make=True).encrypt(b"x")[0])
+print(keyring(make=True).encrypt(b"x")[0])
 """
 
 
@@ -75,15 +76,15 @@ def test_of_many_processes_that_make_the_key_at_once_all_have_the_same_one(actwr
 def test_a_key_that_another_process_makes_meanwhile_is_kept(
     actwright_home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    other, new_key = a_key().encode(), keys._new_key  # pyright: ignore[reportPrivateUsage]
+    other, new_key = a_key().encode(), keys.new_key
 
     def overtaken() -> bytes:
         (actwright_home / KEY_FILE).write_bytes(other)
         (actwright_home / KEY_FILE).chmod(0o600)
         return new_key()
 
-    monkeypatch.setattr(keys, "_new_key", overtaken)
-    fingerprint, _ = keyring(durable=True, make=True).encrypt(b"x")
+    monkeypatch.setattr(keys, "new_key", overtaken)
+    fingerprint, _ = keyring(make=True).encrypt(b"x")
     assert fingerprint == Keyring([other], "the other's").encrypt(b"x")[0]
     assert (actwright_home / KEY_FILE).read_bytes() == other
 
@@ -101,8 +102,10 @@ def test_the_setting_goes_before_the_file(actwright_home: Path, monkeypatch: pyt
 
 
 def test_memory_has_a_key_of_its_own_and_leaves_no_file(actwright_home: Path) -> None:
-    ring = keyring(durable=False, make=True)
-    assert keyring(durable=False, make=False).decrypt(*ring.encrypt(b"x")) == b"x"
+    journal, other = MemoryJournal(), MemoryJournal()
+    assert journal.own_key == journal.own_key != other.own_key
+    ring = keyring(journal.own_key, make=True)
+    assert keyring(journal.own_key, make=False).decrypt(*ring.encrypt(b"x")) == b"x"
     assert not actwright_home.exists()
 
 
@@ -163,16 +166,16 @@ def test_a_place_that_cannot_be_written_is_an_error_that_says_what_to_do(
 ) -> None:
     actwright_home.write_text("a file, where a folder should be")
     with pytest.raises(SecretKeyError, match=r"cannot be kept in .*secret\.key: .* or set ACTWRIGHT_SECRET_KEY"):
-        keyring(durable=True, make=True)
+        keyring(make=True)
     actwright_home.unlink()
 
 
 def test_a_key_that_others_can_read_is_said_once(actwright_home: Path, caplog: pytest.LogCaptureFixture) -> None:
-    keyring(durable=True, make=True)
+    keyring(make=True)
     (actwright_home / KEY_FILE).chmod(0o640)
     with caplog.at_level(logging.WARNING, "actwright.blocks"):
-        keyring(durable=True, make=False)
-        keyring(durable=True, make=False)
+        keyring(make=False)
+        keyring(make=False)
     (line,) = caplog.messages
     assert (
         line

@@ -124,11 +124,11 @@ class _AtRest(Pickler):
 def _encrypted(secret: Any) -> Any:
     with io.BytesIO() as file:
         Pickler(file).dump(secret.get_secret_value())
-        return _decrypted, (type(secret), *keyring(durable=True, make=True).encrypt(file.getvalue()))
+        return _decrypted, (type(secret), *keyring(make=True).encrypt(file.getvalue()))
 
 
 def _decrypted(kind: Any, fingerprint: str, token: str) -> Any:
-    return kind(pickle.loads(keyring(durable=True, make=False).decrypt(fingerprint, token)))
+    return kind(pickle.loads(keyring(make=False).decrypt(fingerprint, token)))
 
 
 def _reduced(runnable: Runnable[..., Any]) -> Any:

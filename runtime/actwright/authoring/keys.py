@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from cryptography.fernet import Fernet
 
-__all__ = ["KEY_FILE", "Keyring", "keyring"]
+__all__ = ["KEY_FILE", "Keyring", "keyring", "new_key"]
 
 logger = logging.getLogger("actwright.blocks")
 
@@ -87,11 +87,11 @@ class Keyring:
             raise ValueError("a secret is not what was encrypted") from None
 
 
-def keyring(*, durable: bool, make: bool) -> Keyring:
+def keyring(own: bytes | None = None, *, make: bool) -> Keyring:
     """The keys of this process.
 
     Args:
-        durable: for what outlives it; else, where the settings have none, its own key will do, which ends with it.
+        own: of what ends with a process: the key for it where the settings have none.
         make: make the file if there is none yet; else that is an error.
 
     Raises:
@@ -100,15 +100,10 @@ def keyring(*, durable: bool, make: bool) -> Keyring:
     given = get_current_settings().secret_key
     if given is not None:
         return Keyring(_lines(given.get_secret_value().encode()), _setting())
-    if not durable:
-        return _of_this_process()
+    if own is not None:
+        return Keyring([own], "this Runtime")
     path = get_current_settings().home / KEY_FILE
     return Keyring(_lines(_read(path, make=make)), str(path))
-
-
-@cache
-def _of_this_process() -> Keyring:
-    return Keyring([_new_key()], "this process")
 
 
 def _setting() -> str:
@@ -124,7 +119,8 @@ def _fingerprint(key: bytes) -> str:
     return sha256(b"actwright secret key: " + key).hexdigest()[:8]
 
 
-def _new_key() -> bytes:
+def new_key() -> bytes:
+    """A key, as Fernet has them."""
     from cryptography.fernet import Fernet
 
     return Fernet.generate_key()
@@ -172,7 +168,7 @@ def _make(path: Path) -> None:
     try:
         with os.fdopen(descriptor, "wb") as file:
             os.fchmod(file.fileno(), 0o600)  # the umask may have taken away from it
-            file.write(_new_key() + b"\n")
+            file.write(new_key() + b"\n")
             file.flush()
             os.fsync(file.fileno())
         with suppress(FileExistsError):  # another process was faster: its key it is

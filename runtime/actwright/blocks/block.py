@@ -121,7 +121,7 @@ class Block(BaseModel):
                 f"Block {title!r} is a {import_path_of(found)}, no {import_path_of(cls)}. Load it by that class, or by "
                 "Block.load()."
             )
-        return found._restored(title, document.fields, partial(keyring, durable=store.is_durable, make=False))
+        return found._restored(title, document.fields, lambda: keyring(store.own_key, make=False))
 
     @classmethod
     def _address(cls, given: object) -> tuple[str, str]:
@@ -176,16 +176,16 @@ class Block(BaseModel):
         title = f"{slug}/{checked_name('block', name)}"
         if type(self) is Block:
             raise AuthoringError("A Block has no fields to save. Make a class of it: `class MyBlock(Block): ...`.")
-        document = written(Document(import_path_of(type(self)), self._sealed(title, durable=store.is_durable)))
+        document = written(Document(import_path_of(type(self)), self._sealed(title, lambda: store.own_key)))
         try:
             store.set_block(slug, name, document, overwrite=overwrite)
         except FileExistsError:
             raise BlockExists(f"There is a block {title!r} already. Use overwrite=True to replace it.") from None
         return self
 
-    def _sealed(self, title: str, *, durable: bool) -> dict[str, Any]:
+    def _sealed(self, title: str, own_key: Callable[[], bytes | None]) -> dict[str, Any]:
         """Its fields as JSON, secrets encrypted; having seen that it can be read again."""
-        keys = cache(partial(keyring, durable=durable, make=True))  # a block without secrets asks for none
+        keys = cache(lambda: keyring(own_key(), make=True))  # a block without secrets asks for none
         # Validated first: nobody may have checked what was put into a field, and a plain str is not encrypted.
         fitting = self._fitting(title, self.model_dump(round_trip=True, by_alias=False, warnings=False))
         try:
@@ -210,7 +210,7 @@ class Block(BaseModel):
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickled, it is its document: the journal has pickles of what hooks refer to."""
         slug = self.get_block_type_slug()
-        return _unpickled, (type(self), slug, self._sealed(slug, durable=True))
+        return _unpickled, (type(self), slug, self._sealed(slug, lambda: None))
 
     @classmethod
     def delete(cls, name: str) -> Truth:
@@ -236,7 +236,7 @@ class Block(BaseModel):
 
 
 def _unpickled(cls: type[Block], title: str, fields: dict[str, Any]) -> Block:
-    return cls._restored(title, fields, partial(keyring, durable=True, make=False))  # pyright: ignore[reportPrivateUsage]
+    return cls._restored(title, fields, partial(keyring, make=False))  # pyright: ignore[reportPrivateUsage]
 
 
 def _nothing_there(title: str, store: Store) -> str:
