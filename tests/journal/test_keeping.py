@@ -140,3 +140,13 @@ def test_what_is_no_text_is_marked_and_keeps_no_other_from_being_listed(
     assert {(block.slug, block.name) for block in blocks} == set(names) == {marked, ("till", "b")}
     assert {variable.name for variable in variables} == {marked[1], "b"}
     assert [block.updated_at is None for block in sorted(blocks)] == [column == "updated_at", False]
+
+
+def test_a_name_that_is_no_unicode_is_that_of_nothing(database: Database) -> None:
+    with database.writing() as connection:
+        with pytest.raises(KeyError):
+            keeping.variable(connection, "\udcff")
+        with pytest.raises(KeyError):
+            keeping.block(connection, "till", "\udcff")
+        assert not keeping.unset_variable(connection, "\udcff")
+        assert not keeping.unset_block(connection, "\udcff", "a")

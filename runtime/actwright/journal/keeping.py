@@ -13,7 +13,7 @@ from sqlalchemy import LargeBinary, cast, select
 
 from actwright.exceptions import CorruptVariable
 from actwright.journal import statements
-from actwright.journal.rows import iso, time_or_none
+from actwright.journal.rows import iso, time_or_none, utf8
 from actwright.journal.schema import blocks as b
 from actwright.journal.schema import variables as v
 from actwright.models.values_at_rest import UNREADABLE
@@ -63,7 +63,7 @@ class KeptBlock(NamedTuple):
 
 def variable(connection: Connection, name: str) -> Any:
     """The value of a variable. Raises KeyError when there is none, CorruptVariable when it cannot be read."""
-    found = connection.execute(select(_as_bytes(v.c.value)).where(v.c.name == name)).one_or_none()
+    found = connection.execute(select(_as_bytes(v.c.value)).where(v.c.name == _asked(name))).one_or_none()
     if found is None:
         raise KeyError(name)
     return _value(name, found[0])
@@ -83,12 +83,12 @@ def set_variable(connection: Connection, name: str, value: Any, *, overwrite: bo
 
 def unset_variable(connection: Connection, name: str) -> bool:
     """Forget a variable; whether there was one."""
-    return connection.execute(statements.UNSET_VARIABLE, {"variable": name}).rowcount > 0
+    return connection.execute(statements.UNSET_VARIABLE, {"variable": _asked(name)}).rowcount > 0
 
 
 def block(connection: Connection, slug: str, name: str) -> bytes:
     """The document of a block, as it is kept. Raises KeyError when there is none."""
-    query = select(_as_bytes(b.c.document)).where(b.c.slug == slug, b.c.name == name)
+    query = select(_as_bytes(b.c.document)).where(b.c.slug == _asked(slug), b.c.name == _asked(name))
     found = connection.execute(query).one_or_none()
     if found is None:
         raise KeyError(slug, name)
@@ -119,7 +119,10 @@ def set_block(connection: Connection, slug: str, name: str, document: str, *, ov
 
 def unset_block(connection: Connection, slug: str, name: str) -> bool:
     """Forget a block; whether there was one."""
-    return connection.execute(statements.UNSET_BLOCK, {"block_slug": slug, "block_name": name}).rowcount > 0
+    return (
+        connection.execute(statements.UNSET_BLOCK, {"block_slug": _asked(slug), "block_name": _asked(name)}).rowcount
+        > 0
+    )
 
 
 def is_object(document: bytes) -> bool:
@@ -138,6 +141,11 @@ def _put(connection: Connection, statement: Executable, row: dict[str, Any]) -> 
 def _as_bytes(column: Column[str]) -> Any:
     """Text that is no UTF-8 would otherwise fail the whole query, and with it all the other rows."""
     return cast(column, LargeBinary)
+
+
+def _asked(name: object) -> object:
+    """A name that is asked for, as a query takes it. Half a surrogate pair is in none that is kept."""
+    return utf8(name) if isinstance(name, str) else name
 
 
 def _words(kept: bytes) -> str:
