@@ -376,6 +376,14 @@ def test_what_is_nested_too_deep_is_not_saved() -> None:
         Till.model_construct(url="x", token=SecretStr("x"), any=deep).save("main")
 
 
+@pytest.mark.parametrize("value", [10**5_000, {1: "a", "1": "b"}], ids=["digits", "keys"])
+def test_what_json_would_lose_is_not_saved(value: Any) -> None:
+    with pytest.raises(AuthoringError, match="'till/main' has a value that JSON has no word for"):
+        a_till(any=value).save("main")
+    with pytest.raises(UnknownBlock):
+        Till.load("main")
+
+
 def test_what_could_not_be_loaded_again_is_not_saved() -> None:
     class Odd(Block):
         model_config = ConfigDict(arbitrary_types_allowed=True)

@@ -84,10 +84,14 @@ def sealed(value: Any, seal: _Seal) -> Any:
         return {SIGN: "secret", "key": key, "is": token}
     if isinstance(value, Mapping):
         made = {_key(key): sealed(each, seal) for key, each in cast("Mapping[Any, Any]", value).items()}
+        if len(made) < len(cast("Mapping[Any, Any]", value)):
+            raise ValueError("two keys of a dict are the same in JSON")
         return unmistakable(made)
     if isinstance(value, _LISTS):
         return [sealed(each, seal) for each in cast("Iterable[Any]", value)]
     plain = to_jsonable_python(value)
+    if isinstance(plain, int):
+        int.__repr__(plain)  # raises for one with more digits than Python reads
     return finite(plain) if isinstance(plain, float) else plain
 
 
