@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import logging
+import os
 import stat
 import subprocess
 import sys
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -168,6 +169,15 @@ def test_a_place_that_cannot_be_written_is_an_error_that_says_what_to_do(
     with pytest.raises(SecretKeyError, match=r"cannot be kept in .*secret\.key: .* or set ACTWRIGHT_SECRET_KEY"):
         keyring(make=True)
     actwright_home.unlink()
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, os.mkdir])
+def test_what_is_no_file_is_no_key_and_nobody_waits_for_it(make: Callable[[Path], None], actwright_home: Path) -> None:
+    actwright_home.mkdir()
+    make(actwright_home / KEY_FILE)
+    for may_make in (True, False):
+        with pytest.raises(SecretKeyError, match=r"cannot be kept in .*secret\.key: .*\. See to that"):
+            keyring(make=may_make)
 
 
 def test_a_key_that_others_can_read_is_said_once(actwright_home: Path, caplog: pytest.LogCaptureFixture) -> None:

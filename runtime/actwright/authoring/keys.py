@@ -7,6 +7,7 @@ is replaced: a new one goes in front, blocks are saved again, the old one goes.
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import stat
@@ -145,11 +146,19 @@ def _read(path: Path, *, make: bool) -> bytes:
 
 
 def _checked(path: Path) -> bytes:
-    with path.open("rb") as file:
-        mode = stat.S_IMODE(os.fstat(file.fileno()).st_mode)
+    with open(path, "rb", opener=_at_once) as file:  # Path.open takes no opener
+        status = os.fstat(file.fileno())
+        if not stat.S_ISREG(status.st_mode):
+            raise OSError(errno.EINVAL, "it is no file")
+        mode = stat.S_IMODE(status.st_mode)
         if mode & 0o077:
             _say_once(f"Others can read {path} (mode {mode:04o}), the key of your secrets: chmod 600 {path}")
         return file.read()
+
+
+def _at_once(path: str, flags: int) -> int:
+    """Opening a pipe would wait for somebody who writes into it."""
+    return os.open(path, flags | os.O_NONBLOCK)
 
 
 @cache
