@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import pickle
 import sqlite3
+from collections.abc import Callable, Iterable
 from contextlib import closing, nullcontext
 from datetime import date
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import anyio
 import pydantic
+import pydantic.dataclasses
 import pytest
 from pydantic import BaseModel, ConfigDict, Field, SecretBytes, SecretStr, field_serializer, model_serializer
 from tests.engine.watched import open_runtime
@@ -30,9 +32,6 @@ from actwright.exceptions import (
     UnknownBlockType,
     WrongBlockType,
 )
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 HIDDEN = "hunter2"
 
@@ -281,6 +280,30 @@ def test_a_serializer_for_json_alone_leaves_secrets_encrypted(actwright_home: Pa
     block.save("main")
     assert Shown.load("main") == block
     assert HIDDEN.encode() not in on_disk(actwright_home)
+
+
+def test_a_secret_that_a_dataclass_leaves_out_keeps_no_other_from_being_saved() -> None:
+    @pydantic.dataclasses.dataclass
+    class Account:
+        pin: SecretStr
+        left_out: SecretStr = Field(default=SecretStr("x"), exclude=True)
+
+    class Bank(Block):
+        account: Account
+
+    bank = Bank(account=Account(pin=SecretStr(HIDDEN)))
+    bank.save("main")
+    assert Bank.load("main") == bank
+
+
+def test_an_iterator_whose_secrets_would_be_masked_is_refused() -> None:
+    class Odd(Block):
+        tokens: Iterable[SecretStr]
+
+    with pytest.raises(AuthoringError, match="an iterator, which reading would use up"):
+        Odd(tokens=iter([SecretStr("a")])).save("main")
+    with pytest.raises(UnknownBlock):
+        Odd.load("main")
 
 
 def test_a_secret_that_is_a_key_of_a_dict_is_refused() -> None:

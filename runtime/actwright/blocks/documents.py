@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from base64 import b64decode, b64encode
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import fields, is_dataclass
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias, cast
 
@@ -89,6 +89,8 @@ def sealed(value: Any, seal: _Seal) -> Any:
         return unmistakable(made)
     if isinstance(value, _LISTS):
         return [sealed(each, seal) for each in cast("Iterable[Any]", value)]
+    if isinstance(value, Iterator):
+        raise ValueError("an iterator, which reading would use up")
     plain = to_jsonable_python(value)
     if isinstance(plain, int):
         int.__repr__(plain)  # raises for one with more digits than Python reads
@@ -116,7 +118,9 @@ def _parts(value: Any) -> Iterable[Any]:
         named = type(value).model_fields.items()
         return [vars(value).get(name) for name, field in named if not field.exclude] + [value.model_extra]
     if is_dataclass(value):
-        return [getattr(value, field.name) for field in fields(value)]
+        known: Mapping[str, Any] = getattr(value, "__pydantic_fields__", {})
+        names = [field.name for field in fields(value)]
+        return [getattr(value, name) for name in names if not (name in known and known[name].exclude)]
     if isinstance(value, Mapping):
         return [*cast("Mapping[Any, Any]", value), *cast("Mapping[Any, Any]", value).values()]
     return cast("Iterable[Any]", value) if isinstance(value, _LISTS) else ()
