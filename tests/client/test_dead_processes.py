@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import signal
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 from uuid import UUID
 
@@ -10,8 +12,10 @@ import anyio
 import anyio.to_thread
 import pytest
 from tests.engine.scripts import started
+from tests.nodes.stage import wait_until
 
 from actwright.client import get_client
+from actwright.settings import get_current_settings
 
 pytestmark = [pytest.mark.anyio, pytest.mark.slow, pytest.mark.costly]
 
@@ -42,6 +46,11 @@ def killed_run(folder: Path) -> UUID:
     return UUID(program.lines[0])
 
 
+def is_settled() -> bool:
+    with closing(sqlite3.connect(get_current_settings().database)) as journal:
+        return not journal.execute("SELECT id FROM nodes WHERE settled_at IS NULL").fetchall()
+
+
 @pytest.mark.parametrize("is_async", [True, False])
 async def test_who_follows_the_events_of_a_run_of_a_dead_process_sees_its_end(is_async: bool, tmp_path: Path) -> None:
     run_id = await anyio.to_thread.run_sync(killed_run, tmp_path)
@@ -56,3 +65,4 @@ async def test_who_follows_the_events_of_a_run_of_a_dead_process_sees_its_end(is
 
     seen = await follow_async() if is_async else await anyio.to_thread.run_sync(follow)
     assert seen == ["Pending", "Running", "Crashed"]
+    await anyio.to_thread.run_sync(wait_until, is_settled)  # or its recovery would outlive its journal
