@@ -46,7 +46,10 @@ class Settings(BaseSettings):
     Making one reads the environment and the files; `get_current_settings` does that once, and says what is wrong.
     """
 
-    model_config = SettingsConfigDict(env_prefix="ACTWRIGHT_", frozen=True, extra="ignore", validate_default=True)
+    # Errors would show what cannot be, a key too; SettingsError shows the rest of it.
+    model_config = SettingsConfigDict(
+        env_prefix="ACTWRIGHT_", frozen=True, extra="ignore", validate_default=True, hide_input_in_errors=True
+    )
 
     home: Path = Field(default=Path("~/.actwright"), description="The folder that history is kept in.")
     api_url: str = Field(default="http://127.0.0.1:4200/api", description="Where the API is served.")

@@ -9,16 +9,20 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable
+from datetime import date
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import pytest
+from pydantic import BaseModel, Secret, SecretBytes, SecretStr
 from tests.authoring.named import notify
 
 from actwright import flow, task
 from actwright.authoring.by_value import by_value, from_value
+from actwright.authoring.keys import KEY_FILE
 from actwright.authoring.stored import Reference, StoredObject, entry_of, reference_of, store
+from actwright.exceptions import SecretKeyError
 
 
 def closure(held: Any) -> Callable[..., Any]:
@@ -219,3 +223,22 @@ def test_in_a_script_an_entry_is_the_name_in_its_file_and_in_a_module_that_is_ru
         ran = subprocess.run(run, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=True)
         assert ran.stdout == f"{expected}\n"
     assert reference_of(f"{script}:work") == Reference("file", f"{script}:work")
+
+
+def test_secrets_of_what_is_stored_by_value_are_encrypted_and_come_back(actwright_home: Path) -> None:
+    class Account(BaseModel):
+        password: SecretStr
+
+    secrets = (SecretStr("hunter2"), SecretBytes(b"hunter3"), Secret({date(2031, 12, 24)}))
+    account = Account(password=SecretStr("hunter4"))
+
+    def shows() -> object:
+        return [secret.get_secret_value() for secret in (*secrets, account.password)]
+
+    payload = by_value(shows)
+    assert b"hunter" not in payload
+    loaded: Any = from_value(payload)
+    assert loaded() == shows()
+    (actwright_home / KEY_FILE).unlink()
+    with pytest.raises(SecretKeyError, match="There is no key of secrets"):
+        from_value(payload)

@@ -53,6 +53,13 @@ def test_one_that_cannot_be_told_is_an_error_that_hides_the_urls_as_logs_do(
     assert "hunter" not in caplog.text + str(caught.value)
 
 
+def test_no_log_line_of_what_apprise_uses_has_a_token(receiver: Receiver, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.DEBUG):
+        AppriseNotification(urls=[f"json://{receiver.url.removeprefix('http://')}/hunter2"]).notify("done")
+    assert receiver.take().path == "/hunter2"
+    assert "hunter2" not in caplog.text
+
+
 def test_a_url_that_apprise_does_not_know_is_named_by_its_place(receiver: Receiver) -> None:
     with pytest.raises(AuthoringError, match="no service by URL 2 of 2") as caught:
         told_by(receiver, "nothing-like-it://hunter3").notify("done")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 import sqlite3
+from collections.abc import Callable, Iterable
 from contextlib import closing, nullcontext
 from datetime import date
 from functools import partial
@@ -12,13 +13,14 @@ from typing import Any
 
 import anyio
 import pydantic
+import pydantic.dataclasses
 import pytest
-from pydantic import BaseModel, ConfigDict, Field, SecretBytes, SecretStr
+from pydantic import BaseModel, ConfigDict, Field, SecretBytes, SecretStr, field_serializer, model_serializer
 from tests.engine.watched import open_runtime
 
 from actwright import Block, flow, run_flow
+from actwright.authoring.keys import KEY_FILE
 from actwright.blocks import Secret, SlackWebhook
-from actwright.blocks.keys import KEY_FILE
 from actwright.exceptions import (
     ActwrightError,
     AuthoringError,
@@ -218,6 +220,102 @@ def test_a_secret_that_was_put_in_as_plain_text_is_encrypted_too(actwright_home:
     assert Till.load("main").drawers[0].pin.get_secret_value() == "plain-5678"
 
 
+def test_a_default_that_is_plain_text_is_a_secret_too() -> None:
+    class Lazy(Block):
+        token: SecretStr = HIDDEN  # type: ignore[assignment]  # pyright: ignore[reportAssignmentType]
+
+    assert HIDDEN not in repr(Lazy())
+    assert Lazy().token.get_secret_value() == HIDDEN
+
+
+def revealing(*, whole: bool, hidden: Callable[[SecretStr], object]) -> Block:
+    """A block whose class writes its secret as something else: by the serializer of the field, or by its own."""
+    if whole:
+
+        class Whole(Block):
+            token: SecretStr
+
+            @model_serializer
+            def _shown(self) -> dict[str, Any]:
+                return {"token": hidden(self.token)}
+
+        return Whole(token=SecretStr(HIDDEN))
+
+    class Inner(BaseModel):
+        token: SecretStr
+
+        @field_serializer("token")
+        def _shown(self, token: SecretStr) -> object:
+            return hidden(token)
+
+    class Outer(Block):
+        inner: list[Inner]
+
+    return Outer(inner=[Inner(token=SecretStr(HIDDEN))])
+
+
+@pytest.mark.parametrize("whole", [True, False])
+@pytest.mark.parametrize("hidden", [SecretStr.get_secret_value, str], ids=["shown", "masked"])
+def test_a_secret_that_its_class_writes_as_something_else_is_neither_saved_nor_pickled(
+    whole: bool, hidden: Callable[[SecretStr], object], actwright_home: Path
+) -> None:
+    block = revealing(whole=whole, hidden=hidden)
+    for keep in (partial(block.save, "main"), partial(pickle.dumps, block)):
+        with pytest.raises(AuthoringError, match=r"a serializer of its class .* when_used='json'"):
+            keep()
+    assert HIDDEN.encode() not in on_disk(actwright_home)
+
+
+def test_a_serializer_for_json_alone_leaves_secrets_encrypted(actwright_home: Path) -> None:
+    class Shown(Block):
+        token: SecretStr
+        left_out: SecretStr = Field(default=SecretStr("x"), exclude=True)
+
+        @field_serializer("token", when_used="json")
+        def _shown(self, token: SecretStr) -> str:
+            return token.get_secret_value()
+
+    block = Shown(token=SecretStr(HIDDEN))
+    assert HIDDEN in block.model_dump_json()
+    block.save("main")
+    assert Shown.load("main") == block
+    assert HIDDEN.encode() not in on_disk(actwright_home)
+
+
+def test_a_secret_that_a_dataclass_leaves_out_keeps_no_other_from_being_saved() -> None:
+    @pydantic.dataclasses.dataclass
+    class Account:
+        pin: SecretStr
+        left_out: SecretStr = Field(default=SecretStr("x"), exclude=True)
+
+    class Bank(Block):
+        account: Account
+
+    bank = Bank(account=Account(pin=SecretStr(HIDDEN)))
+    bank.save("main")
+    assert Bank.load("main") == bank
+
+
+def test_an_iterator_whose_secrets_would_be_masked_is_refused() -> None:
+    class Odd(Block):
+        tokens: Iterable[SecretStr]
+
+    with pytest.raises(AuthoringError, match="an iterator, which reading would use up"):
+        Odd(tokens=iter([SecretStr("a")])).save("main")
+    with pytest.raises(UnknownBlock):
+        Odd.load("main")
+
+
+def test_a_secret_that_is_a_key_of_a_dict_is_refused() -> None:
+    class Odd(Block):
+        users: dict[SecretStr, int]
+
+    with pytest.raises(AuthoringError, match=r"a secret cannot be a key of a dict"):
+        Odd(users={SecretStr("a"): 1, SecretStr("b"): 2}).save("main")
+    with pytest.raises(UnknownBlock):
+        Odd.load("main")
+
+
 def test_a_pickled_block_has_its_secrets_encrypted_and_comes_back() -> None:
     till = a_till(opened=pydantic.Secret(date(2031, 12, 24)))
     pickled = pickle.dumps(till)
@@ -299,6 +397,14 @@ def test_what_is_nested_too_deep_is_not_saved() -> None:
         deep = [deep]
     with pytest.raises(AuthoringError, match="JSON has no word for"):
         Till.model_construct(url="x", token=SecretStr("x"), any=deep).save("main")
+
+
+@pytest.mark.parametrize("value", [10**5_000, {1: "a", "1": "b"}], ids=["digits", "keys"])
+def test_what_json_would_lose_is_not_saved(value: Any) -> None:
+    with pytest.raises(AuthoringError, match="'till/main' has a value that JSON has no word for"):
+        a_till(any=value).save("main")
+    with pytest.raises(UnknownBlock):
+        Till.load("main")
 
 
 def test_what_could_not_be_loaded_again_is_not_saved() -> None:

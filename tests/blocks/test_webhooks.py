@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 import traceback
+from functools import partial
 from typing import Any
 
 import anyio
@@ -260,6 +261,28 @@ def test_what_is_no_url_is_refused_when_the_block_is_made(url: str) -> None:
     with pytest.raises(pydantic.ValidationError, match="expected a URL that begins with https://") as raised:
         SlackWebhook(url=url)
     assert "hunter2" not in str(raised.value)
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("seconds", [float("inf"), 1e300, 9.3e9])
+async def test_a_timeout_that_no_clock_has_is_none(seconds: float, receiver: Receiver) -> None:
+    webhook = Webhook(url=receiver.url, timeout_seconds=seconds).save("patient", overwrite=True)
+    assert Webhook.load("patient") == webhook
+    assert (await webhook.acall()).text == "ok"
+    assert (await anyio.to_thread.run_sync(webhook.call)).text == "ok"
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("by_acall", [True, False])
+async def test_no_log_line_has_a_header_that_cannot_be_sent(
+    by_acall: bool, receiver: Receiver, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    webhook = Webhook(url=receiver.url, headers={"Authorization": "hunter2\n"})
+    call: Any = webhook.acall if by_acall else partial(anyio.to_thread.run_sync, webhook.call)
+    with pytest.raises(WebhookError, match="see its URL and headers"):
+        await call()
+    assert "hunter2" not in caplog.text
 
 
 @pytest.mark.anyio

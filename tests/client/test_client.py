@@ -22,7 +22,7 @@ from tests.engine.subjects import bodies, kinds, made, started
 from tests.engine.watched import at_rest, open_runtime, until
 
 from actwright import Handle, Runtime, flow, receive, run_flow, task, wait
-from actwright.client import Client, RemoteRun, SyncClient, get_client, requests
+from actwright.client import RemoteRun, get_client, requests
 from actwright.engine import inbox
 from actwright.exceptions import (
     AuthoringError,
@@ -267,7 +267,7 @@ async def test_an_unknown_run_is_an_error_that_names_the_journal(actwright_home:
             with pytest.raises(RunError, match="Expected the id of a run"):
                 await client.get_run("nightly")
             with pytest.raises(RunError, match="There is no run"):
-                async for _ in RemoteRun(client._sync._opened(), _unknown(await client.runs())).events():  # pyright: ignore[reportPrivateUsage]
+                async for _ in RemoteRun(client._journal.database, _unknown(await client.runs())).events():  # pyright: ignore[reportPrivateUsage]
                     pass
 
 
@@ -471,10 +471,31 @@ async def test_without_a_journal_a_client_says_so_and_makes_none(actwright_home:
     assert not actwright_home.is_dir()
 
 
-async def test_a_client_is_used_in_its_block() -> None:
-    with pytest.raises(RuntimeError, match="used in a `with` block"):
-        SyncClient().get_run(UUID(int=0))
-    assert isinstance(get_client(), Client)
+async def test_a_client_is_used_in_its_block_and_that_is_named() -> None:
+    sync_client, client = get_client(sync_client=True), get_client()
+    async with Runtime():
+        await run_flow(flow(lambda: None, name="made"))
+    for _ in range(2):  # before, and after
+        with pytest.raises(RuntimeError, match=r"used in its block: `with get_client\(sync_client=True\) as client:`"):
+            sync_client.get_run(UUID(int=0))
+        with pytest.raises(RuntimeError, match=r"used in its block: `async with get_client\(\) as client:`"):
+            await client.runs()
+        with sync_client, pytest.raises(RuntimeError, match="in use already"):
+            sync_client.__enter__()
+        async with client:
+            assert len(await client.runs()) == 1
+
+
+async def test_filters_that_would_find_nothing_for_want_of_a_list_are_refused(actwright_home: Any) -> None:
+    made = flow(lambda: None, name="made")
+    async with Runtime():
+        await run_flow(made)
+    wrong: Any = {"states": "Completed", "tags": "nightly", "flow": made}
+    async with get_client() as client:
+        for name, given in wrong.items():
+            with pytest.raises(TypeError, match=f"{name} must be .*; got .*{given!r}"):
+                await client.runs(**{name: given})
+        assert len(await client.runs(states=("Completed",), tags=(), flow="made")) == 1
 
 
 # The watch

@@ -13,8 +13,8 @@ from pydantic import SecretStr
 from tests.control.shell import act, printed
 
 from actwright import Block
+from actwright.authoring.keys import KEY_FILE
 from actwright.blocks import Secret, SlackWebhook
-from actwright.blocks.keys import KEY_FILE
 from actwright.engine import background
 
 HIDDEN = "hunter2"

@@ -312,6 +312,14 @@ def _tell(path: str, line: str) -> None:
 # What it sees
 
 
+def saves() -> None:
+    Secret(value="hunter2").save("main")
+
+
+def loads() -> Any:
+    return Secret.load("main").get()
+
+
 def sees() -> dict[str, Any]:
     get_run_logger().info("a line of %s", "the run")
     get_run_logger().warning("with a name", extra={"added": "by hand", "lost": threading.Lock()})

@@ -18,6 +18,7 @@ from tests.isolation.helpers import apart
 
 from actwright import Variable, flow, run_flow, tags, task
 from actwright.authoring.options import FlowOptions
+from actwright.blocks import Secret
 from actwright.exceptions import CrashedRun, NotPicklable
 from actwright_actors.backends import current_backend_name
 
@@ -97,6 +98,14 @@ async def test_a_process_exit_in_a_body_is_one_for_its_caller() -> None:
         with pytest.raises(SystemExit) as caught:
             await run_flow(apart("flow", b.exits), 3)
     assert caught.value.code == 3
+
+
+@pytest.mark.parametrize("in_memory", [True, False])
+async def test_a_block_that_is_saved_in_there_is_loaded_by_others_and_here(kind: str, in_memory: bool) -> None:
+    async with open_runtime(journal="memory") if in_memory else open_runtime():
+        await final_state(apart(kind, b.saves))
+        assert (await final_state(apart(kind, b.loads))).result() == "hunter2"
+        assert Secret.load("main").get() == "hunter2"
 
 
 @bodies

@@ -107,6 +107,13 @@ def _kept_with(damage: str) -> Writing:
     return write
 
 
+def _kept_by_no_text(author: Author) -> None:
+    keeping.set_variable(author.connection, "a", 1, overwrite=False)
+    keeping.set_block(author.connection, "till", "a", "{}", overwrite=False)
+    for table in ("variables", "blocks"):
+        author.connection.exec_driver_sql(f"UPDATE {table} SET name = CAST(x'ff' AS TEXT)")
+
+
 BROKEN: dict[str, tuple[Writing, list[tuple[str, str]]]] = {
     "no history": (_without_history, [("a run has a history", "run flow")]),
     "begins in Running": (
@@ -171,6 +178,10 @@ BROKEN: dict[str, tuple[Writing, list[tuple[str, str]]]] = {
         [("a variable can be read", "variable a"), ("a block can be read", "block till/b")],
     ),
     "a document that is no object": (_kept_with("'[]'"), [("a block can be read", "block till/b")]),
+    "names that are no text": (
+        _kept_by_no_text,
+        [("a variable can be read", "variable (unreadable)"), ("a block can be read", "block till/(unreadable)")],
+    ),
     "due in a settled node": (_due_in_a_settled_node, [("a settled node has nothing open", "delivery delivery")]),
 }
 

@@ -116,3 +116,37 @@ def test_a_block_s_document_is_listed_as_it_is_whatever_it_is(database: Database
     with database.reading() as connection:
         found: list[Any] = [each[:3] for each in keeping.blocks(connection)]
     assert found == [("till", "a", b"\xff"), ("till", "b", b"{}")]
+
+
+@pytest.mark.parametrize("damage", ["x'ff'", "CAST(x'ff' AS TEXT)"], ids=["blob", "utf"])
+@pytest.mark.parametrize("column", ["slug", "name", "updated_at"])
+def test_what_is_no_text_is_marked_and_keeps_no_other_from_being_listed(
+    database: Database, column: str, damage: str
+) -> None:
+    with database.writing() as connection:
+        for name in ("a", "b"):
+            keeping.set_block(connection, "till", name, "{}", overwrite=False)
+            keeping.set_variable(connection, name, 1, overwrite=False)
+        connection.execute(text(f"UPDATE blocks SET {column} = {damage} WHERE name = 'a'"))
+        if column != "slug":
+            connection.execute(text(f"UPDATE variables SET {column} = {damage} WHERE name = 'a'"))
+    marked = {"slug": ("(unreadable)", "a"), "name": ("till", "(unreadable)"), "updated_at": ("till", "a")}[column]
+    with database.reading() as connection:
+        blocks, names, variables = (
+            keeping.blocks(connection),
+            keeping.block_names(connection),
+            keeping.variables(connection),
+        )
+    assert {(block.slug, block.name) for block in blocks} == set(names) == {marked, ("till", "b")}
+    assert {variable.name for variable in variables} == {marked[1], "b"}
+    assert [block.updated_at is None for block in sorted(blocks)] == [column == "updated_at", False]
+
+
+def test_a_name_that_is_no_unicode_is_that_of_nothing(database: Database) -> None:
+    with database.writing() as connection:
+        with pytest.raises(KeyError):
+            keeping.variable(connection, "\udcff")
+        with pytest.raises(KeyError):
+            keeping.block(connection, "till", "\udcff")
+        assert not keeping.unset_variable(connection, "\udcff")
+        assert not keeping.unset_block(connection, "\udcff", "a")

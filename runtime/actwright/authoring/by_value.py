@@ -24,8 +24,10 @@ import cloudpickle  # type: ignore[import-untyped]
 
 from actwright.authoring.hooks import Hook
 from actwright.authoring.import_paths import at_path, is_importable, module_of
+from actwright.authoring.keys import keyring
 from actwright.authoring.options import RunOptions
 from actwright.authoring.runnable import Runnable
+from actwright.models.marks import SECRETS
 
 __all__ = ["Pickler", "by_value", "from_value"]
 
@@ -51,7 +53,7 @@ def by_value(item: object) -> bytes:
     """
     with io.BytesIO() as file:
         file.write(_TAG)
-        Pickler(file).dump(item)
+        _AtRest(file).dump(item)
         payload = file.getvalue()
     if len(payload) > _LARGEST:
         raise ValueError(f"with all that it refers to, it takes {len(payload)} bytes; at most {_LARGEST} are kept")
@@ -63,6 +65,7 @@ def from_value(payload: bytes) -> object:
 
     Raises:
         ValueError: it was made by another version of Python.
+        SecretKeyError: it has secrets, and there is no key for them.
         Exception: whatever unpickling raises.
     """
     tag, _, pickled = payload.partition(b"\n")
@@ -109,6 +112,23 @@ class Pickler(cloudpickle.Pickler):  # type: ignore[misc]
         """Leave cloudpickle as it was. Again: nothing happens."""
         while self._for_now:
             cloudpickle.unregister_pickle_by_value(self._for_now.pop())
+
+
+class _AtRest(Pickler):
+    """For the journal: pydantic's secrets are encrypted there, as those of blocks are."""
+
+    def reducer_override(self, obj: Any) -> Any:
+        return _encrypted(obj) if isinstance(obj, SECRETS) else super().reducer_override(obj)
+
+
+def _encrypted(secret: Any) -> Any:
+    with io.BytesIO() as file:
+        Pickler(file).dump(secret.get_secret_value())
+        return _decrypted, (type(secret), *keyring(make=True).encrypt(file.getvalue()))
+
+
+def _decrypted(kind: Any, fingerprint: str, token: str) -> Any:
+    return kind(pickle.loads(keyring(make=False).decrypt(fingerprint, token)))
 
 
 def _reduced(runnable: Runnable[..., Any]) -> Any:

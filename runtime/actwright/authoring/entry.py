@@ -76,8 +76,8 @@ class Store(Protocol):
     """What is kept by name, beside history: variables and blocks. A journal is one. Its methods block, for moments."""
 
     @property
-    def is_durable(self) -> bool:
-        """Whether it outlives its process."""
+    def own_key(self) -> bytes | None:
+        """What its secrets are encrypted with if it ends with its process; None when it outlives that."""
         ...
 
     def variable(self, name: str) -> Any:

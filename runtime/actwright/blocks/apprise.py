@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import anyio
 from pydantic import Field, SecretStr
@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Sequence
 
 __all__ = ["AppriseNotification"]
+
+_LOGGING: Final = "apprise", "oauthlib", "requests", "requests_oauthlib", "urllib3"
+"""Apprise, and what it sends by."""
 
 
 class AppriseNotification(Block):
@@ -54,9 +57,11 @@ class AppriseNotification(Block):
         await anyio.to_thread.run_sync(self._send, body, subject)
 
     def _send(self, body: str, subject: str | None) -> None:
-        with unlogged("apprise"):
+        with unlogged(*_LOGGING):
+            services = self._services()  # which loads what they need
+        with unlogged(*_LOGGING):
             # One after another: Apprise itself would start threads for them, and never end these.
-            told = [bool(service.notify(body=body, title=subject or "")) for service in self._services()]
+            told = [bool(service.notify(body=body, title=subject or "")) for service in services]
         if not all(told):
             failed = ", ".join(str(number) for number, one in enumerate(told, 1) if not one)
             raise WebhookError(f"Apprise could not tell number {failed} of the {len(told)} services of this block.", "")

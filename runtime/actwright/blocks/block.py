@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from actwright.authoring.keeping import Truth, ask, ask_in_thread, checked_name
-from actwright.blocks.documents import Document, read, sealed, unsealed, written
-from actwright.blocks.keys import keyring
+from actwright.authoring.keys import keyring
+from actwright.blocks.documents import Document, read, sealed, secrets_in, unsealed, written
 from actwright.blocks.types import class_of, defined, import_path_of, register, slug_from
 from actwright.exceptions import (
     AuthoringError,
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from typing import Self
 
     from actwright.authoring.entry import Store
-    from actwright.blocks.keys import Keyring
+    from actwright.authoring.keys import Keyring
 
 __all__ = ["Block"]
 
@@ -55,8 +55,8 @@ class Block(BaseModel):
     another program holds the file. `aload`, `asave` and `adelete` leave that to a thread.
     """
 
-    # Errors would show what does not fit, a secret too; and a plain str that is assigned becomes a secret as well.
-    model_config = ConfigDict(hide_input_in_errors=True, validate_assignment=True)
+    # Errors would show what does not fit, a secret too; a plain str that is assigned, or a default, becomes a secret.
+    model_config = ConfigDict(hide_input_in_errors=True, validate_assignment=True, validate_default=True)
 
     _block_type_name: ClassVar[str | None] = None
     _block_type_slug: ClassVar[str | None] = None
@@ -121,7 +121,7 @@ class Block(BaseModel):
                 f"Block {title!r} is a {import_path_of(found)}, no {import_path_of(cls)}. Load it by that class, or by "
                 "Block.load()."
             )
-        return found._restored(title, document.fields, partial(keyring, durable=store.is_durable, make=False))
+        return found._restored(title, document.fields, lambda: keyring(store.own_key, make=False))
 
     @classmethod
     def _address(cls, given: object) -> tuple[str, str]:
@@ -176,22 +176,26 @@ class Block(BaseModel):
         title = f"{slug}/{checked_name('block', name)}"
         if type(self) is Block:
             raise AuthoringError("A Block has no fields to save. Make a class of it: `class MyBlock(Block): ...`.")
-        document = written(Document(import_path_of(type(self)), self._sealed(title, durable=store.is_durable)))
+        document = written(Document(import_path_of(type(self)), self._sealed(title, lambda: store.own_key)))
         try:
             store.set_block(slug, name, document, overwrite=overwrite)
         except FileExistsError:
             raise BlockExists(f"There is a block {title!r} already. Use overwrite=True to replace it.") from None
         return self
 
-    def _sealed(self, title: str, *, durable: bool) -> dict[str, Any]:
+    def _sealed(self, title: str, own_key: Callable[[], bytes | None]) -> dict[str, Any]:
         """Its fields as JSON, secrets encrypted; having seen that it can be read again."""
-        keys = cache(partial(keyring, durable=durable, make=True))  # a block without secrets asks for none
+        keys = cache(lambda: keyring(own_key(), make=True))  # a block without secrets asks for none
         # Validated first: nobody may have checked what was put into a field, and a plain str is not encrypted.
         fitting = self._fitting(title, self.model_dump(round_trip=True, by_alias=False, warnings=False))
         try:
-            fields: dict[str, Any] = sealed(
-                fitting.model_dump(round_trip=True, by_alias=False), lambda secret: keys().encrypt(secret)
-            )
+            plain = fitting.model_dump(round_trip=True, by_alias=False)
+            if secrets_in(plain) < secrets_in(fitting):
+                raise AuthoringError(
+                    f"Block {title!r} is not saved: a serializer of its class writes a secret as something else, which "
+                    "would not be encrypted. Give that serializer when_used='json'."
+                )
+            fields: dict[str, Any] = sealed(plain, lambda secret: keys().encrypt(secret))
         except (ValueError, RecursionError) as error:
             raise AuthoringError(f"Block {title!r} has a value that JSON has no word for: {error}.") from error
         self._fitting(title, unsealed(title, fields, keys))
@@ -206,7 +210,7 @@ class Block(BaseModel):
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickled, it is its document: the journal has pickles of what hooks refer to."""
         slug = self.get_block_type_slug()
-        return _unpickled, (type(self), slug, self._sealed(slug, durable=True))
+        return _unpickled, (type(self), slug, self._sealed(slug, lambda: None))
 
     @classmethod
     def delete(cls, name: str) -> Truth:
@@ -232,7 +236,7 @@ class Block(BaseModel):
 
 
 def _unpickled(cls: type[Block], title: str, fields: dict[str, Any]) -> Block:
-    return cls._restored(title, fields, partial(keyring, durable=True, make=False))  # pyright: ignore[reportPrivateUsage]
+    return cls._restored(title, fields, partial(keyring, make=False))  # pyright: ignore[reportPrivateUsage]
 
 
 def _nothing_there(title: str, store: Store) -> str:

@@ -8,19 +8,20 @@ from __future__ import annotations
 import json
 from base64 import b64decode, b64encode
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import fields, is_dataclass
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias, cast
 
-from pydantic import Secret, SecretBytes, SecretStr, TypeAdapter
+from pydantic import BaseModel, Secret, SecretBytes, SecretStr, TypeAdapter
 from pydantic_core import to_jsonable_python
 
 from actwright.exceptions import CorruptBlock
 from actwright.models.marks import MASK, SECRETS, SIGN, finite, unmistakable
 
 if TYPE_CHECKING:
-    from actwright.blocks.keys import Keyring
+    from actwright.authoring.keys import Keyring
 
-__all__ = ["Document", "corrupt", "masked", "read", "sealed", "unsealed", "written"]
+__all__ = ["Document", "corrupt", "masked", "read", "sealed", "secrets_in", "unsealed", "written"]
 
 _ANYTHING: Final = TypeAdapter[Any](Any)
 _LISTS: Final = (list, tuple, set, frozenset, deque)
@@ -83,10 +84,16 @@ def sealed(value: Any, seal: _Seal) -> Any:
         return {SIGN: "secret", "key": key, "is": token}
     if isinstance(value, Mapping):
         made = {_key(key): sealed(each, seal) for key, each in cast("Mapping[Any, Any]", value).items()}
+        if len(made) < len(cast("Mapping[Any, Any]", value)):
+            raise ValueError("two keys of a dict are the same in JSON")
         return unmistakable(made)
     if isinstance(value, _LISTS):
         return [sealed(each, seal) for each in cast("Iterable[Any]", value)]
+    if isinstance(value, Iterator):
+        raise ValueError("an iterator, which reading would use up")
     plain = to_jsonable_python(value)
+    if isinstance(plain, int):
+        int.__repr__(plain)  # raises for one with more digits than Python reads
     return finite(plain) if isinstance(plain, float) else plain
 
 
@@ -99,8 +106,30 @@ def _plain(secret: _AnySecret, seal: _Seal) -> bytes:
     return json.dumps({kind: sealed(_ANYTHING.dump_python(hidden, round_trip=True), seal)}).encode()
 
 
+def secrets_in(value: Any) -> int:
+    """How many secrets a value has, at whatever depth; of a model, those that are not excluded from what it writes."""
+    if isinstance(value, SECRETS):
+        return 1
+    return sum(map(secrets_in, _parts(value)))
+
+
+def _parts(value: Any) -> Iterable[Any]:
+    if isinstance(value, BaseModel):
+        named = type(value).model_fields.items()
+        return [vars(value).get(name) for name, field in named if not field.exclude] + [value.model_extra]
+    if is_dataclass(value):
+        known: Mapping[str, Any] = getattr(value, "__pydantic_fields__", {})
+        names = [field.name for field in fields(value)]
+        return [getattr(value, name) for name in names if not (name in known and known[name].exclude)]
+    if isinstance(value, Mapping):
+        return [*cast("Mapping[Any, Any]", value), *cast("Mapping[Any, Any]", value).values()]
+    return cast("Iterable[Any]", value) if isinstance(value, _LISTS) else ()
+
+
 def _key(key: object) -> str:
-    """The key of an object, as pydantic writes it."""
+    """The key of an object, as pydantic writes it: a secret in it would be its mask."""
+    if secrets_in(key):
+        raise ValueError("a secret cannot be a key of a dict")
     (made,) = to_jsonable_python({key: None})
     return str(made)
 

@@ -9,6 +9,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field
 from functools import cache
 from http import HTTPStatus
+from threading import TIMEOUT_MAX
 from typing import TYPE_CHECKING, Any, Final
 
 import anyio
@@ -34,6 +35,7 @@ class Sent:
 
 DONE: Final = Sent()
 
+_LOGGING: Final = "httpx", "httpcore"  # the latter is loaded by the first client
 _ADVICE: Final = "See whether the block's URL and headers are still right."
 
 
@@ -52,6 +54,11 @@ class Message:
     headers: Mapping[str, str] = field(repr=False)
     timeout_seconds: float
 
+    @property
+    def limit(self) -> float | None:
+        """The same for httpx. No socket takes more than a clock has room for."""
+        return self.timeout_seconds if self.timeout_seconds < TIMEOUT_MAX else None
+
 
 def send(message: Message) -> httpx.Response:
     """Send it, and block until the answer is there. Raises WebhookError: no answer, or one whose status is no 2xx."""
@@ -60,7 +67,7 @@ def send(message: Message) -> httpx.Response:
 
     outcome: httpx.Response | WebhookError
     try:
-        with unlogged("httpx"), httpx.Client(timeout=message.timeout_seconds, verify=tls) as client:
+        with httpx.Client(timeout=message.limit, verify=tls) as client, unlogged(*_LOGGING):
             outcome = client.send(_request(message))
     except _faults() as error:
         outcome = _failure(message, error)
@@ -74,8 +81,8 @@ async def send_async(message: Message) -> httpx.Response:
 
     outcome: httpx.Response | WebhookError
     try:
-        with unlogged("httpx"):
-            async with httpx.AsyncClient(timeout=message.timeout_seconds, verify=tls) as client:
+        async with httpx.AsyncClient(timeout=message.limit, verify=tls) as client:
+            with unlogged(*_LOGGING):
                 outcome = await client.send(_request(message))
     except _faults() as error:
         outcome = _failure(message, error)
@@ -96,7 +103,7 @@ def _request(message: Message) -> httpx.Request:
 
     text = message.payload if isinstance(message.payload, str) else None
     json = None if text is not None else message.payload
-    timeout = httpx.Timeout(message.timeout_seconds).as_dict()
+    timeout = httpx.Timeout(message.limit).as_dict()
     return httpx.Request(
         message.method, message.url, headers=message.headers, content=text, json=json, extensions={"timeout": timeout}
     )
@@ -154,9 +161,12 @@ _sending: ContextVar[bool] = ContextVar("actwright_sending", default=False)
 
 
 @contextmanager
-def unlogged(logger: str) -> Generator[None]:
-    """While inside, that library's logger says nothing here: lines of its lower levels have whole URLs."""
-    _hush(logger)
+def unlogged(*libraries: str) -> Generator[None]:
+    """While inside, what these libraries have loaded logs nothing here: lines of their lower levels have whole URLs,
+    and headers. A logger's filter is not that of those below it, so each has it."""
+    for name in (*libraries, *list(logging.root.manager.loggerDict)):
+        if name.partition(".")[0] in libraries:
+            logging.getLogger(name).addFilter(_may_log)
     before = _sending.set(True)
     try:
         yield
@@ -164,6 +174,5 @@ def unlogged(logger: str) -> Generator[None]:
         _sending.reset(before)
 
 
-@cache
-def _hush(logger: str) -> None:
-    logging.getLogger(logger).addFilter(lambda _: not _sending.get())
+def _may_log(_: logging.LogRecord) -> bool:
+    return not _sending.get()

@@ -20,19 +20,53 @@ if TYPE_CHECKING:
 __all__ = ["Client", "RunFilters", "SyncClient", "get_client"]
 
 
+class _Journal:
+    """The journal of a client, open within its block. All that it does blocks.
+
+    Args:
+        block: how that block is written.
+    """
+
+    def __init__(self, block: str) -> None:
+        self._block = block
+        self._database: Database | None = None
+
+    @property
+    def database(self) -> Database:
+        if self._database is None:
+            raise RuntimeError(f"A client is used in its block: `{self._block} as client:`.")
+        return self._database
+
+    def open(self) -> None:
+        if self._database is not None:
+            raise RuntimeError(f"This client is in use already. Make another one: `{self._block} as client:`.")
+        settings = get_current_settings()
+        self._database = Database.open(settings.database, synchronous=settings.synchronous, create=False)
+
+    def close(self) -> None:
+        self.database.close()
+        self._database = None
+
+    def run(self, run_id: UUID | str) -> FlowRun | TaskRun:
+        return known_run(self.database, _id(run_id))
+
+    def runs(self, filters: RunFilters) -> list[FlowRun | TaskRun]:
+        with self.database.reading() as connection:
+            return [found.run for found in find_runs(connection, **filters)]
+
+
 class SyncClient:
     """For sync code, used as `with get_client(sync_client=True) as client`. Each call blocks."""
 
     def __init__(self) -> None:
-        self._database: Database | None = None
+        self._journal = _Journal("with get_client(sync_client=True)")
 
     def __enter__(self) -> Self:
-        settings = get_current_settings()
-        self._database = Database.open(settings.database, synchronous=settings.synchronous, create=False)
+        self._journal.open()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._opened().close()
+        self._journal.close()
 
     def get_run(self, run_id: UUID | str) -> SyncRemoteRun:
         """A run of any process, by its id.
@@ -40,31 +74,25 @@ class SyncClient:
         Raises:
             RunError: there is none.
         """
-        return SyncRemoteRun(self._opened(), known_run(self._opened(), _id(run_id)))
+        return SyncRemoteRun(self._journal.database, self._journal.run(run_id))
 
     def runs(self, **filters: Unpack[RunFilters]) -> list[FlowRun | TaskRun]:
         """Runs, newest first; all top-level ones if nothing is said."""
-        with self._opened().reading() as connection:
-            return [found.run for found in find_runs(connection, **filters)]
-
-    def _opened(self) -> Database:
-        if self._database is None:
-            raise RuntimeError("A client is used in a `with` block: `with get_client(sync_client=True) as client:`.")
-        return self._database
+        return self._journal.runs(filters)
 
 
 class Client:
     """For async code, used as `async with get_client() as client`. What blocks is done in threads."""
 
     def __init__(self) -> None:
-        self._sync = SyncClient()
+        self._journal = _Journal("async with get_client()")
 
     async def __aenter__(self) -> Self:
-        await run_sync(self._sync.__enter__)
+        await run_sync(self._journal.open)
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        self._sync.__exit__()
+        self._journal.close()
 
     async def get_run(self, run_id: UUID | str) -> RemoteRun:
         """A run of any process, by its id.
@@ -72,12 +100,11 @@ class Client:
         Raises:
             RunError: there is none.
         """
-        found = await run_sync(self._sync.get_run, run_id)
-        return RemoteRun(self._sync._opened(), found.run)  # pyright: ignore[reportPrivateUsage]
+        return RemoteRun(self._journal.database, await run_sync(self._journal.run, run_id))
 
     async def runs(self, **filters: Unpack[RunFilters]) -> list[FlowRun | TaskRun]:
         """Runs, newest first; all top-level ones if nothing is said."""
-        return await run_sync(lambda: self._sync.runs(**filters))
+        return await run_sync(self._journal.runs, filters)
 
 
 @overload

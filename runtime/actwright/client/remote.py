@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from actwright.authoring.events import RunEvents
 from actwright.authoring.letters import letter_of
-from actwright.client.requests import ANSWER_SECONDS, ask, known_run, wait_for_end
+from actwright.client.requests import ANSWER_SECONDS, NodeOf, ask, known_run, wait_for_end
 from actwright.client.steps import run_steps, run_steps_async
 from actwright.journal import reading
 from actwright.models.commands import CommandKind, checked_reason
@@ -68,8 +68,8 @@ class _Known:
         return run is not None
 
     def events(self, since: int = 0) -> RunEvents:
-        """The states that the run enters, until it is final; as `Handle.events`."""
-        return RunEvents(partial(_events, self._database, self.id), since)
+        """The states that the run enters, until it is final; as `Handle.events`. A dead process is recovered."""
+        return RunEvents(partial(_events, self._database, self.id, NodeOf(self._database, self.id)), since)
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} of {self._run.kind} run {self.name!r}: {self.state.name}>"
@@ -130,9 +130,10 @@ class SyncRemoteRun(_Known):
         return run_steps(self._waiting(timeout))
 
 
-def _events(database: Database, run_id: UUID, since: int) -> Sequence[RunEvent] | None:
+def _events(database: Database, run_id: UUID, node: NodeOf, since: int) -> Sequence[RunEvent] | None:
     with database.reading() as connection:
         found = reading.events(connection, run_id, since)
     if found == []:
-        known_run(database, run_id)  # an unknown one would be followed for ever
+        known_run(database, run_id)  # an unknown one would be followed for ever, as one would that nobody ends
+        node.recover_if_dead()
     return found

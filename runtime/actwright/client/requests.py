@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from actwright.journal.database import Database
     from actwright.models.runs import FlowRun, TaskRun
 
-__all__ = ["ANSWER_SECONDS", "ask", "known_run", "wait_for_end"]
+__all__ = ["ANSWER_SECONDS", "NodeOf", "ask", "known_run", "wait_for_end"]
 
 ANSWER_SECONDS: Final = 10.0
 """How long a request waits for its answer: a living process gives it within about 0.1 s, a dead one's recovery within
@@ -58,7 +58,7 @@ def ask(database: Database, run_id: UUID, kind: CommandKind, payload: Mapping[st
     """
     command = Command(uuid4(), run_id, kind, datetime.now(UTC), payload)
     deadline = time.monotonic() + seconds("timeout", timeout)  # before it is written: what is refused is not asked
-    next_look = 0.0
+    node = NodeOf(database, run_id)
     title = _write_down(database, command)
     yield 0.0
     while True:
@@ -67,16 +67,13 @@ def ask(database: Database, run_id: UUID, kind: CommandKind, payload: Mapping[st
         if answer is not None:
             answer.raise_if_refused(title, run_id)
             return
-        now = time.monotonic()
-        if now > deadline:
+        if time.monotonic() > deadline:
             raise UnansweredCommand(
                 f"{title}: its process has not answered for {timeout:g} s; it may be stopped, or blocked (see "
                 "`actwright nodes`). The request is kept: it is met once the process goes on, or when it is recovered.",
                 run_id,
             )
-        if now > next_look:
-            next_look = now + _LOOK_AT_NODE_SECONDS
-            _recover_if_dead(database, run_id)
+        node.recover_if_dead()
         yield _LOOK_SECONDS
 
 
@@ -93,13 +90,24 @@ def _write_down(database: Database, command: Command) -> str:
     return run.title
 
 
-def _recover_if_dead(database: Database, run_id: UUID) -> None:
-    """Have the run's node recovered, if its process is gone and nobody is at it."""
-    with database.reading() as connection:
-        node_id = node_of_run(connection, run_id)
-        node = None if node_id is None else rows.read(connection, node_id)
-    if node is not None and node.settled_at is None and holder_of(node, database) is None:
-        recover_dead(recovery_of(node.program, node.id, database))
+class NodeOf:
+    """The node of a run, looked at now and then while somebody waits for that run."""
+
+    def __init__(self, database: Database, run_id: UUID) -> None:
+        self._database = database
+        self._run_id = run_id
+        self._next_look = 0.0
+
+    def recover_if_dead(self) -> None:
+        """Have it recovered, if its process is gone and nobody is at it. At most twice a second; else nothing."""
+        if (now := time.monotonic()) < self._next_look:
+            return
+        self._next_look = now + _LOOK_AT_NODE_SECONDS
+        with self._database.reading() as connection:
+            node_id = node_of_run(connection, self._run_id)
+            node = None if node_id is None else rows.read(connection, node_id)
+        if node is not None and node.settled_at is None and holder_of(node, self._database) is None:
+            recover_dead(recovery_of(node.program, node.id, self._database))
 
 
 def wait_for_end(
@@ -112,14 +120,11 @@ def wait_for_end(
         with_hooks: and until no hook of it, or of what it called, is due or running.
     """
     deadline = None if timeout is None else time.monotonic() + seconds("timeout", timeout)
-    next_look = 0.0
+    node = NodeOf(database, run_id)
     while not (run := known_run(database, run_id)).state.is_final() or (with_hooks and _has_open_hooks(database, run)):
-        now = time.monotonic()
-        if deadline is not None and now > deadline:
+        if deadline is not None and time.monotonic() > deadline:
             return None
-        if now > next_look:
-            next_look = now + _LOOK_AT_NODE_SECONDS
-            _recover_if_dead(database, run_id)
+        node.recover_if_dead()
         yield _LOOK_SECONDS * 2
     return run
 

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 __all__ = ["BodyService"]
 
 _STORE_METHODS = frozenset({
-    "variable", "set_variable", "unset_variable", "block", "block_names", "set_block", "unset_block", "is_durable",
+    "variable", "set_variable", "unset_variable", "block", "block_names", "set_block", "unset_block", "own_key",
 })  # fmt: skip
 
 

@@ -85,8 +85,8 @@ class _Store:
         self._conversation = conversation
 
     @property
-    def is_durable(self) -> bool:
-        return bool(self._ask("is_durable"))
+    def own_key(self) -> bytes | None:
+        return cast("bytes | None", self._ask("own_key"))
 
     def variable(self, name: str) -> Any:
         return self._ask("variable", name)

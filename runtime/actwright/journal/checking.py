@@ -63,9 +63,13 @@ def _unreadable_kept(connection: Connection) -> Iterator[Finding]:
     for variable in keeping.variables(connection):
         if variable.error is not None:
             yield Finding("a variable can be read", f"variable {variable.name}", "its value is no JSON")
+        if variable.name == UNREADABLE:
+            yield Finding("a variable can be read", f"variable {variable.name}", "its name is no text")
     for block in keeping.blocks(connection):
         if not keeping.is_object(block.document):
             yield Finding("a block can be read", f"block {block.slug}/{block.name}", "its document is no JSON object")
+        if UNREADABLE in (block.slug, block.name):
+            yield Finding("a block can be read", f"block {block.slug}/{block.name}", "its type or name is no text")
 
 
 def _beginning(text: Any) -> str:

@@ -13,9 +13,10 @@ from sqlalchemy import LargeBinary, cast, select
 
 from actwright.exceptions import CorruptVariable
 from actwright.journal import statements
-from actwright.journal.rows import iso, time_or_none, utf8, words_or_mark
+from actwright.journal.rows import iso, time_or_none, utf8
 from actwright.journal.schema import blocks as b
 from actwright.journal.schema import variables as v
+from actwright.models.values_at_rest import UNREADABLE
 
 if TYPE_CHECKING:
     from sqlalchemy import Column, Connection, Executable
@@ -62,7 +63,7 @@ class KeptBlock(NamedTuple):
 
 def variable(connection: Connection, name: str) -> Any:
     """The value of a variable. Raises KeyError when there is none, CorruptVariable when it cannot be read."""
-    found = connection.execute(select(_as_bytes(v.c.value)).where(v.c.name == utf8(name))).one_or_none()
+    found = connection.execute(select(_as_bytes(v.c.value)).where(v.c.name == _asked(name))).one_or_none()
     if found is None:
         raise KeyError(name)
     return _value(name, found[0])
@@ -70,8 +71,8 @@ def variable(connection: Connection, name: str) -> Any:
 
 def variables(connection: Connection) -> list[KeptVariable]:
     """All of them, by name."""
-    query = select(v.c.name, _as_bytes(v.c.value), v.c.updated_at).order_by(v.c.name)
-    return [_kept_variable(*row) for row in connection.execute(query)]
+    query = select(_as_bytes(v.c.name), _as_bytes(v.c.value), _as_bytes(v.c.updated_at)).order_by(v.c.name)
+    return [_kept_variable(_words(name), value, _words(at)) for name, value, at in connection.execute(query)]
 
 
 def set_variable(connection: Connection, name: str, value: Any, *, overwrite: bool) -> None:
@@ -82,12 +83,12 @@ def set_variable(connection: Connection, name: str, value: Any, *, overwrite: bo
 
 def unset_variable(connection: Connection, name: str) -> bool:
     """Forget a variable; whether there was one."""
-    return connection.execute(statements.UNSET_VARIABLE, {"variable": utf8(name)}).rowcount > 0
+    return connection.execute(statements.UNSET_VARIABLE, {"variable": _asked(name)}).rowcount > 0
 
 
 def block(connection: Connection, slug: str, name: str) -> bytes:
     """The document of a block, as it is kept. Raises KeyError when there is none."""
-    query = select(_as_bytes(b.c.document)).where(b.c.slug == utf8(slug), b.c.name == utf8(name))
+    query = select(_as_bytes(b.c.document)).where(b.c.slug == _asked(slug), b.c.name == _asked(name))
     found = connection.execute(query).one_or_none()
     if found is None:
         raise KeyError(slug, name)
@@ -96,16 +97,18 @@ def block(connection: Connection, slug: str, name: str) -> bytes:
 
 def blocks(connection: Connection) -> list[KeptBlock]:
     """All of them, by slug and name."""
-    query = select(b.c.slug, b.c.name, _as_bytes(b.c.document), b.c.updated_at).order_by(b.c.slug, b.c.name)
+    asked = _as_bytes(b.c.slug), _as_bytes(b.c.name), _as_bytes(b.c.document), _as_bytes(b.c.updated_at)
+    query = select(*asked).order_by(b.c.slug, b.c.name)
     return [
-        KeptBlock(words_or_mark(slug), words_or_mark(name), bytes(document), time_or_none(at))
+        KeptBlock(_words(slug), _words(name), bytes(document), time_or_none(_words(at)))
         for slug, name, document, at in connection.execute(query)
     ]
 
 
 def block_names(connection: Connection) -> list[tuple[str, str]]:
     """The slug and the name of each block, sorted."""
-    return [(slug, name) for slug, name in connection.execute(select(b.c.slug, b.c.name).order_by(b.c.slug, b.c.name))]
+    query = select(_as_bytes(b.c.slug), _as_bytes(b.c.name)).order_by(b.c.slug, b.c.name)
+    return [(_words(slug), _words(name)) for slug, name in connection.execute(query)]
 
 
 def set_block(connection: Connection, slug: str, name: str, document: str, *, overwrite: bool) -> None:
@@ -116,7 +119,8 @@ def set_block(connection: Connection, slug: str, name: str, document: str, *, ov
 
 def unset_block(connection: Connection, slug: str, name: str) -> bool:
     """Forget a block; whether there was one."""
-    return connection.execute(statements.UNSET_BLOCK, {"block_slug": utf8(slug), "block_name": utf8(name)}).rowcount > 0
+    named = {"block_slug": _asked(slug), "block_name": _asked(name)}
+    return connection.execute(statements.UNSET_BLOCK, named).rowcount > 0
 
 
 def is_object(document: bytes) -> bool:
@@ -137,11 +141,24 @@ def _as_bytes(column: Column[str]) -> Any:
     return cast(column, LargeBinary)
 
 
-def _kept_variable(name: str, value: bytes, at: object) -> KeptVariable:
+def _asked(name: object) -> object:
+    """A name that is asked for, as a query takes it. Half a surrogate pair is in none that is kept."""
+    return utf8(name) if isinstance(name, str) else name
+
+
+def _words(kept: bytes) -> str:
+    """Text again; `(unreadable)` where it is none."""
     try:
-        return KeptVariable(words_or_mark(name), _value(name, value), None, time_or_none(at))
+        return bytes(kept).decode()
+    except UnicodeDecodeError:
+        return UNREADABLE
+
+
+def _kept_variable(name: str, value: bytes, at: str) -> KeptVariable:
+    try:
+        return KeptVariable(name, _value(name, value), None, time_or_none(at))
     except CorruptVariable as error:
-        return KeptVariable(words_or_mark(name), None, error, time_or_none(at))
+        return KeptVariable(name, None, error, time_or_none(at))
 
 
 def _value(name: str, kept: bytes) -> Any:

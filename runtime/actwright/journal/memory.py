@@ -12,6 +12,7 @@ from copy import deepcopy
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from actwright.authoring.keys import new_key
 from actwright.journal.protocol import CommandAnswered, DeliveryChanged, LogLine, Record, Transition
 from actwright.models.events import RunEvent
 from actwright.models.values_at_rest import result_from_rest
@@ -59,6 +60,7 @@ class MemoryJournal:
         self._finished: deque[UUID] = deque()
         self._run_of: dict[UUID, UUID] = {}  # of each delivery, in the order in which they became due
         self._variables: dict[str, Any] = {}
+        self._own_key: bytes | None = None  # made for whoever has secrets
         self._seq = 0
         self._blocks: dict[tuple[str, str], str] = {}
 
@@ -101,6 +103,12 @@ class MemoryJournal:
     @property
     def is_durable(self) -> bool:
         return False
+
+    @property
+    def own_key(self) -> bytes:
+        with self._lock:
+            self._own_key = self._own_key or new_key()
+            return self._own_key
 
     def check(self, wait_seconds: float | None = None) -> None:
         """Memory takes whatever comes."""

@@ -102,6 +102,11 @@ class Journal(Protocol):
         """Whether it outlives its process, so that what another one needs to run hooks has to be kept too."""
         ...
 
+    @property
+    def own_key(self) -> bytes | None:
+        """What secrets of blocks are encrypted with in one that ends with its process; None of one that is durable."""
+        ...
+
     def has_room(self, or_call: Callable[[], object]) -> bool:
         """Whether there is room for what a new run will add; if not, `or_call` is called once there is, in whatever
         thread."""

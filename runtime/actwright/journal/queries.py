@@ -138,6 +138,8 @@ def _check(wanted: Mapping[str, object]) -> None:
             )
         if name in ("states", "tags") and isinstance(value, str):
             raise TypeError(f"{name} must be several; got {value!r}. Write {name}=[{value!r}].")
+        if name == "flow" and not isinstance(value, str | None):
+            raise TypeError(f"flow must be the name of a flow; got {value!r}.")
 
 
 def _conditions(connection: Connection, wanted: RunFilters) -> Iterator[ColumnElement[bool]]:

@@ -226,6 +226,10 @@ class SqlJournal:
     def is_durable(self) -> bool:
         return True
 
+    @property
+    def own_key(self) -> None:
+        return None
+
     def has_room(self, or_call: Callable[[], object]) -> bool:
         return self._queue.has_room(or_call)
 

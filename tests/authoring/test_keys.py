@@ -3,20 +3,32 @@
 from __future__ import annotations
 
 import logging
+import os
 import stat
 import subprocess
 import sys
+import traceback
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from cryptography.fernet import Fernet
 
-from actwright.blocks import Secret, keys
-from actwright.blocks.keys import KEY_FILE, Keyring, keyring
+from actwright.authoring import keys
+from actwright.authoring.keys import KEY_FILE, Keyring, keyring
+from actwright.blocks import Secret
+from actwright.engine import background
 from actwright.exceptions import SecretKeyError, SettingsError
+from actwright.journal.memory import MemoryJournal
 from actwright.settings import get_current_settings
 
 HIDDEN = "hunter2"
+
+
+@pytest.fixture(autouse=True)
+def background_loops_are_closed(journal_is_closed: None) -> Iterator[None]:
+    yield
+    background.close()
 
 
 def a_key() -> str:
@@ -29,20 +41,20 @@ def set_key(monkeypatch: pytest.MonkeyPatch, *given: str, by: str = "\n") -> Non
 
 
 def test_the_key_is_made_at_the_first_use_for_its_owner_alone(actwright_home: Path) -> None:
-    before = keyring(durable=True, make=True).encrypt(b"x")
+    before = keyring(make=True).encrypt(b"x")
     path = actwright_home / KEY_FILE
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert stat.S_IMODE(actwright_home.stat().st_mode) == 0o700
-    assert keyring(durable=True, make=True).decrypt(*before) == b"x"
+    assert keyring(make=True).decrypt(*before) == b"x"
     assert [each.name for each in actwright_home.iterdir()] == [KEY_FILE]
 
 
 MAKE = """
 import sys
-from actwright.blocks.keys import keyring
+from actwright.authoring.keys import keyring
 print("ready", flush=True)
 sys.stdin.readline()
-print(keyring(durable=True, make=True).encrypt(b"x")[0])
+print(keyring(make=True).encrypt(b"x")[0])
 """
 
 
@@ -65,15 +77,15 @@ def test_of_many_processes_that_make_the_key_at_once_all_have_the_same_one(actwr
 def test_a_key_that_another_process_makes_meanwhile_is_kept(
     actwright_home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    other, new_key = a_key().encode(), keys._new_key  # pyright: ignore[reportPrivateUsage]
+    other, new_key = a_key().encode(), keys.new_key
 
     def overtaken() -> bytes:
         (actwright_home / KEY_FILE).write_bytes(other)
         (actwright_home / KEY_FILE).chmod(0o600)
         return new_key()
 
-    monkeypatch.setattr(keys, "_new_key", overtaken)
-    fingerprint, _ = keyring(durable=True, make=True).encrypt(b"x")
+    monkeypatch.setattr(keys, "new_key", overtaken)
+    fingerprint, _ = keyring(make=True).encrypt(b"x")
     assert fingerprint == Keyring([other], "the other's").encrypt(b"x")[0]
     assert (actwright_home / KEY_FILE).read_bytes() == other
 
@@ -91,8 +103,10 @@ def test_the_setting_goes_before_the_file(actwright_home: Path, monkeypatch: pyt
 
 
 def test_memory_has_a_key_of_its_own_and_leaves_no_file(actwright_home: Path) -> None:
-    ring = keyring(durable=False, make=True)
-    assert keyring(durable=False, make=False).decrypt(*ring.encrypt(b"x")) == b"x"
+    journal, other = MemoryJournal(), MemoryJournal()
+    assert journal.own_key == journal.own_key != other.own_key
+    ring = keyring(journal.own_key, make=True)
+    assert keyring(journal.own_key, make=False).decrypt(*ring.encrypt(b"x")) == b"x"
     assert not actwright_home.exists()
 
 
@@ -137,21 +151,41 @@ def test_a_key_in_a_file_of_settings_is_named_by_that_file(tmp_path: Path, monke
     assert "4321" not in str(raised.value)
 
 
+def test_keys_that_are_given_as_a_list_are_refused_and_shown_nowhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "actwright.toml").write_text('secret_key = ["hunter2", "hunter3"]\n')
+    get_current_settings.cache_clear()
+    with pytest.raises(SettingsError) as raised:
+        get_current_settings()
+    assert "hunter" not in "".join(traceback.format_exception(raised.value))
+
+
 def test_a_place_that_cannot_be_written_is_an_error_that_says_what_to_do(
     actwright_home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     actwright_home.write_text("a file, where a folder should be")
     with pytest.raises(SecretKeyError, match=r"cannot be kept in .*secret\.key: .* or set ACTWRIGHT_SECRET_KEY"):
-        keyring(durable=True, make=True)
+        keyring(make=True)
     actwright_home.unlink()
 
 
+@pytest.mark.parametrize("make", [os.mkfifo, os.mkdir])
+def test_what_is_no_file_is_no_key_and_nobody_waits_for_it(make: Callable[[Path], None], actwright_home: Path) -> None:
+    actwright_home.mkdir()
+    make(actwright_home / KEY_FILE)
+    for may_make in (True, False):
+        with pytest.raises(SecretKeyError, match=r"cannot be kept in .*secret\.key: .*\. See to that"):
+            keyring(make=may_make)
+
+
 def test_a_key_that_others_can_read_is_said_once(actwright_home: Path, caplog: pytest.LogCaptureFixture) -> None:
-    keyring(durable=True, make=True)
+    keyring(make=True)
     (actwright_home / KEY_FILE).chmod(0o640)
     with caplog.at_level(logging.WARNING, "actwright.blocks"):
-        keyring(durable=True, make=False)
-        keyring(durable=True, make=False)
+        keyring(make=False)
+        keyring(make=False)
     (line,) = caplog.messages
     assert (
         line

@@ -7,6 +7,7 @@ is replaced: a new one goes in front, blocks are saved again, the old one goes.
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import stat
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 
     from cryptography.fernet import Fernet
 
-__all__ = ["KEY_FILE", "Keyring", "keyring"]
+__all__ = ["KEY_FILE", "Keyring", "keyring", "new_key"]
 
 logger = logging.getLogger("actwright.blocks")
 
@@ -87,11 +88,11 @@ class Keyring:
             raise ValueError("a secret is not what was encrypted") from None
 
 
-def keyring(*, durable: bool, make: bool) -> Keyring:
+def keyring(own: bytes | None = None, *, make: bool) -> Keyring:
     """The keys of this process.
 
     Args:
-        durable: for what outlives it; else, where the settings have none, its own key will do, which ends with it.
+        own: of what ends with a process: the key for it where the settings have none.
         make: make the file if there is none yet; else that is an error.
 
     Raises:
@@ -100,15 +101,10 @@ def keyring(*, durable: bool, make: bool) -> Keyring:
     given = get_current_settings().secret_key
     if given is not None:
         return Keyring(_lines(given.get_secret_value().encode()), _setting())
-    if not durable:
-        return _of_this_process()
+    if own is not None:
+        return Keyring([own], "this Runtime")
     path = get_current_settings().home / KEY_FILE
     return Keyring(_lines(_read(path, make=make)), str(path))
-
-
-@cache
-def _of_this_process() -> Keyring:
-    return Keyring([_new_key()], "this process")
 
 
 def _setting() -> str:
@@ -124,7 +120,8 @@ def _fingerprint(key: bytes) -> str:
     return sha256(b"actwright secret key: " + key).hexdigest()[:8]
 
 
-def _new_key() -> bytes:
+def new_key() -> bytes:
+    """A key, as Fernet has them."""
     from cryptography.fernet import Fernet
 
     return Fernet.generate_key()
@@ -149,11 +146,19 @@ def _read(path: Path, *, make: bool) -> bytes:
 
 
 def _checked(path: Path) -> bytes:
-    with path.open("rb") as file:
-        mode = stat.S_IMODE(os.fstat(file.fileno()).st_mode)
+    with open(path, "rb", opener=_at_once) as file:  # Path.open takes no opener
+        status = os.fstat(file.fileno())
+        if not stat.S_ISREG(status.st_mode):
+            raise OSError(errno.EINVAL, "it is no file")
+        mode = stat.S_IMODE(status.st_mode)
         if mode & 0o077:
             _say_once(f"Others can read {path} (mode {mode:04o}), the key of your secrets: chmod 600 {path}")
         return file.read()
+
+
+def _at_once(path: str, flags: int) -> int:
+    """Opening a pipe would wait for somebody who writes into it."""
+    return os.open(path, flags | os.O_NONBLOCK)
 
 
 @cache
@@ -172,7 +177,7 @@ def _make(path: Path) -> None:
     try:
         with os.fdopen(descriptor, "wb") as file:
             os.fchmod(file.fileno(), 0o600)  # the umask may have taken away from it
-            file.write(_new_key() + b"\n")
+            file.write(new_key() + b"\n")
             file.flush()
             os.fsync(file.fileno())
         with suppress(FileExistsError):  # another process was faster: its key it is
