@@ -38,6 +38,8 @@ ActwrightError
 │   ├── MisfitBlock               what is kept of it does not fit its class any more
 │   ├── CorruptBlock              what is kept of it cannot be read
 │   └── SecretKeyError            its secrets cannot be encrypted or decrypted with the key that is here
+├── FlowNotFound                  no flow is found by that name (also a LookupError)
+├── ServiceFailed                 what a service serves could not be kept up
 ├── WebhookError                  a webhook did not take what it was sent
 ├── HookTimedOut                  a hook took longer than its timeout (also a TimeoutError)
 ├── RecordedError                 an exception of another process, as history keeps it
@@ -71,6 +73,7 @@ __all__ = [
     "CrashedRun",
     "FailedRun",
     "Fenced",
+    "FlowNotFound",
     "ForkedRuntime",
     "HookTimedOut",
     "InternalError",
@@ -97,6 +100,7 @@ __all__ = [
     "RunTimedOut",
     "RuntimeClosed",
     "SecretKeyError",
+    "ServiceFailed",
     "SettingsError",
     "UnansweredCommand",
     "UnfinishedRun",
@@ -312,6 +316,14 @@ class CorruptBlock(BlockError):
 class SecretKeyError(BlockError):
     """The secrets of blocks cannot be encrypted or decrypted: there is no key here, it cannot be used, or it is another
     than the one that they were encrypted with."""
+
+
+class FlowNotFound(ActwrightError, LookupError):
+    """No flow is found by that name, or by no name that another process knows."""
+
+
+class ServiceFailed(ActwrightError):
+    """What a service serves fell again and again: it was given up, and with it the service."""
 
 
 class WebhookError(ActwrightError):

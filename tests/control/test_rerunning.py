@@ -17,8 +17,9 @@ from tests.control.shell import a_killed_program, a_living_program, act, printed
 from tests.engine.scripts import EACH_BACKEND, run_script
 from tests.recovery.trial import within
 
-from actwright.control.rerunning import given_parameters, not_kept
+from actwright.control.rerunning import given_parameters
 from actwright.models.marks import MASK, finite, missing, unmistakable
+from actwright.models.values_at_rest import why_not_kept
 
 pytestmark = [pytest.mark.slow, pytest.mark.costly]
 
@@ -231,10 +232,10 @@ def test_values_are_json_and_else_text() -> None:
 
 def test_a_value_was_kept_where_no_part_of_it_is_missing_or_masked() -> None:
     for value in (1, "text", None, [1, {"a": [2]}], finite(float("nan")), unmistakable({"$actwright": "mine"})):
-        assert not_kept(value) is None
+        assert why_not_kept(value) is None
     for value in (missing("gone"), [1, {"deep": [missing("gone")]}]):
-        assert not_kept(value) == "gone"
-    assert not_kept({"key": MASK}) == "it is a secret, which history masks"
+        assert why_not_kept(value) == "gone"
+    assert why_not_kept({"key": MASK}) == "it is a secret, which history masks"
 
 
 # Refusals

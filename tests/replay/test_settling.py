@@ -129,7 +129,7 @@ def test_a_long_line_of_calls_is_no_obstacle() -> None:
 @pytest.mark.parametrize("make", OPEN_STATES)
 def test_a_run_that_was_to_be_cancelled_goes_by_cancelling_to_cancelled_with_the_hooks_of_both(make: Any) -> None:
     run = new_run(make(message="before"))
-    steps = settled_runs([OpenRun(run, REGISTERED)], WHY, LATER, {run.id: "as asked"})
+    steps = settled_runs([OpenRun(run, REGISTERED)], WHY, LATER, {run.id: "as asked"}).steps
     states = [step.run.state for step in steps]
     already = run.state.is_cancelling()
     assert [state.name for state in states] == (["Cancelled"] if already else ["Cancelling", "Cancelled"])
@@ -145,7 +145,7 @@ def test_what_a_run_called_that_was_to_be_cancelled_is_cancelled_with_it_and_not
     runs: list[OpenRun], data: st.DataObject
 ) -> None:
     asked = data.draw(st.sets(st.sampled_from([each.run.id for each in runs]))) if runs else set[UUID]()
-    steps = settled_runs(runs, WHY, LATER, dict.fromkeys(asked))
+    steps = settled_runs(runs, WHY, LATER, dict.fromkeys(asked)).steps
     ends = {step.run.id: step.run.state for step in steps if step.run.state.is_final()}
     assert ends.keys() == {each.run.id for each in runs}
     callers = {each.run.id: each.run.parent_id for each in runs}
@@ -167,9 +167,37 @@ def test_all_that_it_called_has_one_reason_which_names_it_however_deep_that_is()
     runs = [top]
     for _ in range(3):
         runs.append(new_run(Running(), parent_flow_run_id=runs[-1].id))
-    steps = settled_runs([OpenRun(run, None) for run in runs], WHY, LATER, {top.id: "enough"})
+    steps = settled_runs([OpenRun(run, None) for run in runs], WHY, LATER, {top.id: "enough"}).steps
     reasons = {step.run.id: step.run.state.message for step in steps}
     assert [reasons[run.id] for run in runs] == ["enough", *[f"{top.title}: enough"] * 3]
+
+
+@pytest.mark.parametrize("left", [0, 1, 3])
+@pytest.mark.parametrize("make", [Scheduled, AwaitingRetry, Running, Retrying, Cancelling])
+def test_a_submitted_run_is_claimed_again_if_no_body_was_at_work_or_while_crash_retries_are_left(
+    make: Any, left: int
+) -> None:
+    run = new_run(make(message="before"))
+    settled = settled_runs([OpenRun(run, REGISTERED)], WHY, LATER, {}, {run.id: left})
+    states = [step.run.state for step in settled.steps]
+    if run.state.is_cancelling():
+        assert ([state.name for state in states], settled.unbegun, settled.retried) == (["Cancelled"], [], [])
+    elif not run.state.is_running():
+        assert (states, settled.unbegun, settled.retried) == ([], [run.id], [])
+    elif left:
+        assert ([state.name for state in states], settled.unbegun, settled.retried) == (["AwaitingRetry"], [], [run.id])
+        assert f"{WHY} It was {run.state.name}; {left} " in str(states[0].message)
+        assert [each.event for each in settled.steps[0].deliveries] == ["on_retry"] * len(REGISTERED.own["on_retry"])
+    else:
+        assert ([state.name for state in states], settled.unbegun, settled.retried) == (["Crashed"], [], [])
+    assert all(may_follow(run.state, state) for state in states)
+
+
+def test_a_submitted_run_that_was_to_be_cancelled_is_cancelled_and_not_claimed_again() -> None:
+    run = new_run(Running())
+    settled = settled_runs([OpenRun(run, REGISTERED)], WHY, LATER, {run.id: "enough"}, {run.id: 3})
+    assert [step.run.state.name for step in settled.steps] == ["Cancelling", "Cancelled"]
+    assert (settled.unbegun, settled.retried) == ([], [])
 
 
 # Deliveries

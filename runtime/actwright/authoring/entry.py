@@ -8,7 +8,7 @@ pay for an engine that may never run.
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
@@ -22,8 +22,20 @@ if TYPE_CHECKING:
 
     from actwright.authoring.futures import Handle
     from actwright.authoring.runnable import Runnable
+    from actwright.models.commands import Answer, Command
+    from actwright.models.runs import FlowRun
 
-__all__ = ["Call", "EngineEntry", "Retry", "Store", "engine", "load_engine", "stand_in_for_engine", "waited_for"]
+__all__ = [
+    "Call",
+    "EngineEntry",
+    "Known",
+    "Retry",
+    "Store",
+    "engine",
+    "load_engine",
+    "stand_in_for_engine",
+    "waited_for",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,15 +52,32 @@ class Retry:
 
 
 @dataclass(frozen=True, slots=True)
+class Known:
+    """What a call knows of its run, which is in history already: it was submitted, and is begun here.
+
+    Attributes:
+        run: as it is now, in Scheduled or AwaitingRetry.
+        deaths: how many processes have died while its body ran.
+        asked: what other processes have asked of it, and how each is answered. It is done first.
+    """
+
+    run: FlowRun
+    deaths: int = 0
+    asked: tuple[tuple[Command, Callable[[Answer], object]], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Call:
     """A flow or a task called with arguments.
 
     Attributes:
         subject: the flow or task.
-        parameters: name -> value, bound to the signature with its defaults, not yet validated; futures unresolved.
+        parameters: name -> value, bound to the signature with its defaults, not yet validated; futures unresolved. Of a
+            run that was submitted, as they were given.
         return_state: the caller wants the state, and no exception.
         wait_for: futures and states that must have completed before the body starts.
         retry: set where it tries an earlier run again.
+        known: set where its run exists.
     """
 
     subject: Runnable[..., Any]
@@ -56,6 +85,7 @@ class Call:
     return_state: bool = False
     wait_for: tuple[Any, ...] = ()
     retry: Retry | None = None
+    known: Known | None = None
 
 
 def waited_for(futures: object) -> tuple[Any, ...]:

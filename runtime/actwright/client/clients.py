@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal, Self, Unpack, overload
+from typing import TYPE_CHECKING, Any, Literal, Self, Unpack, overload
 from uuid import UUID
 
 from anyio.to_thread import run_sync
 
+from actwright.authoring.loading import flow_at
 from actwright.client.remote import RemoteRun, SyncRemoteRun
 from actwright.client.requests import known_run
+from actwright.client.submitting import submit
 from actwright.exceptions import RunError
 from actwright.journal.database import Database
 from actwright.journal.queries import RunFilters, find_runs
 from actwright.settings import get_current_settings
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from actwright.authoring.flows import Flow
+    from actwright.client.submitting import SubmitOptions
     from actwright.models.runs import FlowRun, TaskRun
 
 __all__ = ["Client", "RunFilters", "SyncClient", "get_client"]
@@ -50,6 +56,9 @@ class _Journal:
     def run(self, run_id: UUID | str) -> FlowRun | TaskRun:
         return known_run(self.database, _id(run_id))
 
+    def submit_flow(self, flow: Flow[..., Any] | str, parameters: Mapping[str, Any], options: SubmitOptions) -> FlowRun:
+        return submit(self.database, flow_at(flow) if isinstance(flow, str) else flow, parameters, options)
+
     def runs(self, filters: RunFilters) -> list[FlowRun | TaskRun]:
         with self.database.reading() as connection:
             return [found.run for found in find_runs(connection, **filters)]
@@ -76,6 +85,26 @@ class SyncClient:
         """
         return SyncRemoteRun(self._journal.database, self._journal.run(run_id))
 
+    def submit_flow(
+        self,
+        flow: Flow[..., Any] | str,
+        parameters: Mapping[str, Any] | None = None,
+        **options: Unpack[SubmitOptions],
+    ) -> SyncRemoteRun:
+        """Have a flow run by a process that serves it: now, or when there is one. Its arguments are checked here.
+
+        Args:
+            flow: a flow, or where one is found: "module:flow", "path/to/file.py:flow".
+            parameters: name -> value, as keyword arguments.
+            **options: when, in which queue, under which idempotency key: see `SubmitOptions`.
+
+        Raises:
+            FlowNotFound: there is no such flow, or no other process could find it.
+            ParameterBindError, ParameterTypeError: the arguments do not fit, or cannot go to another process.
+        """
+        submitted = self._journal.submit_flow(flow, parameters or {}, options)
+        return SyncRemoteRun(self._journal.database, submitted)
+
     def runs(self, **filters: Unpack[RunFilters]) -> list[FlowRun | TaskRun]:
         """Runs, newest first; all top-level ones if nothing is said."""
         return self._journal.runs(filters)
@@ -101,6 +130,17 @@ class Client:
             RunError: there is none.
         """
         return RemoteRun(self._journal.database, await run_sync(self._journal.run, run_id))
+
+    async def submit_flow(
+        self,
+        flow: Flow[..., Any] | str,
+        parameters: Mapping[str, Any] | None = None,
+        **options: Unpack[SubmitOptions],
+    ) -> RemoteRun:
+        """Have a flow run by a process that serves it, as `SyncClient.submit_flow` does. Cancelled, it is submitted all
+        the same, or not at all."""
+        submitted = await run_sync(self._journal.submit_flow, flow, parameters or {}, options)
+        return RemoteRun(self._journal.database, submitted)
 
     async def runs(self, **filters: Unpack[RunFilters]) -> list[FlowRun | TaskRun]:
         """Runs, newest first; all top-level ones if nothing is said."""

@@ -9,7 +9,7 @@ from uuid import UUID, uuid4
 
 from actwright.authoring.checks import seconds
 from actwright.exceptions import RunError, RunIsFinal, UnansweredCommand
-from actwright.journal import commands, reading
+from actwright.journal import commands, reading, submissions
 from actwright.journal.queries import has_open_hooks, node_of_run
 from actwright.models.commands import Command, CommandKind
 from actwright.nodes import rows
@@ -60,6 +60,8 @@ def ask(database: Database, run_id: UUID, kind: CommandKind, payload: Mapping[st
     deadline = time.monotonic() + seconds("timeout", timeout)  # before it is written: what is refused is not asked
     node = NodeOf(database, run_id)
     title = _write_down(database, command)
+    if title is None:
+        return
     yield 0.0
     while True:
         with database.reading() as connection:
@@ -68,17 +70,24 @@ def ask(database: Database, run_id: UUID, kind: CommandKind, payload: Mapping[st
             answer.raise_if_refused(title, run_id)
             return
         if time.monotonic() > deadline:
-            raise UnansweredCommand(
-                f"{title}: its process has not answered for {timeout:g} s; it may be stopped, or blocked (see "
-                "`actwright nodes`). The request is kept: it is met once the process goes on, or when it is recovered.",
-                run_id,
-            )
+            raise UnansweredCommand(f"{title}: {_why_unanswered(database, run_id, timeout)}", run_id)
         node.recover_if_dead()
         yield _LOOK_SECONDS
 
 
-def _write_down(database: Database, command: Command) -> str:
-    """In one transaction with the look whether the run is open: whoever ends it after that sees the request."""
+def _why_unanswered(database: Database, run_id: UUID, timeout: float) -> str:
+    with database.reading() as connection:
+        if submissions.is_unclaimed(connection, run_id):
+            return "no process serves its flow now. The request is kept: it is met once one does."
+    return (
+        f"its process has not answered for {timeout:g} s; it may be stopped, or blocked (see `actwright nodes`). The "
+        "request is kept: it is met once the process goes on, or when it is recovered."
+    )
+
+
+def _write_down(database: Database, command: Command) -> str | None:
+    """In one transaction with the look whether the run is open: whoever ends it after that sees the request. Its title;
+    None where that was all there was to do."""
     known = known_run(database, command.run_id)
     with database.writing() as connection:
         run = reading.run(connection, command.run_id)
@@ -86,6 +95,11 @@ def _write_down(database: Database, command: Command) -> str:
             raise RunError(f"{known.title} was deleted from {database.path}: it had ended.", known.id)
         if run.state.is_final():
             raise RunIsFinal(run.title, run.state.name, run.id)
+        if submissions.is_unclaimed(connection, run.id):
+            if command.kind is not CommandKind.CANCEL:
+                raise RunError(f"{run.title} waits to be claimed, and receives nothing before it begins.", run.id)
+            if submissions.cancel_unclaimed(connection, run, command.reason, command.at):
+                return None
         commands.add(connection, command)
     return run.title
 

@@ -11,7 +11,7 @@ import time
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Final, cast
+from typing import TYPE_CHECKING, Annotated, Any, Final
 from uuid import uuid4
 
 import typer
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from actwright.journal.queries import FoundRun
     from actwright.nodes.rows import NodeRow
 
-__all__ = ["given_parameters", "not_kept", "retry"]
+__all__ = ["given_parameters", "retry"]
 
 _SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -74,25 +74,6 @@ def given_parameters(options: list[str] | tuple[()]) -> dict[str, Any]:
     return given
 
 
-def not_kept(value: Any) -> str | None:
-    """Why a value, as history has it, is not the one that the run got; None if it is."""
-    from actwright.models.marks import MASK, SIGN
-
-    left: list[Any] = [value]
-    while left:
-        each = left.pop()
-        if each == MASK:
-            return "it is a secret, which history masks"
-        if isinstance(each, list):
-            left += cast("list[Any]", each)
-        elif isinstance(each, dict):
-            mapping = cast("dict[str, Any]", each)
-            if mapping.get(SIGN) == "missing":
-                return str(mapping["why"])
-            left += mapping.values()
-    return None
-
-
 def _earlier(
     connection: Connection, database: Database, run: str, given: Mapping[str, Any]
 ) -> tuple[FoundRun, dict[str, Any]]:
@@ -100,14 +81,14 @@ def _earlier(
     it cannot be tried again."""
     from actwright.control.runs import one_run
     from actwright.journal.queries import parameters_at_rest_of
-    from actwright.models.values_at_rest import kept_parameters
+    from actwright.models.values_at_rest import kept_parameters, why_not_kept
 
     found = one_run(connection, run)
     if not found.run.state.is_final():
         _refuse_open(connection, database, found)
     kept = kept_parameters(parameters_at_rest_of(connection, str(found.run.id)))
     kept = {name: value for name, value in kept.items() if name not in given}
-    missing = {name: why for name, value in kept.items() if (why := not_kept(value)) is not None}
+    missing = {name: why for name, value in kept.items() if (why := why_not_kept(value)) is not None}
     if missing:
         which = ", ".join(f"'{name}' ({why})" for name, why in missing.items())
         fail(

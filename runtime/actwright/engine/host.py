@@ -309,6 +309,7 @@ class Host:
         if self.status not in ("open", "draining"):
             raise RuntimeClosed(f"This Runtime is {self.status}: {run.title} came too late.")
         ref, parent = self.start_actor(run), run.parent
+        run.obey_first()
         # A call across loops blocks the caller's loop until it is done: that parent cannot end before.
         if parent is not None and parent.host is self:
             if parent.is_final:  # it ended while this was on its way here from another thread
@@ -365,8 +366,9 @@ class Host:
 
     def commits_first(self, run: LiveRun, state: State[Any]) -> bool:
         """Whether a transition is committed before anything follows from it: where a hook is registered for the run, or
-        where it is the end, or a cancel, that the caller of the whole waits for."""
-        if run.options.has_hooks or self.hooks_for(run):
+        where it is the end, or a cancel, that the caller of the whole waits for. And of a run that was submitted: if
+        its process dies, history tells whether its body was at work."""
+        if run.options.has_hooks or run.call.known is not None or self.hooks_for(run):
             return True
         return run.parent is None and (state.is_final() or state.is_cancelling())
 

@@ -54,7 +54,8 @@ def launch(host: Host, call: Call, place: Place) -> LiveRun:
         from_runtime_hook=bool(caller and context and (context.runtime_wide or caller.origin.from_runtime_hook)),
         log_prints=parent is not None and parent.logs_prints,
     )
-    run = LiveRun(host, call, _first_snapshot(host, call, parent), origin, place)
+    snapshot = call.known.run if call.known else _first_snapshot(host, call, parent)
+    run = LiveRun(host, call, snapshot, origin, place)
     host.launch(run)
     return run
 

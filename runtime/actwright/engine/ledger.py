@@ -43,7 +43,8 @@ class Ledger:
 
     def open(self) -> None:
         """The run exists from here on: nothing of it happens before the journal knows of it."""
-        self._append(self._run.snapshot)
+        if not self._run.is_recorded:
+            self._append(self._run.snapshot)
 
     def enter(self, state: State[Any]) -> bool:
         """Write a transition together with what it makes due, in one transaction. Returns whether what follows has to

@@ -97,14 +97,14 @@ class LiveRun:
         self.outbox: list[Batch] = []
         self.cancels: list[Cancel] = []
         self.takeovers = 0
-        self.is_recorded = False
+        self.is_recorded = call.known is not None
         self.registration: Registration | None = None
         self.uncommitted: set[UUID] = set()
         self.durable: set[UUID] = set()
         self.inbox = Inbox()
         self._lines = 0
-        self.failures = 0
-        self.crashes = 0
+        self.crashes = call.known.deaths if call.known else 0
+        self.failures = snapshot.run_count - self.crashes
         self.snapshot = snapshot
         self.first_state = snapshot.state
         self._stopped: tuple[int, str] = (0, "")
@@ -222,6 +222,12 @@ class LiveRun:
         else:
             done = self.send(Letter.from_payload(command.payload))
         done.add_done_callback(lambda done: answer(Answer.of(done.exception())))
+
+    def obey_first(self) -> None:
+        """Do what was asked of it before its process claimed it: it has an actor, and has not begun."""
+        known = self.call.known
+        for command, answer in known.asked if known else ():
+            self.obey(command, answer)
 
     def events(self, since: int) -> Sequence[RunEvent] | None:
         """The states that it has entered after that place in history; None where no more will come. Blocks."""

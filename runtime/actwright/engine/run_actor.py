@@ -139,7 +139,7 @@ class RunActor(Actor[m.RunMessage]):
             self._enter(Failed(message=described(error), cause=error))
             return
         run.log.info("Beginning, for %s %r", run.snapshot.kind, run.subject.name)
-        self._enter(Running())
+        self._enter(Retrying() if run.snapshot.run_count else Running())
 
     # Entering a state
 

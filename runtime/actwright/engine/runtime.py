@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from types import TracebackType
     from uuid import UUID
 
+    from actwright.authoring.entry import Call
     from actwright.journal.protocol import Journal
 
 __all__ = ["Runtime", "RuntimeKeywords"]
@@ -90,6 +91,11 @@ class Runtime:
                 "itself, with my_task.submit(...)."
             )
         call = flow.prepare(args, kwargs)
+        return Handle(launch(self._host, call, usual_place(call)))
+
+    def begin(self, call: Call) -> Handle[Any]:
+        """Start a run that was prepared elsewhere, as `submit` does: one that was submitted, and claimed by this
+        process."""
         return Handle(launch(self._host, call, usual_place(call)))
 
     def cancel(self, run_id: UUID, reason: str | None = None) -> Awaitable[None]:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from actwright.journal.protocol import CommandAnswered
 
-__all__ = ["add", "answer_to", "answered_row", "new_commands", "open_commands"]
+__all__ = ["add", "answer_to", "answered_row", "new_commands", "open_commands", "open_commands_of"]
 
 logger = logging.getLogger("actwright.journal")
 
@@ -59,6 +59,13 @@ def new_commands(connection: Connection, node_id: str, after: int) -> tuple[int,
 def open_commands(connection: Connection, node_id: str) -> list[Command]:
     """All that was asked of runs of a node and has no answer yet, in order."""
     return new_commands(connection, node_id, 0)[1]
+
+
+def open_commands_of(connection: Connection, run_id: UUID) -> list[Command]:
+    """What was asked of a run and has no answer yet, in order."""
+    query = select(c).where(c.c.run_id == str(run_id), c.c.answered_at.is_(None)).order_by(c.c.seq)
+    read = [_command_of(row) for row in connection.execute(query).mappings()]
+    return [command for command in read if command is not None]
 
 
 def answer_to(connection: Connection, command_id: UUID) -> Answer | None:

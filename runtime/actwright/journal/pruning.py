@@ -12,7 +12,16 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 
 from sqlalchemy import ColumnElement, Table, and_, delete, exists, func, literal, or_, select, update
 
-from actwright.journal.schema import commands, hook_deliveries, logs, nodes, runs, stored_objects, transitions
+from actwright.journal.schema import (
+    commands,
+    hook_deliveries,
+    logs,
+    nodes,
+    runs,
+    stored_objects,
+    submissions,
+    transitions,
+)
 from actwright.models.deliveries import DeliveryStatus
 
 if TYPE_CHECKING:
@@ -39,6 +48,7 @@ class Counts:
     runs: int = 0
     transitions: int = 0
     hook_deliveries: int = 0
+    submissions: int = 0
     commands: int = 0
     logs: int = 0
     nodes: int = 0
@@ -129,6 +139,7 @@ Columns = tuple[tuple[Table, ColumnElement[Any]], ...]
 _Which: TypeAlias = "Callable[[Connection, Sequence[Any]], Sequence[Any]]"
 _OF_RUNS: Final[Columns] = (  # what belongs to a run goes before it
     (logs, logs.c.run_id),
+    (submissions, submissions.c.run_id),
     (commands, commands.c.run_id),
     (hook_deliveries, hook_deliveries.c.run_id),
     (transitions, transitions.c.run_id),

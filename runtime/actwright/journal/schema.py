@@ -20,6 +20,7 @@ __all__ = [
     "nodes",
     "runs",
     "stored_objects",
+    "submissions",
     "transitions",
     "variables",
 ]
@@ -153,6 +154,27 @@ commands = Table(
     Column("answer", Text),
     Index("commands_open_by_run", "run_id", "answered_at"),
     Index("commands_open", "seq", sqlite_where=text("answered_at IS NULL")),  # few of many
+    sqlite_autoincrement=True,
+)
+
+submissions = Table(
+    "submissions",
+    metadata,
+    Column("seq", Integer, primary_key=True, autoincrement=True),  # the order of those that are due at the same time
+    Column("run_id", String(36), nullable=False, unique=True),
+    Column("entry", Text, nullable=False),  # of its flow: whoever serves that may claim it
+    Column("queue", Text, nullable=False),
+    Column("priority", Integer, nullable=False),  # higher ones first
+    Column("due_at", String(32), nullable=False),
+    Column("parameters", Text, nullable=False),  # JSON, whole: what its body gets
+    Column("idempotency_key", Text),
+    Column("schedule", Text),  # the name of what submitted it by the clock
+    Column("crash_retries", Integer, nullable=False),
+    Column("deaths", Integer, nullable=False),  # how many processes died while its body ran
+    Column("is_open", Boolean, nullable=False),  # it waits to be claimed
+    Index("submissions_open", "entry", "due_at", sqlite_where=text("is_open")),  # few of many
+    Index("submissions_by_key", "entry", "idempotency_key", unique=True),
+    Index("submissions_by_schedule", "schedule"),
     sqlite_autoincrement=True,
 )
 

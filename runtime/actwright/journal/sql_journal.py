@@ -17,7 +17,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from actwright.exceptions import Fenced, JournalError, JournalUnavailable
-from actwright.journal import keeping, reading, statements
+from actwright.journal import keeping, reading, statements, submissions
 from actwright.journal.batch import Batch, Entry
 from actwright.journal.command_watch import CommandWatch
 from actwright.journal.protocol import CommandAnswered, Transition
@@ -26,7 +26,7 @@ from actwright.journal.statements import write
 from actwright.models.values_at_rest import parameters_at_rest
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
     from contextlib import AbstractContextManager
     from uuid import UUID
 
@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from actwright.models.deliveries import HookDelivery
     from actwright.models.events import RunEvent
     from actwright.models.runs import FlowRun, TaskRun
+    from actwright.models.submissions import Claimed, Offer
 
 __all__ = ["REPEAT_SECONDS", "JournalLimits", "SqlJournal"]
 
@@ -103,7 +104,7 @@ class SqlJournal:
         self._said_at = 0.0
         self._given_up = threading.Event()
         self._pid = os.getpid()
-        self._commands = CommandWatch(database, node_id, self._answer)
+        self._commands = CommandWatch(database, node_id, self.answer)
         self._thread = threading.Thread(target=self._write_all, name="actwright-journal", daemon=True)
         self._thread.start()
 
@@ -171,16 +172,44 @@ class SqlJournal:
 
     def _look_at_node(self, connection: Connection) -> None:
         """The fence; and whether what was stored may have been deleted, since no run referred to it just then."""
-        found = connection.execute(statements.OWN_NODE, {"node_id": self.node_id}).one_or_none()
-        epoch, prunings = found or (None, 0)
-        if epoch == self.epoch and prunings != self._prunings:
+        prunings = self._look_at_fence(connection)
+        if prunings != self._prunings:
             self._stored.clear()
             self._prunings = prunings
+
+    def _look_at_fence(self, connection: Connection) -> int:
+        """How often stored objects were deleted, if this process still writes for its node."""
+        found = connection.execute(statements.OWN_NODE, {"node_id": self.node_id}).one_or_none()
+        epoch, prunings = found or (None, 0)
         if epoch != self.epoch:
             raise Fenced(
                 f"Another process has taken over node {self.node_id} (epoch {self.epoch} here, {epoch} there). "
                 "Its runs were settled there, and their hooks run there; nothing that happens here counts any more."
             )
+        return prunings
+
+    # Submissions
+
+    def claim(self, offers: Sequence[Offer], room: int, now: datetime) -> list[Claimed]:
+        """Make submissions this process's own, at most `room` of them: they are to be begun, or put back. Blocks.
+
+        Raises:
+            Fenced: another process has taken over what this one wrote.
+            JournalUnavailable: nothing was claimed.
+        """
+        with self.database.reading() as connection:
+            if not submissions.claimable(connection, offers, now):
+                return []
+        self._before_hooks()  # should this process die, somebody is to put back what it has claimed
+        with self.database.writing() as connection:
+            self._look_at_fence(connection)
+            return submissions.claim(connection, self.node_id, offers, room, now)
+
+    def put_back(self, run_ids: Iterable[UUID]) -> None:
+        """Let others claim what this process has claimed and not begun. Blocks."""
+        with self.database.writing() as connection:
+            self._look_at_fence(connection)
+            submissions.put_back(connection, run_ids)
 
     def _stop_as_fenced(self, error: Fenced) -> None:
         with self._lock:
@@ -245,7 +274,7 @@ class SqlJournal:
     def watch_commands(self, take: TakeCommand) -> Callable[[], None]:
         return self._commands.add(take)
 
-    def _answer(self, command: Command, answer: Answer) -> None:
+    def answer(self, command: Command, answer: Answer) -> None:
         self.append(CommandAnswered(command.id, datetime.now(UTC), answer))
 
     @property

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "UNREADABLE", "kept_parameters", "kept_result", "parameters_at_rest", "parameters_from_rest", "result_at_rest",
-    "result_from_rest", "tags_from_rest",
+    "result_from_rest", "tags_from_rest", "why_not_kept",
 ]  # fmt: skip
 
 UNREADABLE: Final = "(unreadable)"
@@ -86,6 +86,23 @@ def parameters_from_rest(text: str) -> dict[str, Any]:
         return {name: _restored(value, f"Parameter '{name}'", "") for name, value in kept.items()}
     except Exception as error:
         return {UNREADABLE: MissingResult(f"The parameters cannot be read from history: {_said(error)}.")}
+
+
+def why_not_kept(value: Any) -> str | None:
+    """Why a value, as history has it, is not the one that the run got; None if it is."""
+    left: list[Any] = [value]
+    while left:
+        each = left.pop()
+        if each == MASK:
+            return "it is a secret, which history masks"
+        if isinstance(each, list):
+            left += cast("list[Any]", each)
+        elif isinstance(each, dict):
+            mapping = cast("dict[str, Any]", each)
+            if mapping.get(SIGN) == "missing":
+                return str(mapping["why"])
+            left += mapping.values()
+    return None
 
 
 def tags_from_rest(text: str) -> list[str]:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from itertools import takewhile
 from operator import itemgetter
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 from uuid import uuid4
 
@@ -14,6 +15,7 @@ from actwright.exceptions import InternalError
 from actwright.journal.protocol import Transition
 from actwright.models.deliveries import DeliveryStatus, HookDelivery
 from actwright.models.states import Cancelled, Cancelling, Crashed, State
+from actwright.models.transitions import awaiting_retry
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -23,7 +25,7 @@ if TYPE_CHECKING:
     from actwright.models.runs import FlowRun, TaskRun
 
 __all__ = [
-    "ALONE_FROM_CUT", "LAST_SECONDS", "OpenDelivery", "OpenRun", "Work", "backend_of", "children_first",
+    "ALONE_FROM_CUT", "LAST_SECONDS", "OpenDelivery", "OpenRun", "Settlement", "Work", "backend_of", "children_first",
     "next_work", "settled_delivery", "settled_run", "settled_runs",
 ]  # fmt: skip
 
@@ -86,24 +88,63 @@ def children_first(runs: Iterable[OpenRun]) -> list[OpenRun]:
     return sorted(by_id.values(), key=lambda open_run: depths[open_run.run.id], reverse=True)
 
 
+@dataclass(frozen=True, slots=True)
+class Settlement:
+    """What becomes of the runs of a process that died.
+
+    Attributes:
+        steps: the states that they enter, no run's end before those of the runs that it called.
+        unbegun: submitted runs, which another process may claim: no body of theirs was at work.
+        retried: submitted runs, which another process may claim: their body was at work, and so is tried again.
+    """
+
+    steps: list[Transition] = field(default_factory=list[Transition])
+    unbegun: list[UUID] = field(default_factory=list["UUID"])
+    retried: list[UUID] = field(default_factory=list["UUID"])
+
+
 def settled_runs(
-    runs: Iterable[OpenRun], why: str, at: datetime, cancels: Mapping[UUID, str | None]
-) -> list[Transition]:
-    """The ends of the runs of a process that died, no run's before those of the runs that it called.
+    runs: Iterable[OpenRun],
+    why: str,
+    at: datetime,
+    cancels: Mapping[UUID, str | None],
+    crash_retries: Mapping[UUID, int] = MappingProxyType({}),
+) -> Settlement:
+    """What becomes of the runs of a process that died.
 
     Args:
         cancels: of each run that somebody asked to cancel, and whose process died before it did so, the reason. It ends
             Cancelled, and with it what it called.
+        crash_retries: of each that was submitted, how many more processes may die while its body runs.
     """
     ordered = children_first(runs)
     cancels = _with_what_they_called(ordered, cancels)
-    steps: list[Transition] = []
+    settlement = Settlement()
     for each in ordered:
-        if each.run.id in cancels and not each.run.state.is_cancelling():
-            steps.append(_entered(each, Cancelling(message=cancels[each.run.id], timestamp=at)))
-            each = replace(each, run=steps[-1].run)
-        steps.append(settled_run(each, why, at))
-    return steps
+        state, left = each.run.state, crash_retries.get(each.run.id)
+        if left is None or each.run.id in cancels or state.is_cancelling():
+            settlement.steps.extend(_ending(each, why, at, cancels))
+        elif not state.is_running():
+            settlement.unbegun.append(each.run.id)
+        elif left > 0:
+            settlement.steps.append(_to_be_tried_again(each, why, at, left))
+            settlement.retried.append(each.run.id)
+        else:
+            settlement.steps.append(settled_run(each, why, at))
+    return settlement
+
+
+def _ending(each: OpenRun, why: str, at: datetime, cancels: Mapping[UUID, str | None]) -> Iterator[Transition]:
+    if each.run.id in cancels and not each.run.state.is_cancelling():
+        step = _entered(each, Cancelling(message=cancels[each.run.id], timestamp=at))
+        yield step
+        each = replace(each, run=step.run)
+    yield settled_run(each, why, at)
+
+
+def _to_be_tried_again(each: OpenRun, why: str, at: datetime, left: int) -> Transition:
+    died = Crashed(message=f"{why} It was {each.run.state.name}")
+    return _entered(each, awaiting_retry(died, left, 0.0).model_copy(update={"timestamp": at}))
 
 
 def _with_what_they_called(ordered: Sequence[OpenRun], cancels: Mapping[UUID, str | None]) -> Mapping[UUID, str | None]:

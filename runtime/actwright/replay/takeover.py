@@ -11,7 +11,7 @@ from uuid import UUID
 from sqlalchemy import and_, select
 
 from actwright.authoring.registration import Registration
-from actwright.journal import reading
+from actwright.journal import reading, submissions
 from actwright.journal.batch import Batch, Entry
 from actwright.journal.commands import open_commands
 from actwright.journal.protocol import CommandAnswered, DeliveryChanged
@@ -29,7 +29,7 @@ from actwright.nodes import rows
 from actwright.replay.settling import OpenDelivery, OpenRun, settled_delivery, settled_runs
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from sqlalchemy import ColumnElement, Connection, Select
 
@@ -155,9 +155,16 @@ def _settle_runs(connection: Connection, registrations: Registrations, node: Nod
         for command in reversed(asked)  # the first one's reason counts
         if command.kind is CommandKind.CANCEL
     }
-    settled = settled_runs(open_runs, why, at, cancels)
-    parameters = tuple(str(found[str(each.run.id)]["parameters"]) for each in settled)
-    _write(connection, Entry(tuple(settled), parameters), node.id)
+    crash_retries = submissions.crash_retries_left(connection, [each.run.id for each in open_runs])
+    settled = settled_runs(open_runs, why, at, cancels, crash_retries)
+    parameters = tuple(str(found[str(each.run.id)]["parameters"]) for each in settled.steps)
+    _write(connection, Entry(tuple(settled.steps), parameters), node.id)
+    submissions.put_back(connection, settled.unbegun)
+    submissions.put_back(connection, settled.retried, deaths=1)
+    _answer(connection, node, [each for each in asked if each.run_id not in {*settled.unbegun, *settled.retried}], at)
+
+
+def _answer(connection: Connection, node: NodeRow, asked: Iterable[Command], at: datetime) -> None:
     states = {each.run_id: reading.run(connection, each.run_id) for each in asked}
     answers = (CommandAnswered(each.id, at, _answer_for_the_dead(each, states[each.run_id])) for each in asked)
     _write(connection, Entry(tuple(answers), ()), node.id)

@@ -124,6 +124,25 @@ def upgrade() -> None:
         sqlite_autoincrement=True,
     )
     op.create_table(
+        "submissions",
+        Column("seq", Integer, primary_key=True, autoincrement=True),
+        Column("run_id", String(36), nullable=False, unique=True),
+        Column("entry", Text, nullable=False),
+        Column("queue", Text, nullable=False),
+        Column("priority", Integer, nullable=False),
+        Column("due_at", String(32), nullable=False),
+        Column("parameters", Text, nullable=False),
+        Column("idempotency_key", Text),
+        Column("schedule", Text),
+        Column("crash_retries", Integer, nullable=False),
+        Column("deaths", Integer, nullable=False),
+        Column("is_open", Boolean, nullable=False),
+        Index("submissions_open", "entry", "due_at", sqlite_where=text("is_open")),
+        Index("submissions_by_key", "entry", "idempotency_key", unique=True),
+        Index("submissions_by_schedule", "schedule"),
+        sqlite_autoincrement=True,
+    )
+    op.create_table(
         "variables",
         Column("name", Text, primary_key=True),
         Column("value", Text, nullable=False),

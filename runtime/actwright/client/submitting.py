@@ -1,0 +1,144 @@
+"""Submitting a flow: its arguments are checked at once, and it is run by a process that serves it."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Final, TypedDict, cast
+from uuid import uuid4
+
+from actwright.authoring.checks import whole_number
+from actwright.authoring.flows import Flow
+from actwright.authoring.names import default_run_name
+from actwright.authoring.registration import Registration
+from actwright.authoring.stored import entry_of
+from actwright.authoring.tags import current_tags
+from actwright.exceptions import FlowNotFound, ParameterTypeError
+from actwright.journal import submissions
+from actwright.models.runs import FlowRun
+from actwright.models.states import Scheduled
+from actwright.models.submissions import DEFAULT_QUEUE, Submission
+from actwright.models.values_at_rest import kept_parameters, parameters_at_rest, why_not_kept
+from actwright.settings import get_current_settings
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from actwright.journal.database import Database
+
+__all__ = ["SubmitOptions", "entry_of_flow", "submit"]
+
+_MOST_BYTES: Final = 1 << 30
+"""Of the arguments of one submission: SQLite keeps no longer text."""
+
+
+class SubmitOptions(TypedDict, total=False):
+    """How a flow is to be run that is submitted.
+
+    Attributes:
+        at: not before then (aware); None: as soon as may be.
+        queue: for those who serve this queue.
+        priority: of what is due, the higher ones begin first.
+        idempotency_key: a second submission of the same flow with the same key gives the first one's run.
+        name: of the run; None: two words, or what `flow_run_name` makes.
+        schedule: the name of the schedule that submits it.
+    """
+
+    at: datetime | None
+    queue: str
+    priority: int
+    idempotency_key: str | None
+    name: str | None
+    schedule: str | None
+
+
+def submit(database: Database, flow: Flow[..., Any], parameters: Mapping[str, Any], options: SubmitOptions) -> FlowRun:
+    """Write down that a flow is to be run. Blocks.
+
+    Args:
+        parameters: name -> value, as keyword arguments of its function; what has no value here has its default.
+
+    Raises:
+        FlowNotFound: no other process could find the flow.
+        ParameterBindError, ParameterTypeError: the arguments do not fit, or cannot be kept.
+        JournalError: it was not written.
+    """
+    submission = _submission(flow, parameters, options)
+    kept = parameters_at_rest(submission.run.parameters, get_current_settings().parameters_limit_bytes)
+    registration = Registration.of(flow, {}) if flow.options.has_hooks else None
+    with database.writing() as connection:
+        return submissions.add(connection, submission, kept, registration)
+
+
+def entry_of_flow(flow: Flow[..., Any]) -> str:
+    """The name by which processes agree on a flow.
+
+    Raises:
+        FlowNotFound: it has none.
+    """
+    entry = entry_of(flow)
+    if entry is None:
+        raise FlowNotFound(
+            f"Flow {flow.name!r} has no name by which another process finds it. Define it at the top level of a module "
+            "or script."
+        )
+    return entry
+
+
+def _submission(flow: Flow[..., Any], parameters: Mapping[str, Any], options: SubmitOptions) -> Submission:
+    if not isinstance(cast("object", flow), Flow):
+        raise TypeError(f"Only flows are submitted; got {flow!r}. Put @flow above the function.")
+    now, run_id = datetime.now(UTC), uuid4()
+    at = _aware(options.get("at")) or now
+    call = flow.prepare((), parameters)
+    if flow.options.validate_parameters:
+        flow.parameters.validate(call.parameters)
+    run = FlowRun(
+        id=run_id,
+        name=options.get("name") or default_run_name(flow, run_id),
+        state=Scheduled(timestamp=now),
+        parameters=flow.parameters.concealed(call.parameters),
+        tags=sorted(flow.options.tags | current_tags()),
+        expected_start_time=at,
+        entry=entry_of_flow(flow),
+        flow_name=flow.name,
+    )
+    return Submission(
+        run,
+        _whole(flow, parameters),
+        queue=_words("queue", options.get("queue", DEFAULT_QUEUE)),
+        priority=whole_number("priority", options.get("priority", 0), least=-(2**31)),
+        idempotency_key=options.get("idempotency_key"),
+        schedule=options.get("schedule"),
+        crash_retries=flow.options.crash_retries,
+    )
+
+
+def _whole(flow: Flow[..., Any], parameters: Mapping[str, Any]) -> str:
+    """The arguments as JSON, of which nothing is missing.
+
+    Raises:
+        ParameterTypeError: one cannot be kept whole.
+    """
+    text = parameters_at_rest(parameters, _MOST_BYTES)
+    lost = {name: why for name, value in kept_parameters(text).items() if (why := why_not_kept(value)) is not None}
+    if lost:
+        which = ", ".join(f"'{name}' ({why})" for name, why in lost.items())
+        raise ParameterTypeError(
+            f"Flow '{flow.name}' cannot be submitted with {which}: another process gets its arguments as JSON. Pass "
+            "what JSON can hold; a secret is kept in a Block, whose name is passed."
+        )
+    return text
+
+
+def _aware(at: datetime | None) -> datetime | None:
+    if at is None:
+        return None
+    if not isinstance(cast("object", at), datetime) or at.tzinfo is None:
+        raise TypeError(f"at must be a datetime with a time zone, as datetime.now(UTC); got {at!r}.")
+    return at.astimezone(UTC)
+
+
+def _words(what: str, given: object) -> str:
+    if not isinstance(given, str) or not given:
+        raise TypeError(f"{what} must be a name; got {given!r}.")
+    return given

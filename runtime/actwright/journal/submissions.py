@@ -1,0 +1,207 @@
+"""Submissions in the journal's database: each is claimed once. Each function works on a connection that it is given."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final, cast
+from uuid import UUID
+
+from sqlalchemy import and_, bindparam, exists, false, func, insert, or_, select, update
+
+from actwright.journal import reading
+from actwright.journal.batch import Batch, Entry
+from actwright.journal.commands import open_commands_of
+from actwright.journal.protocol import Transition
+from actwright.journal.rows import iso, run_of
+from actwright.journal.schema import commands as c
+from actwright.journal.schema import hook_deliveries as d
+from actwright.journal.schema import runs as r
+from actwright.journal.schema import submissions as s
+from actwright.journal.schema import transitions as t
+from actwright.journal.statements import write
+from actwright.models.commands import CommandKind
+from actwright.models.deliveries import DeliveryStatus
+from actwright.models.states import Cancelled, Cancelling
+from actwright.models.submissions import NOBODY, Claimed, Submission
+from actwright.models.values_at_rest import parameters_from_rest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from datetime import datetime
+
+    from sqlalchemy import ColumnElement, Connection
+
+    from actwright.authoring.registration import Registration
+    from actwright.models.runs import FlowRun, TaskRun
+    from actwright.models.submissions import Offer
+
+__all__ = [
+    "add",
+    "cancel_unclaimed",
+    "claim",
+    "claimable",
+    "crash_retries_left",
+    "existing",
+    "is_unclaimed",
+    "open_of_schedule",
+    "put_back",
+]
+
+_OPEN_HOOK: Final = (DeliveryStatus.DUE.value, DeliveryStatus.RUNNING.value)
+_CANCEL_ASKED: Final = exists().where(
+    c.c.run_id == s.c.run_id, c.c.answered_at.is_(None), c.c.kind == CommandKind.CANCEL.value
+)
+_HOOKS_ARE_DUE: Final = exists().where(d.c.run_id == s.c.run_id, d.c.status.in_(_OPEN_HOOK))
+
+
+def existing(connection: Connection, entry: str, idempotency_key: str) -> FlowRun | None:
+    """The run that was submitted with that key, as it is now."""
+    query = select(s.c.run_id).where(s.c.entry == entry, s.c.idempotency_key == idempotency_key)
+    found: str | None = connection.execute(query).scalar()
+    return None if found is None else cast("FlowRun", reading.run(connection, UUID(found)))
+
+
+def add(connection: Connection, submission: Submission, kept: str, registration: Registration | None) -> FlowRun:
+    """Submit; the run, or the one that was submitted with the same idempotency key before.
+
+    Args:
+        kept: the run's parameters, as history shows them.
+        registration: its hooks: should it be cancelled before it begins, they are due.
+    """
+    run = submission.run
+    if submission.idempotency_key is not None:
+        known = existing(connection, str(run.entry), submission.idempotency_key)
+        if known is not None:
+            return known
+    write(connection, Batch.of([Entry((Transition(run, registration=registration),), (kept,))], NOBODY))
+    values = {
+        "run_id": str(run.id), "entry": run.entry, "queue": submission.queue, "priority": submission.priority,
+        "due_at": iso(run.expected_start_time), "parameters": submission.parameters,
+        "idempotency_key": submission.idempotency_key, "schedule": submission.schedule,
+        "crash_retries": submission.crash_retries, "deaths": 0, "is_open": True,
+    }  # fmt: skip
+    connection.execute(insert(s).values(values))
+    return run
+
+
+def claimable(connection: Connection, offers: Sequence[Offer], now: datetime) -> bool:
+    """Whether there is something to claim. Only reads."""
+    return connection.execute(select(s.c.run_id).where(_may_be_claimed(offers, now)).limit(1)).first() is not None
+
+
+def claim(connection: Connection, node_id: str, offers: Sequence[Offer], room: int, now: datetime) -> list[Claimed]:
+    """Claim what is due, those of higher priority first, then those that were due first.
+
+    A cancel of a run that waits does not wait for its time, nor for a place.
+
+    Args:
+        node_id: whose they are from now on.
+        room: how many may begin.
+        now: the time of day, UTC.
+    """
+    asked = _rows(connection, and_(_may_be_claimed(offers, now), _CANCEL_ASKED))
+    begun = _begun(connection, offers)
+    due = [
+        row for each, limit in _with_limits(offers, begun, room) for row in _rows(connection, _is_due(each, now), limit)
+    ]
+    due.sort(key=lambda row: (-row["priority"], row["due_at"], row["seq"]))
+    rows = [*asked, *due[:room]]
+    _give(connection, [row["run_id"] for row in rows], node_id)
+    return [_claimed(connection, row) for row in rows]
+
+
+def _with_limits(offers: Sequence[Offer], begun: Mapping[str, int], room: int) -> Iterator[tuple[Sequence[Offer], int]]:
+    """Offers, and how many of their runs may begin: each limited one by itself, all others together."""
+    yield [offer for offer in offers if offer.limit is None], room
+    for offer in offers:
+        if offer.limit is not None:
+            yield [offer], min(room, offer.limit - begun.get(offer.entry, 0))
+
+
+def put_back(connection: Connection, run_ids: Iterable[UUID], *, deaths: int = 0) -> None:
+    """What was claimed, and is open, may be claimed again. `deaths` are added to those that it has had."""
+    ids = [str(each) for each in run_ids]
+    changes = {"is_open": True, "deaths": s.c.deaths + deaths}
+    connection.execute(update(s).where(s.c.run_id.in_(ids)).values(changes))
+    connection.execute(update(r).where(r.c.id.in_(ids)).values(node_id=NOBODY))
+
+
+def crash_retries_left(connection: Connection, run_ids: Iterable[UUID]) -> dict[UUID, int]:
+    """Of each of these runs that was submitted, how many more processes may die while its body runs."""
+    query = select(s.c.run_id, s.c.crash_retries - s.c.deaths).where(s.c.run_id.in_([str(each) for each in run_ids]))
+    return {UUID(run_id): left for run_id, left in connection.execute(query)}
+
+
+def open_of_schedule(connection: Connection, schedule: str) -> list[FlowRun]:
+    """The runs of a schedule that have not ended, oldest first."""
+    query = reading.runs_with_cause().join(s, s.c.run_id == r.c.id).where(s.c.schedule == schedule)
+    rows = connection.execute(query.where(r.c.ended_at.is_(None)).order_by(s.c.due_at)).mappings()
+    return [cast("FlowRun", run_of(row)) for row in rows]
+
+
+def is_unclaimed(connection: Connection, run_id: UUID) -> bool:
+    """Whether a run was submitted, and waits to be claimed."""
+    query = select(s.c.run_id).where(s.c.run_id == str(run_id), s.c.is_open)
+    return connection.execute(query).first() is not None
+
+
+def cancel_unclaimed(connection: Connection, run: FlowRun | TaskRun, reason: str | None, at: datetime) -> bool:
+    """Cancel a run that waits to be claimed, if it has no hooks; whether it had none. One that has is cancelled by
+    whoever claims it."""
+    query = select(r.c.registration, r.c.parameters).where(r.c.id == str(run.id))
+    row = connection.execute(query).mappings().one()
+    if row["registration"] is not None:
+        return False
+    cancelling = run.entered(Cancelling(message=reason, timestamp=at))
+    cancelled = cancelling.entered(Cancelled(message=reason, timestamp=at))
+    records = (Transition(cancelling), Transition(cancelled))
+    write(connection, Batch.of([Entry(records, (row["parameters"],) * 2)], NOBODY))
+    _give(connection, [str(run.id)], NOBODY)
+    return True
+
+
+def _may_be_claimed(offers: Sequence[Offer], now: datetime) -> ColumnElement[bool]:
+    """Hooks of an earlier attempt come before the next one."""
+    return and_(_is_offered(offers), or_(s.c.due_at <= iso(now), _CANCEL_ASKED), ~_HOOKS_ARE_DUE)
+
+
+def _is_due(offers: Sequence[Offer], now: datetime) -> ColumnElement[bool]:
+    return and_(_is_offered(offers), s.c.due_at <= iso(now), ~_CANCEL_ASKED, ~_HOOKS_ARE_DUE)
+
+
+def _is_offered(offers: Sequence[Offer]) -> ColumnElement[bool]:
+    offered = [and_(s.c.entry == offer.entry, s.c.queue.in_(sorted(offer.queues))) for offer in offers]
+    return and_(s.c.is_open, or_(false(), *offered))
+
+
+def _rows(connection: Connection, condition: ColumnElement[bool], limit: int | None = None) -> list[Any]:
+    if limit is not None and limit <= 0:
+        return []
+    whole = s.c.parameters.label("whole")
+    query = select(r, t.c.cause, s.c.run_id, s.c.seq, s.c.priority, s.c.due_at, s.c.deaths, whole)
+    query = query.join(t, t.c.id == r.c.state_id).join(s, s.c.run_id == r.c.id).where(condition)
+    query = query.order_by(s.c.priority.desc(), s.c.due_at, s.c.seq).limit(limit)
+    return list(connection.execute(query).mappings())
+
+
+def _begun(connection: Connection, offers: Sequence[Offer]) -> dict[str, int]:
+    """How many runs of each limited flow have begun and not ended, in all processes."""
+    limited = [offer.entry for offer in offers if offer.limit is not None]
+    query = select(s.c.entry, func.count()).join(r, r.c.id == s.c.run_id).group_by(s.c.entry)
+    found = connection.execute(query.where(r.c.ended_at.is_(None), ~s.c.is_open, s.c.entry.in_(limited)))
+    return {entry: count for entry, count in found}  # noqa: C416  # rows are no pairs to a type checker
+
+
+_CLAIM: Final = update(s).where(s.c.run_id == bindparam("claimed")).values(is_open=False)
+_OWN: Final = update(r).where(r.c.id == bindparam("claimed")).values(node_id=bindparam("whose"))
+
+
+def _give(connection: Connection, run_ids: Sequence[str], node_id: str) -> None:
+    if run_ids:
+        connection.execute(_CLAIM, [{"claimed": run_id} for run_id in run_ids])
+        connection.execute(_OWN, [{"claimed": run_id, "whose": node_id} for run_id in run_ids])
+
+
+def _claimed(connection: Connection, row: Any) -> Claimed:
+    run = cast("FlowRun", run_of(row))
+    cancels = [each for each in open_commands_of(connection, run.id) if each.kind is CommandKind.CANCEL]
+    return Claimed(run, parameters_from_rest(row["whole"]), row["deaths"], tuple(cancels))

@@ -1,0 +1,72 @@
+"""A run that waits for a process that serves its flow."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from actwright.models.commands import Command
+    from actwright.models.runs import FlowRun
+
+__all__ = ["DEFAULT_QUEUE", "NOBODY", "Claimed", "Offer", "Submission"]
+
+DEFAULT_QUEUE: Final = "default"
+
+NOBODY: Final = ""
+"""In the place of a node's id: of a run that no process has claimed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Submission:
+    """What is wanted.
+
+    Attributes:
+        run: in Scheduled; its `entry` says which flow, its `expected_start_time` when.
+        parameters: all of its body's arguments, as JSON.
+        queue: those who serve this queue may claim it.
+        priority: of those that are due, the higher ones are claimed first.
+        idempotency_key: a second submission of the same flow with this key gets the first one's run.
+        schedule: the name of what submits it by the clock.
+        crash_retries: how many processes may die while its body runs, before it ends Crashed.
+    """
+
+    run: FlowRun
+    parameters: str
+    queue: str = DEFAULT_QUEUE
+    priority: int = 0
+    idempotency_key: str | None = None
+    schedule: str | None = None
+    crash_retries: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """A flow that a process serves.
+
+    Attributes:
+        entry: where the flow is found by name, as in `Run.entry`.
+        queues: whose submissions it claims.
+        limit: how many of its runs may have begun and not ended, in all processes; None: as many as come.
+    """
+
+    entry: str
+    queues: frozenset[str] = frozenset({DEFAULT_QUEUE})
+    limit: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """A submission that this process has claimed, and nobody else.
+
+    Attributes:
+        run: as it is in history: Scheduled, or AwaitingRetry where an earlier process died.
+        parameters: name -> value, as JSON has them.
+        deaths: how many processes died while its body ran.
+        cancels: that were asked for before it was claimed, and have no answer yet.
+    """
+
+    run: FlowRun
+    parameters: dict[str, Any]
+    deaths: int = 0
+    cancels: tuple[Command, ...] = ()
