@@ -34,8 +34,10 @@ MAY_IMPORT = {
     "runtime": {"authoring", "models", "exceptions"},  # `actwright.runtime`: what a body asks about its run
     "testing": {"actwright", "authoring", "engine", "journal", "nodes", "replay", "models", "exceptions", "settings"},
     "client": {"authoring", "journal", "nodes", "models", "exceptions", "settings"},
+    "serving": {"authoring", "client", "engine", "journal", "models", "exceptions", "settings"},
     "control": {
         "client",
+        "serving",
         "actwright",
         "authoring",
         "blocks",
@@ -47,7 +49,14 @@ MAY_IMPORT = {
         "settings",
         "runtime",
     },
-    "actwright": {"authoring", "blocks", "engine", "models", "exceptions"},  # the package itself: it re-exports
+    "actwright": {
+        "authoring",
+        "blocks",
+        "engine",
+        "models",
+        "exceptions",
+        "serving",
+    },  # it re-exports
     "__main__": {"control"},
 }
 # Of the engine, what stands on top sees its messages and its Runtime, never what a run is made of.
@@ -57,7 +66,7 @@ PUBLIC = {
     "actwright": [
         "Block", "Cancelled", "Cancelling", "Completed", "Crashed", "Failed", "Flow", "FlowRun", "Handle", "Pending",
         "Running", "Runtime", "State", "StateType", "Task", "TaskRun", "Variable", "allow_failure", "as_completed",
-        "flow", "get_run_logger", "hook", "receive", "run_flow", "tags", "task", "unmapped", "wait",
+        "flow", "get_run_logger", "hook", "receive", "run_flow", "serve", "tags", "task", "unmapped", "wait",
     ],
     "actwright_actors": [
         "Actor", "ActorContext", "ActorDead", "ActorError", "ActorInfo", "ActorRef", "ActorSystem", "AlreadySpawned",

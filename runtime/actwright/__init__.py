@@ -45,6 +45,7 @@ if TYPE_CHECKING:
         State,
         StateType,
     )
+    from actwright.serving.serve import serve
 
 __version__ = "0.1.0"
 
@@ -73,6 +74,7 @@ __all__ = [
     "hook",
     "receive",
     "run_flow",
+    "serve",
     "tags",
     "task",
     "unmapped",
@@ -105,6 +107,7 @@ _HOMES = {
     "hook": "authoring.hooks",
     "receive": "authoring.receiving",
     "run_flow": "authoring.running",
+    "serve": "serving.serve",
     "tags": "authoring.tags",
     "task": "authoring.tasks",
     "unmapped": "authoring.annotations",

@@ -16,6 +16,8 @@ from actwright.control.config import config
 from actwright.control.nodes import nodes
 from actwright.control.output import fail, never_fail_to_print
 from actwright.control.recover import recover
+from actwright.control.serving import serve
+from actwright.control.submitting import submit
 from actwright.exceptions import ActwrightError, InternalError, SettingsError
 from actwright_actors.backends import BackendName
 
@@ -79,6 +81,10 @@ app.add_typer(runs.app, name="runs")
 app.add_typer(hooks.app, name="hooks")
 app.add_typer(variables.app, name="variable")
 app.add_typer(blocks.app, name="block")
+app.command()(serve)
+app.command()(submit)
+app.command()(serve)
+app.command()(submit)
 app.command()(nodes)
 app.command()(recover)
 app.add_typer(db.app, name="db")

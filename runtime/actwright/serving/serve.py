@@ -1,0 +1,76 @@
+"""`serve`: a service for the life of a process, which signals end."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+from functools import partial
+from typing import TYPE_CHECKING, Any, Unpack
+
+import anyio
+
+from actwright.authoring.context import in_async_code
+from actwright.authoring.logging import show_logs_of_a_script
+from actwright.serving.service import Service
+from actwright.settings import get_current_settings
+from actwright_actors.backends import backend_options
+
+if TYPE_CHECKING:
+    from anyio.abc import TaskStatus
+
+    from actwright.engine.runtime import RuntimeKeywords
+    from actwright.serving.service import Servable
+
+__all__ = ["serve"]
+
+logger = logging.getLogger("actwright.serving")
+
+
+def serve(*served: Servable, limit: int | None = None, **options: Unpack[RuntimeKeywords]) -> Any:
+    """Serve until SIGINT or SIGTERM: `await serve(nightly)` in async code, `serve(nightly)` in a script.
+
+    The first signal drains: nothing is claimed any more, what is at work has `drain_seconds`, and is then cancelled;
+    every hook runs. A second one ends the process at once, and its understudy does what is left. In the main thread.
+
+    Args:
+        *served, limit, **options: as for `Service`.
+
+    Raises:
+        ServiceFailed: what is served fell too often.
+        TypeError, ValueError: something that cannot be served.
+    """
+    serving = partial(_serve, Service(*served, limit=limit, **options))
+    if in_async_code():
+        return serving()
+    name, backend = backend_options(get_current_settings().background_backend)
+    return anyio.run(serving, backend=name, backend_options=backend)
+
+
+async def _serve(service: Service) -> None:
+    failure: Exception | None = None
+    async with anyio.create_task_group() as group:
+        until_stopped = anyio.CancelScope()
+        await group.start(_hear_signals, until_stopped)
+        try:
+            async with service:
+                show_logs_of_a_script(f"History is kept in {get_current_settings().database}.")
+                logger.info("Serving %s", service)
+                with until_stopped:
+                    await service.failed()
+        except Exception as error:  # raised in here it would come out as a group
+            failure = error
+        group.cancel_scope.cancel()
+    if failure is not None:
+        raise failure
+
+
+async def _hear_signals(until_stopped: anyio.CancelScope, *, task_status: TaskStatus[None]) -> None:
+    with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+        task_status.started()
+        async for number in signals:
+            if until_stopped.cancel_called:
+                logger.warning("A second signal: this process ends now. Its understudy does what is left.")
+                os._exit(128 + number)
+            logger.info("%s: draining.", signal.Signals(number).name)
+            until_stopped.cancel()

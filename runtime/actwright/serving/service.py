@@ -1,0 +1,221 @@
+"""A service: a Runtime that stays, and a supervisor over what it serves."""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from collections.abc import Iterable
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final, Literal, Self, TypeAlias, Unpack, cast
+
+import anyio
+from anyio.to_thread import run_sync
+
+from actwright.authoring.checks import whole_number
+from actwright.authoring.flows import Flow
+from actwright.client.submitting import entry_of_flow
+from actwright.engine.runtime import Runtime, RuntimeKeywords
+from actwright.exceptions import JournalError, ServiceFailed
+from actwright.journal.sql_journal import SqlJournal
+from actwright.models.outcomes import described
+from actwright.models.submissions import DEFAULT_QUEUE, Offer
+from actwright.serving.claims import Claims, Work
+from actwright.serving.kept import KeptFlow
+from actwright_actors import Actor, ActorSystem, Backoff, ChildSpec, Crashed, Down, StartFailed, Supervisor
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from actwright.journal.protocol import Journal
+
+__all__ = ["BACKOFF", "INTENSITY", "PERIOD_SECONDS", "Servable", "Served", "Service"]
+
+logger = logging.getLogger("actwright.serving")
+
+INTENSITY: Final = 5
+PERIOD_SECONDS: Final = 60.0
+BACKOFF: Final = Backoff(initial=1.0, maximum=30.0)
+"""What is served may fall five times in a minute: a database that is away for ten seconds takes no service down."""
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """A flow, and how it is served.
+
+    Attributes:
+        flow: it takes submissions, and with `keep` it also runs all the time.
+        limit: how many submitted runs of it may be at work at once, in all processes on the journal; None: no limit.
+        queues: whose submissions are taken.
+        keep: "permanent": it is run again whenever it ends; "transient": when it failed or crashed. Such a flow needs
+            no arguments.
+    """
+
+    flow: Flow[..., Any]
+    limit: int | None = None
+    queues: Iterable[str] = (DEFAULT_QUEUE,)
+    keep: Literal["permanent", "transient"] | None = None
+
+    def __post_init__(self) -> None:
+        if not isinstance(cast("object", self.flow), Flow):
+            raise TypeError(f"Served takes a flow; got {self.flow!r}. Put @flow above the function.")
+        if self.limit is not None:
+            whole_number("limit", self.limit, least=0)
+        if isinstance(self.queues, str):
+            raise TypeError(f"queues must be a list of names; got {self.queues!r}. Write queues=[{self.queues!r}].")
+        if self.keep not in (None, "permanent", "transient"):
+            raise ValueError(f"keep must be 'permanent' or 'transient'; got {self.keep!r}.")
+        if self.keep is not None:
+            self.flow.prepare((), {})  # else each of its runs would fail
+
+    @property
+    def offer(self) -> Offer:
+        return Offer(entry_of_flow(self.flow), frozenset(self.queues), self.limit)
+
+
+Servable: TypeAlias = "Flow[..., Any] | Served | ChildSpec"
+"""A flow; one with options; or a plain actor, as a supervisor's child."""
+
+
+class Service:
+    """What a process serves, for as long as its block goes on: `async with Service(nightly, limit=10):`.
+
+    Flows that others submit are claimed, each run by one process, and begun; flows that are kept are run again when
+    they end; actors are restarted when they fall. What falls more than 5 times in 60 s, after pauses of 1 s to 30 s, is
+    given up, and the service with it: `failed` raises. Leaving the block drains: nothing is claimed any more, kept
+    flows are cancelled, and the Runtime is left, which waits for the rest as `Runtime` says.
+
+    Attributes:
+        runtime: where its runs live.
+        system: where its actors live; there once it is open.
+        served: the flows that take submissions, by their entry.
+
+    Args:
+        *served: flows, `Served(flow, ...)`, and `ChildSpec` of plain actors.
+        limit: how many submitted runs may be at work here at once; None: no limit.
+        **options: of the Runtime.
+
+    Raises:
+        TypeError, ValueError: something that cannot be served; FlowNotFound: a flow without a name.
+    """
+
+    def __init__(self, *served: Servable, limit: int | None = None, **options: Unpack[RuntimeKeywords]) -> None:
+        if limit is not None:
+            whole_number("limit", limit, least=1)
+        self._flows = [flow for each in served if (flow := _served_flow(each)) is not None]
+        self._actors = [each for each in served if isinstance(each, ChildSpec)]
+        offers = tuple(each.offer for each in self._flows)
+        _refuse_twice(offer.entry for offer in offers)
+        flows = {offer.entry: each.flow for offer, each in zip(offers, self._flows, strict=True)}
+        self.served = flows
+        self._work = Work(flows, offers, limit)
+        self._clock = options.get("clock")
+        self.runtime = Runtime(**options)
+        self.system: ActorSystem
+        self._stack = AsyncExitStack()
+        self._is_over = anyio.Event()
+        self._error: ServiceFailed | None = None
+
+    async def __aenter__(self) -> Self:
+        async with AsyncExitStack() as stack:
+            await stack.enter_async_context(self.runtime)
+            journal = _durable(self.runtime.journal)
+            stack.push_async_callback(self._put_back, journal)
+            self.system = await stack.enter_async_context(ActorSystem("actwright-service", clock=self._clock))
+            stack.callback(self._stop_claiming)
+            supervisor = await self.system.spawn(
+                Supervisor(self._specs(journal), intensity=INTENSITY, period=PERIOD_SECONDS, backoff=BACKOFF),
+                name="served",
+            )
+            supervisor.monitor(await self.system.spawn(_Watch(self), name="watch"))
+            self._stack = stack.pop_all()
+        return self
+
+    async def __aexit__(
+        self, exc_type: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None
+    ) -> None:
+        await self._stack.__aexit__(exc_type, exc, tb)
+
+    async def failed(self) -> None:
+        """Wait until the service has to end, which it may never.
+
+        Raises:
+            ServiceFailed: what it serves fell too often.
+        """
+        await self._is_over.wait()
+        if self._error is not None:
+            raise self._error
+
+    def __str__(self) -> str:
+        return ", ".join(
+            [f"flow {flow.name!r}" for flow in self._work.flows.values()]
+            + [f"actor {each.name!r}" for each in self._actors]
+        )
+
+    def give_up(self, error: ServiceFailed) -> None:
+        """What is served is not restarted any more."""
+        self._error = error
+        self._is_over.set()
+
+    def _specs(self, journal: SqlJournal) -> list[ChildSpec]:
+        specs = [ChildSpec("claims", partial(Claims, self.runtime, journal, self._work))] if self._flows else []
+        for each in self._flows:
+            if each.keep is not None:
+                start = partial(KeptFlow, self.runtime, each.flow)
+                specs.append(ChildSpec(f"flow {each.flow.name}", start, restart=each.keep))
+        return [*specs, *self._actors]
+
+    def _stop_claiming(self) -> None:
+        self._work.is_over = True
+
+    async def _put_back(self, journal: SqlJournal) -> None:
+        """What was claimed and never begun: others may."""
+        left = [each.run.id for each in self._work.claimed]
+        if not left:
+            return
+        with anyio.CancelScope(shield=True):
+            try:
+                await run_sync(journal.put_back, left)
+            except JournalError as error:
+                logger.error(
+                    "%d submissions that were claimed stay so until this process has ended: %s", len(left), error
+                )
+
+
+class _Watch(Actor[Down]):
+    """Hears of the supervisor's end, which comes when it gives up."""
+
+    def __init__(self, service: Service) -> None:
+        self._service = service
+
+    async def handle(self, message: Down) -> None:
+        if isinstance(message.reason, Crashed | StartFailed):
+            gave_up = message.reason.error
+            why = described(gave_up.__cause__ or gave_up)
+            error = ServiceFailed(f"What is served fell too often, and is given up. It fell with {why}")
+            error.__cause__ = gave_up
+            self._service.give_up(error)
+
+
+def _served_flow(each: object) -> Served | None:
+    """None: it is an actor."""
+    if isinstance(each, Served):
+        return each
+    if isinstance(each, Flow):
+        return Served(cast("Flow[..., Any]", each))
+    if isinstance(each, ChildSpec):
+        return None
+    raise TypeError(f"A service serves flows, Served(flow, ...), and ChildSpec of actors; got {each!r}.")
+
+
+def _refuse_twice(entries: Iterable[str]) -> None:
+    twice = [entry for entry, count in Counter(entries).items() if count > 1]
+    if twice:
+        raise ValueError(f"{twice[0]} is served twice. Serve it once, with the queues of both.")
+
+
+def _durable(journal: Journal) -> SqlJournal:
+    if not isinstance(journal, SqlJournal):
+        raise ValueError("A service takes what other processes submit, so its journal is a file; leave journal= out.")
+    return journal

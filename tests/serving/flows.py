@@ -1,0 +1,79 @@
+"""Flows that are served: other processes find them here by name."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+import anyio
+from pydantic import BaseModel, SecretStr
+
+from actwright import Flow, FlowRun, State, flow
+
+
+class Order(BaseModel):
+    """An argument of a type of its own."""
+
+    number: int
+
+
+def tell(subject: Flow[..., Any], run: FlowRun, state: State[Any]) -> None:
+    """A hook: a line in the file that the environment names."""
+    note(f"hook {run.name} {state.name}")
+
+
+def note(line: str) -> None:
+    """Add a line to that file. Lines of several processes do not mix."""
+    with Path(os.environ["TOLD"]).open("a", encoding="utf-8") as file:
+        file.write(f"{line}\n")
+
+
+@flow
+async def quick(number: int = 0) -> int:
+    note(f"body {number}")
+    return number
+
+
+@flow
+def takes(order: Order, *, more: Any = None) -> int:
+    note(f"body {order.number} {type(order).__name__} {more}")
+    return order.number
+
+
+@flow
+def secret(key: SecretStr) -> None: ...
+
+
+@flow(on_cancellation=[tell], on_failure=[tell], on_completion=[tell], on_running=[tell])
+async def hooked(number: int = 0) -> None:
+    note(f"body {number}")
+
+
+@flow
+async def waits(number: int = 0) -> None:
+    note(f"body {number}")
+    await anyio.sleep_forever()
+
+
+@flow(crash_retries=2, on_retry=[tell], on_crashed=[tell], on_completion=[tell])
+def dies(times: int) -> str:
+    """Its process dies, so many times."""
+    note("body")
+    began = Path(os.environ["TOLD"]).read_text(encoding="utf-8").splitlines().count("body")
+    if began <= times:
+        os.kill(os.getpid(), 9)
+        time.sleep(60)
+    return f"attempt {began}"
+
+
+@flow
+async def ends() -> None:
+    note("body")
+
+
+@flow
+async def fails() -> None:
+    note("body")
+    raise ConnectionError("the database is away")

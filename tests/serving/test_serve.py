@@ -1,0 +1,217 @@
+"""Services in processes of their own: killed, told to stop, and many at once."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Callable, Generator
+from contextlib import ExitStack, contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.control.following import command
+from tests.control.shell import act, printed
+from tests.engine.scripts import EACH_BACKEND
+from tests.recovery.trial import within
+from tests.serving import flows as f
+
+from actwright.client.submitting import submit
+from actwright.journal.checking import check
+from actwright.journal.database import Database
+from actwright.settings import get_current_settings
+
+pytestmark = [pytest.mark.slow, pytest.mark.costly]
+
+Told = Callable[[], list[str]]
+ROOT = Path(__file__).parents[2]
+PATIENCE_SECONDS = 30.0
+
+
+class Running:
+    """`actwright serve` in a process of its own.
+
+    Args:
+        log: the file that has what it says.
+    """
+
+    def __init__(self, process: subprocess.Popen[bytes], log: Path) -> None:
+        self._process = process
+        self._log = log
+
+    def has_said(self, words: str) -> bool:
+        return words in self._log.read_text(encoding="utf-8")
+
+    def send(self, number: signal.Signals) -> None:
+        self._process.send_signal(number)
+
+    def exit_code(self) -> int:
+        return self._process.wait(PATIENCE_SECONDS)
+
+
+@contextmanager
+def a_service(*flows: str, **environment: str) -> Generator[Running]:
+    """A service of these flows, once it serves."""
+    names = [f"tests.serving.flows:{flow}" for flow in flows]
+    descriptor, log = tempfile.mkstemp(dir=Path(os.environ["TOLD"]).parent)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "actwright", "serve", *names],
+        cwd=ROOT, stdin=subprocess.DEVNULL, stdout=descriptor, stderr=descriptor, env={**os.environ, **environment},
+    )  # fmt: skip
+    os.close(descriptor)
+    with process:
+        try:
+            running = Running(process, Path(log))
+            soon(lambda: running.has_said("Serving"))
+            yield running
+        finally:
+            process.kill()
+
+
+@contextmanager
+def journal() -> Generator[Database]:
+    opened = Database.open(get_current_settings().database)
+    yield opened
+    opened.close()
+
+
+def submitted(subject: Any, parameters: dict[str, Any] | None = None, **options: Any) -> str:
+    with journal() as database:
+        return str(submit(database, subject, parameters or {}, options).id)  # type: ignore[arg-type]
+
+
+def soon(holds: Callable[[], bool]) -> None:
+    assert within(PATIENCE_SECONDS, holds), act("runs", "ls").output + act("nodes").output + act("hooks", "ls").output
+
+
+def state_of(run_id: str) -> str:
+    found: str = printed("runs", "inspect", run_id)["state_name"]
+    return found
+
+
+def states_of(run_id: str) -> list[str]:
+    return [each["name"] for each in printed("runs", "inspect", run_id)["transitions"]]
+
+
+@pytest.mark.parametrize("backend", EACH_BACKEND)
+def test_when_the_service_is_killed_another_one_tries_its_runs_again_as_often_as_they_may(
+    backend: str, told: Told
+) -> None:
+    run_id = submitted(f.dies, {"times": 2}, name="mortal")
+    settings = {"ACTWRIGHT_UNDERSTUDY": "true", "ACTWRIGHT_BACKGROUND_BACKEND": backend}
+    for _ in range(2):
+        with a_service("dies", **settings) as service:
+            assert service.exit_code() == -signal.SIGKILL
+    with a_service("dies", **settings):
+        soon(lambda: state_of(run_id) == "Completed")
+    retries = ["AwaitingRetry", "Retrying"]
+    assert states_of(run_id) == ["Scheduled", "Running", *retries, *retries, "Completed"]
+    assert Counter(told()) == Counter({"body": 3, "hook mortal AwaitingRetry": 2, "hook mortal Completed": 1})
+
+
+def test_one_whose_retries_are_used_up_ends_crashed_and_its_hooks_run(told: Told) -> None:
+    run_id = submitted(f.dies, {"times": 9}, name="mortal")
+    for _ in range(3):
+        with a_service("dies", ACTWRIGHT_UNDERSTUDY="true") as service:
+            assert service.exit_code() == -signal.SIGKILL
+    soon(lambda: told().count("hook mortal Crashed") == 1)
+    assert state_of(run_id) == "Crashed"
+    assert told().count("body") == 3
+
+
+def test_what_waited_behind_a_killed_service_is_run_by_another_one_that_is_there(told: Told) -> None:
+    with a_service("waits", "quick", ACTWRIGHT_UNDERSTUDY="true") as first:
+        waiting = submitted(f.waits, {"number": 1})
+        soon(lambda: told() == ["body 1"])
+        with a_service("waits", "quick"):
+            first.send(signal.SIGKILL)
+            soon(lambda: state_of(waiting) == "Crashed")
+            later = submitted(f.quick, {"number": 2})
+            soon(lambda: state_of(later) == "Completed")
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_drains_and_what_does_not_end_in_time_is_cancelled_with_its_hooks(
+    number: signal.Signals, told: Told
+) -> None:
+    with a_service("waits", "hooked", ACTWRIGHT_DRAIN_SECONDS="0.2") as service:
+        run_id = submitted(f.waits)
+        soon(lambda: told() == ["body 0"])
+        late = submitted(f.hooked, queue="another")
+        service.send(number)
+        assert service.exit_code() == 0
+    assert state_of(run_id) == "Cancelled"
+    assert state_of(late) == "Scheduled"
+
+
+def test_a_second_signal_ends_it_at_once_and_its_understudy_settles_what_is_left(told: Told) -> None:
+    with a_service("waits", ACTWRIGHT_DRAIN_SECONDS="1000", ACTWRIGHT_UNDERSTUDY="true") as service:
+        run_id = submitted(f.waits)
+        soon(lambda: told() == ["body 0"])
+        service.send(signal.SIGTERM)
+        soon(lambda: service.has_said("draining"))
+        service.send(signal.SIGTERM)
+        assert service.exit_code() == 128 + signal.SIGTERM
+    soon(lambda: state_of(run_id) == "Crashed")
+
+
+def test_eight_services_run_two_thousand_submissions_each_once(told: Told, capfd: pytest.CaptureFixture[str]) -> None:
+    count = 2_000
+    with ExitStack() as stack, journal() as database:
+        began = time.monotonic()
+        for number in range(count):
+            submit(database, f.quick, {"number": number}, {"at": datetime.now(UTC) + timedelta(seconds=6)})
+        submitting = time.monotonic() - began
+        for _ in range(8):
+            stack.enter_context(a_service("quick"))
+        began = time.monotonic()
+        soon(lambda: len(told()) >= count)
+        running = time.monotonic() - began
+        assert sorted(told()) == sorted(f"body {number}" for number in range(count))
+        assert check(database) == []
+    with capfd.disabled():
+        print(
+            f"\n{count / submitting:,.0f} submissions/s by one process; at least {count / running:,.0f} runs/s by eight"
+        )
+
+
+def test_submit_prints_the_id_waits_and_tells_by_its_exit_code(told: Told) -> None:
+    with a_service("quick", "fails"):
+        with command("submit", "tests.serving.flows:quick", "-p", "number=7", "--wait") as ran:
+            out, err = ran.communicate()
+        assert (ran.returncode, state_of(out.strip())) == (0, "Completed")
+        assert "ended Completed()" in err
+        with command("submit", "tests.serving.flows:fails", "--wait", "-o", "json") as ran:
+            out, err = ran.communicate()
+        assert ran.returncode == 1
+        assert '"state_name": "Failed"' in out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["nowhere:flow"], "nowhere cannot be loaded: ModuleNotFoundError"),
+        (["tests.serving.flows:nothing"], "There is no 'nothing' in tests.serving.flows."),
+        (["tests.serving.flows:note"], "is no flow; got function"),
+        (["nightly"], "Expected module:flow or path/to/file.py:flow; got 'nightly'."),
+        (["tests.serving.flows:quick", "-p", "number=many"], "number='many'"),
+        (["tests.serving.flows:quick", "-p", "nummer=1"], "nummer"),
+        (["tests.serving.flows:quick", "--at", "soon"], "'soon' is no time"),
+    ],
+)
+def test_what_cannot_be_submitted_is_refused_with_one_line_and_exit_code_2(arguments: list[str], said: str) -> None:
+    ran = act("submit", *arguments)
+    assert ran.exit_code == 2
+    assert said in " ".join(ran.output.replace("│", " ").split())
+
+
+def test_what_cannot_be_served_is_refused_with_one_line_and_exit_code_2() -> None:
+    ran = act("serve", "tests.serving.flows:note")
+    assert ran.exit_code == 2
+    assert "nothing that can be served; got function" in ran.output

@@ -1,0 +1,300 @@
+"""A service in this process: it claims what is submitted, keeps what is to run all the time, and drains."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Callable
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import anyio
+import pytest
+from anyio.to_thread import run_sync
+from tests.engine.watched import WATCHDOG_SECONDS, until
+from tests.serving import flows as f
+
+from actwright import FlowRun, Runtime, flow
+from actwright.client import RemoteRun, get_client
+from actwright.client.submitting import submit
+from actwright.exceptions import ServiceFailed
+from actwright.journal.sql_journal import SqlJournal
+from actwright.models.submissions import NOBODY
+from actwright.serving import service as services
+from actwright.serving.service import Served, Service
+from actwright_actors import Actor, Backoff, ChildSpec
+from actwright_actors.testing import ManualClock
+
+pytestmark = pytest.mark.anyio
+
+Told = Callable[[], list[str]]
+
+
+@asynccontextmanager
+async def serving(*served: Any, **options: Any) -> AsyncGenerator[Service]:
+    with anyio.fail_after(WATCHDOG_SECONDS):
+        async with Service(*served, **options) as service:
+            yield service
+
+
+def journal_of(service: Service) -> SqlJournal:
+    journal = service.runtime.journal
+    assert isinstance(journal, SqlJournal)
+    return journal
+
+
+async def submitted(service: Service, subject: Any, parameters: dict[str, Any], **options: Any) -> FlowRun:
+    database = journal_of(service).database
+    return await run_sync(lambda: submit(database, subject, parameters, options))  # type: ignore[arg-type]
+
+
+async def states_of(service: Service, run_id: UUID) -> list[str]:
+    steps = await run_sync(service.runtime.journal.transitions, run_id)
+    return [step.run.state.name for step in steps]
+
+
+async def ended(run_id: UUID) -> RemoteRun:
+    async with get_client() as client:
+        run = await client.get_run(run_id)
+        await run.wait()
+        return run
+
+
+@pytest.fixture
+def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(services, "BACKOFF", Backoff())
+
+
+# Submissions
+
+
+async def test_a_submission_is_run_as_the_flow_that_it_is_with_its_arguments_as_their_types(told: Told) -> None:
+    async with serving(f.takes) as service:
+        run = await submitted(service, f.takes, {"order": f.Order(number=7), "more": [1]})
+        assert (await ended(run.id)).state.is_completed()
+        assert await states_of(service, run.id) == ["Scheduled", "Running", "Completed"]
+    assert told() == ["body 7 Order [1]"]
+
+
+async def test_a_client_submits_by_name_waits_and_finds_the_same_run_by_its_key(told: Told) -> None:
+    async with serving(f.quick), get_client() as client:
+        run = await client.submit_flow("tests.serving.flows:quick", {"number": 1}, idempotency_key="monday")
+        await run.wait()
+        again = await client.submit_flow(f.quick, {"number": 2}, idempotency_key="monday")
+        assert again.id == run.id
+        assert again.state.is_completed()
+    assert told() == ["body 1"]
+
+
+async def test_no_more_are_at_work_than_the_services_limit_and_the_flows(told: Told) -> None:
+    clock = ManualClock()
+    async with serving(Served(f.waits, limit=2), f.quick, limit=3, clock=clock, on_exit="cancel") as service:
+        now = clock.wall()
+        for number in range(3):
+            await submitted(service, f.waits, {"number": number}, at=now)
+        quick = await submitted(service, f.quick, {"number": 9}, at=now)
+        await _look(clock, lambda: len(told()) == 3)
+        assert sorted(told()) == ["body 0", "body 1", "body 9"]
+        await ended(quick.id)
+
+
+async def _look(clock: ManualClock, holds: Callable[[], bool]) -> None:
+    def holds_later() -> bool:
+        clock.advance(0.05)
+        return holds()
+
+    await until(holds_later)
+
+
+async def test_what_is_submitted_for_later_is_begun_then_by_the_services_clock(told: Told) -> None:
+    clock = ManualClock()
+    async with serving(f.quick, clock=clock) as service:
+        run = await submitted(service, f.quick, {}, at=clock.wall() + timedelta(hours=2))
+        clock.advance(3600)
+        await _look(clock, lambda: True)
+        assert await states_of(service, run.id) == ["Scheduled"]
+        clock.advance(3600)
+        await _look(clock, lambda: told() == ["body 0"])
+        await ended(run.id)
+
+
+async def test_a_cancel_before_its_time_runs_the_hooks_of_a_cancel_and_nothing_else(told: Told) -> None:
+    async with serving(f.hooked) as service, get_client() as client:
+        run = await client.submit_flow(f.hooked, at=datetime.now(UTC) + timedelta(hours=1), name="later")
+        await run.cancel("not needed")
+        await run.wait()
+        assert await states_of(service, run.id) == ["Scheduled", "Cancelling", "Cancelled"]
+    assert told() == ["hook later Cancelling"]
+
+
+async def test_arguments_that_do_not_fit_any_more_fail_the_run_and_its_hooks_run(told: Told) -> None:
+    clock = ManualClock()
+    async with serving(f.hooked, clock=clock) as service:
+        run = await submitted(service, f.hooked, {"number": 1}, at=clock.wall() + timedelta(hours=1), name="old")
+        service.served[str(run.entry)] = flow(needs_another, name="hooked", on_failure=[f.tell])
+        clock.advance(3600)
+        await _look(clock, lambda: told() == ["hook old Failed"])
+        failed = await ended(run.id)
+        assert "missing a required argument: 'other'" in str(failed.state.message)
+        assert await states_of(service, run.id) == ["Scheduled", "Failed"]
+
+
+def needs_another(other: int) -> None: ...
+
+
+async def test_what_was_claimed_and_not_begun_is_put_back_when_the_service_ends(
+    told: Told, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """As where the Runtime closes in that moment."""
+
+    def refuse(*_: object) -> None:
+        raise ConnectionError("it closes")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Runtime, "begin", refuse)
+        async with serving(f.quick) as service:
+            run = await submitted(service, f.quick, {"number": 1})
+            await until(lambda: "it closes" in caplog.text)
+    async with serving(f.quick):
+        assert (await ended(run.id)).state.is_completed()
+    assert told() == ["body 1"]
+
+
+async def test_a_journal_that_cannot_be_used_for_a_while_is_said_once_and_claimed_from_again(
+    told: Told, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with serving(f.quick) as service:
+        run = await submitted(service, f.quick, {"number": 1}, at=datetime.now(UTC) + timedelta(seconds=0.3))
+        path = journal_of(service).database.path
+        away = path.rename(path.with_suffix(".away"))
+        await until(lambda: "cannot be claimed now" in caplog.text)
+        await anyio.sleep(0.3)
+        away.rename(path)
+        assert (await ended(run.id)).state.is_completed()
+    assert caplog.text.count("cannot be claimed now") == 1
+    assert told() == ["body 1"]
+
+
+async def test_a_claimed_run_is_this_nodes_and_one_that_waits_nobodys(told: Told) -> None:
+    async with serving(f.waits, on_exit="cancel") as service:
+        run = await submitted(service, f.waits, {})
+        later = await submitted(service, f.waits, {}, at=datetime.now(UTC) + timedelta(hours=1))
+        await until(lambda: told() == ["body 0"])
+        with journal_of(service).database.reading() as connection:
+            rows = connection.exec_driver_sql("SELECT id, node_id FROM runs").all()
+        assert sorted(map(tuple, rows)) == sorted([(str(run.id), journal_of(service).node_id), (str(later.id), NOBODY)])
+
+
+# What is kept
+
+
+@pytest.mark.usefixtures("no_pauses")
+async def test_a_permanent_flow_is_run_again_whenever_it_ends_until_that_is_too_often(told: Told) -> None:
+    with pytest.raises(ServiceFailed, match="fell too often"):
+        async with serving(Served(f.ends, keep="permanent")) as service:
+            await service.failed()
+    assert told() == ["body"] * 6
+
+
+@pytest.mark.usefixtures("no_pauses")
+async def test_a_transient_flow_that_completes_is_not_run_again(told: Told) -> None:
+    async with serving(Served(f.ends, keep="transient"), f.quick) as service:
+        run = await submitted(service, f.quick, {"number": 1})
+        await ended(run.id)
+        await until(lambda: "body" in told())
+        await anyio.wait_all_tasks_blocked()
+    assert sorted(told()) == ["body", "body 1"]
+
+
+@pytest.mark.usefixtures("no_pauses")
+async def test_one_that_fails_for_ever_is_given_up_with_the_reason(told: Told) -> None:
+    with pytest.raises(ServiceFailed, match="the database is away"):
+        async with serving(Served(f.fails, keep="transient")) as service:
+            await service.failed()
+    assert told() == ["body"] * 6
+
+
+async def test_pauses_grow_so_that_ten_seconds_of_trouble_take_no_service_down(told: Told) -> None:
+    clock = ManualClock()
+    async with serving(Served(f.fails, keep="permanent"), clock=clock, on_exit="cancel"):
+        for falls in range(1, 5):
+            await _look(clock, lambda falls=falls: len(told()) == falls)  # type: ignore[misc]
+        assert clock.wall() - ManualClock().wall() > timedelta(seconds=6)
+
+
+async def test_a_kept_flow_is_cancelled_when_its_service_ends_and_nobody_waits_for_the_drain(told: Told) -> None:
+    async with serving(Served(f.waits, keep="permanent"), drain_seconds=1000) as service:
+        await until(lambda: told() == ["body 0"])
+    (run,) = await run_sync(service_runs, service)
+    assert run.state.is_cancelled()
+    assert run.state.message == "its service is stopping."
+
+
+def service_runs(service: Service) -> list[Any]:
+    from actwright.nodes.journal import journal_of_this_process
+
+    return list(journal_of_this_process().runs())
+
+
+class Consumer(Actor[str]):
+    """A plain actor. It falls at the word "fall"."""
+
+    heard: list[str]
+
+    async def on_start(self) -> None:
+        f.note("consumer began")
+
+    async def handle(self, message: str) -> None:
+        if message == "fall":
+            raise ConnectionError("fell")
+        f.note(message)
+
+
+@pytest.mark.usefixtures("no_pauses")
+async def test_a_plain_actor_is_restarted_when_it_falls(told: Told) -> None:
+    async with serving(ChildSpec("consumer", Consumer)) as service:
+        consumer = service.system.lookup("consumer")
+        assert consumer is not None
+        consumer.tell("fall")
+        consumer.tell("a word")
+        await until(lambda: "a word" in told())
+    assert told() == ["consumer began", "consumer began", "a word"]
+
+
+# What cannot be
+
+
+@pytest.mark.parametrize(
+    ("served", "error", "said"),
+    [
+        (["tests.serving.flows:quick"], TypeError, "serves flows"),
+        ([f.quick, Served(f.quick)], ValueError, "served twice"),
+    ],
+)
+async def test_what_cannot_be_served_is_refused(served: list[Any], error: type[Exception], said: str) -> None:
+    with pytest.raises(error, match=said):
+        Service(*served)
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "said"),
+    [
+        ({"limit": -1}, ValueError, "limit"),
+        ({"queues": "slow"}, TypeError, r"Write queues=\['slow'\]"),
+        ({"keep": "always"}, ValueError, "'permanent' or 'transient'"),
+    ],
+)
+def test_options_that_cannot_be_are_refused(options: Any, error: type[Exception], said: str) -> None:
+    with pytest.raises(error, match=said):
+        Served(f.quick, **options)
+
+
+def test_a_kept_flow_that_needs_arguments_is_refused() -> None:
+    with pytest.raises(TypeError, match="missing a required argument"):
+        Served(f.takes, keep="permanent")
+
+
+async def test_a_service_needs_a_journal_that_others_can_write_to() -> None:
+    with pytest.raises(ValueError, match="its journal is a file"):
+        async with serving(f.quick, journal="memory"):
+            raise AssertionError("it opened")
