@@ -33,8 +33,10 @@ def serve(
     what is served fell too often.
     """
     from actwright.models.submissions import DEFAULT_QUEUE
+    from actwright.serving.first_process import leave_to_child
     from actwright.serving.serve import serve as serve_until_told
 
+    leave_to_child()
     from_here()
     try:
         served = [_servable(each, queue or [DEFAULT_QUEUE]) for each in flows]

@@ -13,6 +13,7 @@ import anyio
 from actwright.authoring.context import in_async_code
 from actwright.authoring.logging import show_logs_of_a_script
 from actwright.serving.service import Service
+from actwright.serving.systemd import Systemd
 from actwright.settings import get_current_settings
 from actwright_actors.backends import backend_options
 
@@ -49,20 +50,32 @@ def serve(*served: Servable, limit: int | None = None, **options: Unpack[Runtime
 
 async def _serve(service: Service) -> None:
     failure: Exception | None = None
+    systemd = Systemd.of_environment()
     async with anyio.create_task_group() as group:
         until_stopped = anyio.CancelScope()
         await group.start(_hear_signals, until_stopped)
+        if systemd.watchdog_seconds is not None:
+            group.start_soon(_beat, systemd, systemd.watchdog_seconds / 2)
         try:
             async with service:
                 show_logs_of_a_script(f"History is kept in {get_current_settings().database}.")
                 logger.info("Serving %s", service)
+                systemd.tell("READY=1", f"STATUS=Serving {service}")
                 with until_stopped:
                     await service.failed()
+                systemd.tell("STOPPING=1")
         except Exception as error:  # raised in here it would come out as a group
             failure = error
         group.cancel_scope.cancel()
     if failure is not None:
         raise failure
+
+
+async def _beat(systemd: Systemd, pause: float) -> None:
+    """As long as this loop goes on, and through a drain."""
+    while True:
+        systemd.tell("WATCHDOG=1")
+        await anyio.sleep(pause)
 
 
 async def _hear_signals(until_stopped: anyio.CancelScope, *, task_status: TaskStatus[None]) -> None:
