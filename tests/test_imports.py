@@ -43,6 +43,7 @@ LATER = {
     "fastapi",
     "httpx",
     "cryptography",
+    "cronsim",
     "actwright.engine",
 }
 

@@ -1,0 +1,1 @@
+"""Flows that are served: started for others, and at certain times."""
