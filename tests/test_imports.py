@@ -44,6 +44,7 @@ LATER = {
     "httpx",
     "cryptography",
     "cronsim",
+    "dateutil",
     "actwright.engine",
 }
 
