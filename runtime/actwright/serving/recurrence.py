@@ -157,7 +157,7 @@ def _nearer(start: datetime, parts: dict[str, str], time: datetime) -> datetime:
     if step is None:
         return start
     step *= int(parts.get("INTERVAL", "1"))
-    # One less: the week that has the start in it has no times before that.
+    # One less: of the week with the start in it the library leaves out what is before, and BYSETPOS counts the rest.
     return start + max((time - start) // step - 1, 0) * step
 
 
