@@ -64,7 +64,7 @@ def test_where_no_clock_is_changed_times_are_those_of_the_library_in_that_zone(r
 
 
 rules = st.tuples(
-    st.sampled_from(["FREQ=DAILY", "FREQ=WEEKLY", "FREQ=HOURLY", "FREQ=MINUTELY", "FREQ=MONTHLY"]),
+    st.sampled_from(["FREQ=DAILY", "FREQ=WEEKLY", "FREQ=HOURLY", "FREQ=MINUTELY", "FREQ=MONTHLY", "FREQ=YEARLY"]),
     st.integers(1, 30).map(lambda interval: f"INTERVAL={interval}"),
     st.sampled_from(["", "BYDAY=MO", "BYDAY=TU,SA,SU"]),
     st.sampled_from(["", "BYHOUR=2", "BYHOUR=0,5,17"]),
@@ -72,7 +72,9 @@ rules = st.tuples(
     st.sampled_from(["", "WKST=SU", "WKST=WE"]),
     st.sampled_from(["", "BYSETPOS=1", "BYSETPOS=-1"]),
 ).map(lambda parts: ";".join(filter(None, parts)))
-starts = st.datetimes(datetime(YEAR - 1, 1, 1), datetime(YEAR, 1, 1))
+starts = st.datetimes(datetime(YEAR - 1, 1, 1), datetime(YEAR, 1, 1)) | st.datetimes(
+    datetime(YEAR - 25, 1, 1), datetime(YEAR, 1, 1)
+)
 moments = st.datetimes(datetime(YEAR - 1, 6, 1), datetime(YEAR, 6, 1), timezones=st.just(UTC))
 
 

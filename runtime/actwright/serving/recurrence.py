@@ -152,13 +152,21 @@ def _parts(rule: object) -> dict[str, str]:
 
 
 def _nearer(start: datetime, parts: dict[str, str], time: datetime) -> datetime:
-    """A start that gives the same times after `time`, and fewer before: some INTERVALs later."""
+    """A start that gives the same times after `time`, and fewer before: some INTERVALs later.
+
+    Short by one: of the week with the start in it the library leaves out what is before, and BYSETPOS counts the rest.
+    """
+    interval = int(parts.get("INTERVAL", "1"))
     step = _STEPS[parts["FREQ"]]
-    if step is None:
-        return start
-    step *= int(parts.get("INTERVAL", "1"))
-    # One less: of the week with the start in it the library leaves out what is before, and BYSETPOS counts the rest.
-    return start + max((time - start) // step - 1, 0) * step
+    if step is not None:
+        step *= interval
+        return start + max((time - start) // step - 1, 0) * step
+    if start.day > 28:
+        return start  # some months have no such day
+    interval *= 12 if parts["FREQ"] == "YEARLY" else 1
+    passed = (time.year - start.year) * 12 + time.month - start.month
+    month = start.month - 1 + max(passed // interval - 1, 0) * interval
+    return start.replace(year=start.year + month // 12, month=month % 12 + 1)
 
 
 def _library_rule(parts: dict[str, str], start: datetime, until: datetime) -> LibraryRule:

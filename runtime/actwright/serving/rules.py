@@ -66,16 +66,26 @@ def latest(rule: Rule, after: datetime, until: datetime, count: int) -> tuple[da
     if len(found) <= count:
         return tuple(found)
     backwards: list[datetime] = []
+    step = timedelta(seconds=1)
     while len(backwards) < count:
-        backwards.append(_last(rule, found[0], until))
+        backwards.append(_last(rule, found[0], until, step))
         until = backwards[-1] - _FINEST
+        if len(backwards) > 1:
+            step = (backwards[-2] - backwards[-1]) * 3 // 2  # most rules are regular: the one before is within that
     return tuple(reversed(backwards))
 
 
-def _last(rule: Rule, known: datetime, until: datetime) -> datetime:
-    """The last time that is not later than `until`, by halving; `known` is one of them."""
+def _last(rule: Rule, known: datetime, until: datetime, step: timedelta) -> datetime:
+    """The last time that is not later than `until`; `known` is one of them. First looked for a `step` back."""
+    while until - known > step:
+        at = following(rule, until - step)
+        if at is not None and at <= until:
+            known = at
+        else:
+            step *= 2
     none_after = until
-    while known < none_after:
+    while (later := following(rule, known)) is not None and later <= until:
+        known = later
         middle = known + (none_after - known) // 2
         at = following(rule, middle)
         if at is not None and at <= until:
