@@ -43,6 +43,8 @@ LATER = {
     "fastapi",
     "httpx",
     "cryptography",
+    "cronsim",
+    "dateutil",
     "actwright.engine",
 }
 
