@@ -18,9 +18,11 @@ from typing import Literal
 
 import pytest
 from sqlalchemy import insert, select, text
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy.exc import IntegrityError, OperationalError
 
 from actwright.exceptions import JournalUnavailable, JournalVersionError, RuntimeClosed
+from actwright.journal import keeping
+from actwright.journal.checking import check
 from actwright.journal.database import Database
 from actwright.journal.schema import SCHEMA_VERSION, variables
 
@@ -293,3 +295,22 @@ def test_a_forked_child_can_use_nothing_and_takes_nothing_along_when_it_ends(pat
     assert child.communicate("end\n", timeout=30)[0] == "ends\n"
     with closing(Database.open(path)) as database:
         assert names_in(database) == ["other", "parent"]
+
+
+def test_a_file_that_was_moved_away_is_not_made_anew_by_a_connection_and_is_whole_when_it_is_back(
+    tmp_path: Path,
+) -> None:
+    with closing(Database.open(tmp_path / "with ? # % in it.db")) as database:
+        with database.writing() as connection:
+            keeping.set_variable(connection, "before", 1, overwrite=False)
+        away = database.path.rename(tmp_path / "away.db")
+        database.engine.pool.dispose()  # as where one more is needed than there are idle ones
+        with pytest.raises(JournalUnavailable, match="was deleted or replaced"), database.reading():
+            raise AssertionError("it was read")
+        with pytest.raises(OperationalError):
+            database.engine.connect()
+        assert not database.path.exists()
+        away.rename(database.path)
+        with database.writing() as connection:
+            assert keeping.variable(connection, "before") == 1
+        assert check(database) == []

@@ -7,8 +7,10 @@ import sqlite3
 import time
 import weakref
 from contextlib import closing, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal
+from urllib.parse import quote
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, text
 from sqlalchemy.exc import DBAPIError
@@ -142,6 +144,7 @@ class Database:
         self._see_that_it_is_open()
         with _forks.none():
             try:
+                self._see_that_it_is_there()  # before it is connected to, and since
                 with engine.begin() as connection:
                     self._see_that_it_is_there()
                     yield connection
@@ -276,12 +279,17 @@ def version_error(path: Path, version: str) -> JournalVersionError | None:
 def _engine(path: Path, busy_seconds: float) -> Engine:
     return create_engine(
         URL.create("sqlite+pysqlite", database=str(path)),
-        connect_args={"timeout": busy_seconds, "check_same_thread": False},
+        creator=partial(_connect, f"file:{quote(str(path))}?mode=rw", busy_seconds),
         poolclass=QueuePool,
         pool_size=_IDLE_CONNECTIONS,
         max_overflow=-1,  # who asks never waits for others that read
         pool_use_lifo=True,
     )
+
+
+def _connect(uri: str, busy_seconds: float) -> sqlite3.Connection:
+    """To the file, which is there: one that was moved away is not to be made anew, beside the log of the old one."""
+    return sqlite3.connect(uri, uri=True, timeout=busy_seconds, check_same_thread=False)
 
 
 def _begin(connection: Connection) -> None:
