@@ -31,7 +31,6 @@ MAY_IMPORT = {
     "isolation": {"authoring", "nodes", "models", "exceptions"},
     "engine": {"authoring", "isolation", "journal", "nodes", "models", "exceptions", "settings"},
     "replay": {"authoring", "engine", "journal", "nodes", "models", "exceptions", "settings"},
-    "serving": {"authoring", "exceptions"},
     "runtime": {"authoring", "models", "exceptions"},  # `actwright.runtime`: what a body asks about its run
     "testing": {"actwright", "authoring", "engine", "journal", "nodes", "replay", "models", "exceptions", "settings"},
     "client": {"authoring", "journal", "nodes", "models", "exceptions", "settings"},

@@ -360,8 +360,8 @@ def test_handlers_are_there_for_the_length_of_the_outermost_call_alone(tmp_path:
     assert ran.stdout.splitlines() == [
         "in async code: KIManager.install.<locals>.handler default",
         "in a thread: KIManager.install.<locals>.handler default",
-        "inside: Interrupts._handle Interrupts._handle",
-        "after an inner one: Interrupts._handle Interrupts._handle",
+        "inside: Interrupts.handle Interrupts.handle",
+        "after an inner one: Interrupts.handle Interrupts.handle",
         "after: default_int_handler default",
     ]
 

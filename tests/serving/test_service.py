@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable
-from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
-from uuid import UUID
 
 import anyio
 import pytest
 from anyio.to_thread import run_sync
-from tests.engine.watched import WATCHDOG_SECONDS, until
+from tests.engine.watched import until
 from tests.serving import flows as f
+from tests.serving.serving import Told, ended, journal_of, serving, states_of, submitted, time_passes_until
 
-from actwright import FlowRun, Runtime, flow
-from actwright.client import RemoteRun, get_client
-from actwright.client.submitting import submit
+from actwright import Runtime, flow
+from actwright.client import get_client
 from actwright.exceptions import ServiceFailed
-from actwright.journal.sql_journal import SqlJournal
 from actwright.models.submissions import NOBODY
 from actwright.serving import service as services
 from actwright.serving.service import Served, Service
@@ -26,38 +22,6 @@ from actwright_actors import Actor, Backoff, ChildSpec
 from actwright_actors.testing import ManualClock
 
 pytestmark = pytest.mark.anyio
-
-Told = Callable[[], list[str]]
-
-
-@asynccontextmanager
-async def serving(*served: Any, **options: Any) -> AsyncGenerator[Service]:
-    with anyio.fail_after(WATCHDOG_SECONDS):
-        async with Service(*served, **options) as service:
-            yield service
-
-
-def journal_of(service: Service) -> SqlJournal:
-    journal = service.runtime.journal
-    assert isinstance(journal, SqlJournal)
-    return journal
-
-
-async def submitted(service: Service, subject: Any, parameters: dict[str, Any], **options: Any) -> FlowRun:
-    database = journal_of(service).database
-    return await run_sync(lambda: submit(database, subject, parameters, options))  # type: ignore[arg-type]
-
-
-async def states_of(service: Service, run_id: UUID) -> list[str]:
-    steps = await run_sync(service.runtime.journal.transitions, run_id)
-    return [step.run.state.name for step in steps]
-
-
-async def ended(run_id: UUID) -> RemoteRun:
-    async with get_client() as client:
-        run = await client.get_run(run_id)
-        await run.wait()
-        return run
 
 
 @pytest.fixture
@@ -93,17 +57,9 @@ async def test_no_more_are_at_work_than_the_services_limit_and_the_flows(told: T
         for number in range(3):
             await submitted(service, f.waits, {"number": number}, at=now)
         quick = await submitted(service, f.quick, {"number": 9}, at=now)
-        await _look(clock, lambda: len(told()) == 3)
+        await time_passes_until(clock, lambda: len(told()) == 3)
         assert sorted(told()) == ["body 0", "body 1", "body 9"]
         await ended(quick.id)
-
-
-async def _look(clock: ManualClock, holds: Callable[[], bool]) -> None:
-    def holds_later() -> bool:
-        clock.advance(0.05)
-        return holds()
-
-    await until(holds_later)
 
 
 async def test_what_is_submitted_for_later_is_begun_then_by_the_services_clock(told: Told) -> None:
@@ -111,10 +67,10 @@ async def test_what_is_submitted_for_later_is_begun_then_by_the_services_clock(t
     async with serving(f.quick, clock=clock) as service:
         run = await submitted(service, f.quick, {}, at=clock.wall() + timedelta(hours=2))
         clock.advance(3600)
-        await _look(clock, lambda: True)
+        await time_passes_until(clock, lambda: True)
         assert await states_of(service, run.id) == ["Scheduled"]
         clock.advance(3600)
-        await _look(clock, lambda: told() == ["body 0"])
+        await time_passes_until(clock, lambda: told() == ["body 0"])
         await ended(run.id)
 
 
@@ -133,7 +89,7 @@ async def test_arguments_that_do_not_fit_any_more_fail_the_run_and_its_hooks_run
         run = await submitted(service, f.hooked, {"number": 1}, at=clock.wall() + timedelta(hours=1), name="old")
         service.served[str(run.entry)] = flow(needs_another, name="hooked", on_failure=[f.tell])
         clock.advance(3600)
-        await _look(clock, lambda: told() == ["hook old Failed"])
+        await time_passes_until(clock, lambda: told() == ["hook old Failed"])
         failed = await ended(run.id)
         assert "missing a required argument: 'other'" in str(failed.state.message)
         assert await states_of(service, run.id) == ["Scheduled", "Failed"]
@@ -218,7 +174,7 @@ async def test_pauses_grow_so_that_ten_seconds_of_trouble_take_no_service_down(t
     clock = ManualClock()
     async with serving(Served(f.fails, keep="permanent"), clock=clock, on_exit="cancel"):
         for falls in range(1, 5):
-            await _look(clock, lambda falls=falls: len(told()) == falls)  # type: ignore[misc]
+            await time_passes_until(clock, lambda falls=falls: len(told()) == falls)  # type: ignore[misc]
         assert clock.wall() - ManualClock().wall() > timedelta(seconds=6)
 
 

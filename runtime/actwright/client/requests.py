@@ -95,11 +95,10 @@ def _write_down(database: Database, command: Command) -> str | None:
             raise RunError(f"{known.title} was deleted from {database.path}: it had ended.", known.id)
         if run.state.is_final():
             raise RunIsFinal(run.title, run.state.name, run.id)
+        if command.kind is CommandKind.CANCEL:
+            return None if submissions.ask_to_cancel(connection, run, command) else run.title
         if submissions.is_unclaimed(connection, run.id):
-            if command.kind is not CommandKind.CANCEL:
-                raise RunError(f"{run.title} waits to be claimed, and receives nothing before it begins.", run.id)
-            if submissions.cancel_unclaimed(connection, run, command.reason, command.at):
-                return None
+            raise RunError(f"{run.title} waits to be claimed, and receives nothing before it begins.", run.id)
         commands.add(connection, command)
     return run.title
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final, TypedDict, cast
 from uuid import uuid4
@@ -23,9 +24,11 @@ from actwright.settings import get_current_settings
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from sqlalchemy import Connection
+
     from actwright.journal.database import Database
 
-__all__ = ["SubmitOptions", "entry_of_flow", "submit"]
+__all__ = ["Prepared", "SubmitOptions", "entry_of_flow", "prepare", "submit"]
 
 _MOST_BYTES: Final = 1 << 30
 """Of the arguments of one submission: SQLite keeps no longer text."""
@@ -41,6 +44,7 @@ class SubmitOptions(TypedDict, total=False):
         idempotency_key: a second submission of the same flow with the same key gives the first one's run.
         name: of the run; None: two words, or what `flow_run_name` makes.
         schedule: the name of the schedule that submits it.
+        takes_turns: it begins once the earlier runs of that have ended.
     """
 
     at: datetime | None
@@ -49,6 +53,27 @@ class SubmitOptions(TypedDict, total=False):
     idempotency_key: str | None
     name: str | None
     schedule: str | None
+    takes_turns: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A submission that was checked."""
+
+    submission: Submission
+    kept: str
+    registration: Registration | None
+
+    def submit(self, connection: Connection) -> FlowRun:
+        """The run, or the one that was submitted with the same idempotency key before. In a transaction that writes."""
+        return submissions.add(connection, self.submission, self.kept, self.registration)
+
+
+def prepare(flow: Flow[..., Any], parameters: Mapping[str, Any], options: SubmitOptions) -> Prepared:
+    """Check what is to be submitted. Raises as `submit` does."""
+    submission = _submission(flow, parameters, options)
+    kept = parameters_at_rest(submission.run.parameters, get_current_settings().parameters_limit_bytes)
+    return Prepared(submission, kept, Registration.of(flow, {}) if flow.options.has_hooks else None)
 
 
 def submit(database: Database, flow: Flow[..., Any], parameters: Mapping[str, Any], options: SubmitOptions) -> FlowRun:
@@ -62,11 +87,9 @@ def submit(database: Database, flow: Flow[..., Any], parameters: Mapping[str, An
         ParameterBindError, ParameterTypeError: the arguments do not fit, or cannot be kept.
         JournalError: it was not written.
     """
-    submission = _submission(flow, parameters, options)
-    kept = parameters_at_rest(submission.run.parameters, get_current_settings().parameters_limit_bytes)
-    registration = Registration.of(flow, {}) if flow.options.has_hooks else None
+    prepared = prepare(flow, parameters, options)
     with database.writing() as connection:
-        return submissions.add(connection, submission, kept, registration)
+        return prepared.submit(connection)
 
 
 def entry_of_flow(flow: Flow[..., Any]) -> str:
@@ -109,6 +132,7 @@ def _submission(flow: Flow[..., Any], parameters: Mapping[str, Any], options: Su
         priority=whole_number("priority", options.get("priority", 0), least=-(2**31)),
         idempotency_key=options.get("idempotency_key"),
         schedule=options.get("schedule"),
+        takes_turns=options.get("takes_turns", False),
         crash_retries=flow.options.crash_retries,
     )
 

@@ -19,6 +19,7 @@ __all__ = [
     "metadata",
     "nodes",
     "runs",
+    "schedules",
     "stored_objects",
     "submissions",
     "transitions",
@@ -169,6 +170,7 @@ submissions = Table(
     Column("parameters", Text, nullable=False),  # JSON, whole: what its body gets
     Column("idempotency_key", Text),
     Column("schedule", Text),  # the name of what submitted it by the clock
+    Column("takes_turns", Boolean, nullable=False),  # it begins once the earlier ones of its schedule have ended
     Column("crash_retries", Integer, nullable=False),
     Column("deaths", Integer, nullable=False),  # how many processes died while its body ran
     Column("is_open", Boolean, nullable=False),  # it waits to be claimed
@@ -176,6 +178,15 @@ submissions = Table(
     Index("submissions_by_key", "entry", "idempotency_key", unique=True),
     Index("submissions_by_schedule", "schedule"),
     sqlite_autoincrement=True,
+)
+
+schedules = Table(
+    "schedules",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("rule", Text, nullable=False),
+    Column("known_since", String(32), nullable=False),  # no earlier time is due by this rule
+    Column("through", String(32)),  # up to there all is settled
 )
 
 variables = Table(

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from sqlalchemy import and_, bindparam, exists, false, func, insert, or_, select, update
 
-from actwright.journal import reading
+from actwright.journal import commands, reading
 from actwright.journal.batch import Batch, Entry
 from actwright.journal.commands import open_commands_of
 from actwright.journal.protocol import Transition
@@ -31,11 +31,13 @@ if TYPE_CHECKING:
     from sqlalchemy import ColumnElement, Connection
 
     from actwright.authoring.registration import Registration
+    from actwright.models.commands import Command
     from actwright.models.runs import FlowRun, TaskRun
     from actwright.models.submissions import Offer
 
 __all__ = [
     "add",
+    "ask_to_cancel",
     "cancel_unclaimed",
     "claim",
     "claimable",
@@ -49,6 +51,17 @@ __all__ = [
 _OPEN_HOOK: Final = (DeliveryStatus.DUE.value, DeliveryStatus.RUNNING.value)
 _CANCEL_ASKED: Final = exists().where(
     c.c.run_id == s.c.run_id, c.c.answered_at.is_(None), c.c.kind == CommandKind.CANCEL.value
+)
+_EARLIER: Final = s.alias()
+_OF_EARLIER: Final = r.alias()
+_WAITS_FOR_EARLIER: Final = and_(
+    s.c.takes_turns,
+    exists().where(
+        _EARLIER.c.schedule == s.c.schedule,
+        _EARLIER.c.seq < s.c.seq,
+        _OF_EARLIER.c.id == _EARLIER.c.run_id,
+        _OF_EARLIER.c.ended_at.is_(None),
+    ),
 )
 _HOOKS_ARE_DUE: Final = exists().where(d.c.run_id == s.c.run_id, d.c.status.in_(_OPEN_HOOK))
 
@@ -77,6 +90,7 @@ def add(connection: Connection, submission: Submission, kept: str, registration:
         "run_id": str(run.id), "entry": run.entry, "queue": submission.queue, "priority": submission.priority,
         "due_at": iso(run.expected_start_time), "parameters": submission.parameters,
         "idempotency_key": submission.idempotency_key, "schedule": submission.schedule,
+        "takes_turns": submission.takes_turns,
         "crash_retries": submission.crash_retries, "deaths": 0, "is_open": True,
     }  # fmt: skip
     connection.execute(insert(s).values(values))
@@ -159,13 +173,23 @@ def cancel_unclaimed(connection: Connection, run: FlowRun | TaskRun, reason: str
     return True
 
 
+def ask_to_cancel(connection: Connection, run: FlowRun | TaskRun, command: Command) -> bool:
+    """Have an open run cancelled; whether that was all there was to do, since nobody has it and it has no hooks."""
+    if is_unclaimed(connection, run.id) and cancel_unclaimed(connection, run, command.reason, command.at):
+        return True
+    commands.add(connection, command)
+    return False
+
+
 def _may_be_claimed(offers: Sequence[Offer], now: datetime) -> ColumnElement[bool]:
     """Hooks of an earlier attempt come before the next one."""
-    return and_(_is_offered(offers), or_(s.c.due_at <= iso(now), _CANCEL_ASKED), ~_HOOKS_ARE_DUE)
+    is_due = and_(s.c.due_at <= iso(now), ~_WAITS_FOR_EARLIER)
+    return and_(_is_offered(offers), or_(is_due, _CANCEL_ASKED), ~_HOOKS_ARE_DUE)
 
 
 def _is_due(offers: Sequence[Offer], now: datetime) -> ColumnElement[bool]:
-    return and_(_is_offered(offers), s.c.due_at <= iso(now), ~_CANCEL_ASKED, ~_HOOKS_ARE_DUE)
+    is_due = and_(s.c.due_at <= iso(now), ~_WAITS_FOR_EARLIER)
+    return and_(_is_offered(offers), is_due, ~_CANCEL_ASKED, ~_HOOKS_ARE_DUE)
 
 
 def _is_offered(offers: Sequence[Offer]) -> ColumnElement[bool]:

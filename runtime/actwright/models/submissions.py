@@ -28,6 +28,7 @@ class Submission:
         priority: of those that are due, the higher ones are claimed first.
         idempotency_key: a second submission of the same flow with this key gets the first one's run.
         schedule: the name of what submits it by the clock.
+        takes_turns: it begins once the earlier runs of its schedule have ended.
         crash_retries: how many processes may die while its body runs, before it ends Crashed.
     """
 
@@ -37,6 +38,7 @@ class Submission:
     priority: int = 0
     idempotency_key: str | None = None
     schedule: str | None = None
+    takes_turns: bool = False
     crash_retries: int = 0
 
 

@@ -15,7 +15,7 @@ from anyio.to_thread import run_sync
 
 from actwright.authoring.checks import whole_number
 from actwright.authoring.flows import Flow
-from actwright.client.submitting import entry_of_flow
+from actwright.client.submitting import entry_of_flow, prepare
 from actwright.engine.runtime import Runtime, RuntimeKeywords
 from actwright.exceptions import JournalError, ServiceFailed
 from actwright.journal.sql_journal import SqlJournal
@@ -23,6 +23,9 @@ from actwright.models.outcomes import described
 from actwright.models.submissions import DEFAULT_QUEUE, Offer
 from actwright.serving.claims import Claims, Work
 from actwright.serving.kept import KeptFlow
+from actwright.serving.rules import Rule
+from actwright.serving.scheduler import Scheduler
+from actwright.serving.schedules import Schedule, as_schedule
 from actwright_actors import Actor, ActorSystem, Backoff, ChildSpec, Crashed, Down, StartFailed, Supervisor
 
 if TYPE_CHECKING:
@@ -48,6 +51,7 @@ class Served:
         flow: it takes submissions, and with `keep` it also runs all the time.
         limit: how many submitted runs of it may be at work at once, in all processes on the journal; None: no limit.
         queues: whose submissions are taken.
+        schedules: when it is submitted, each a `Schedule` or a rule alone, as `Cron("0 6 * * *")`.
         keep: "permanent": it is run again whenever it ends; "transient": when it failed or crashed. Such a flow needs
             no arguments.
     """
@@ -55,6 +59,7 @@ class Served:
     flow: Flow[..., Any]
     limit: int | None = None
     queues: Iterable[str] = (DEFAULT_QUEUE,)
+    schedules: Iterable[Schedule | Rule] = ()
     keep: Literal["permanent", "transient"] | None = None
 
     def __post_init__(self) -> None:
@@ -66,8 +71,18 @@ class Served:
             raise TypeError(f"queues must be a list of names; got {self.queues!r}. Write queues=[{self.queues!r}].")
         if self.keep not in (None, "permanent", "transient"):
             raise ValueError(f"keep must be 'permanent' or 'transient'; got {self.keep!r}.")
+        if isinstance(self.schedules, Schedule | Rule):
+            raise TypeError(f"schedules must be a list; got {self.schedules!r}. Write schedules=[...].")
+        object.__setattr__(self, "schedules", [as_schedule(each).within(self.flow.name) for each in self.schedules])
+        for each in self.own_schedules:
+            prepare(self.flow, each.parameters, {})  # else each of its runs would fail
         if self.keep is not None:
             self.flow.prepare((), {})  # else each of its runs would fail
+
+    @property
+    def own_schedules(self) -> list[Schedule]:
+        """Its schedules, by names that no other flow's have."""
+        return cast("list[Schedule]", self.schedules)
 
     @property
     def offer(self) -> Offer:
@@ -161,6 +176,9 @@ class Service:
     def _specs(self, journal: SqlJournal) -> list[ChildSpec]:
         specs = [ChildSpec("claims", partial(Claims, self.runtime, journal, self._work))] if self._flows else []
         for each in self._flows:
+            for schedule in each.own_schedules:
+                see_to = partial(Scheduler, journal.database, each.flow, schedule)
+                specs.append(ChildSpec(f"schedule {schedule.name}", see_to))
             if each.keep is not None:
                 start = partial(KeptFlow, self.runtime, each.flow)
                 specs.append(ChildSpec(f"flow {each.flow.name}", start, restart=each.keep))

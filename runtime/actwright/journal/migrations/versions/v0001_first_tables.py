@@ -134,6 +134,7 @@ def upgrade() -> None:
         Column("parameters", Text, nullable=False),
         Column("idempotency_key", Text),
         Column("schedule", Text),
+        Column("takes_turns", Boolean, nullable=False),
         Column("crash_retries", Integer, nullable=False),
         Column("deaths", Integer, nullable=False),
         Column("is_open", Boolean, nullable=False),
@@ -141,6 +142,13 @@ def upgrade() -> None:
         Index("submissions_by_key", "entry", "idempotency_key", unique=True),
         Index("submissions_by_schedule", "schedule"),
         sqlite_autoincrement=True,
+    )
+    op.create_table(
+        "schedules",
+        Column("name", Text, primary_key=True),
+        Column("rule", Text, nullable=False),
+        Column("known_since", String(32), nullable=False),
+        Column("through", String(32)),
     )
     op.create_table(
         "variables",
