@@ -58,11 +58,12 @@ class Due:
         submit: what to submit now, each under its key, to begin when it is due; in order.
         missed: what was passed over; None if nothing was.
         through: up to this moment all is settled, once `submit` is submitted (or skipped, for an overlap). To be kept
-            as the next `last`, also by the journal: else what was passed over is owed again after a restart.
+            as the next `last`, also by the journal: else what was passed over is owed again after a restart. Several
+            services write it, so it must never be moved back, but for `clock_was_wrong`.
         look_again: when the next time comes; None if none will. It is a time of a clock that may be set meanwhile:
             whoever waits for it a minute at a time, or less, notices.
-        clock_was_wrong: `last` or `known_since` is so far ahead of `now` that it was left out of account, and `through`
-            goes back.
+        clock_was_wrong: `last` or `known_since` is so far ahead of `now` that it was left out of account. `through`
+            takes the place of `last`, and `now` that of `known_since`; until that is written, each answer says so.
     """
 
     submit: tuple[Occurrence, ...]
