@@ -39,6 +39,7 @@ ActwrightError
 │   ├── CorruptBlock              what is kept of it cannot be read
 │   └── SecretKeyError            its secrets cannot be encrypted or decrypted with the key that is here
 ├── WebhookError                  a webhook did not take what it was sent
+├── SlotTimeout                   no slot of a concurrency limit came free in time (also a TimeoutError)
 ├── HookTimedOut                  a hook took longer than its timeout (also a TimeoutError)
 ├── RecordedError                 an exception of another process, as history keeps it
 ├── ReplayImportError             code that is loaded to replay a hook called a flow
@@ -98,6 +99,7 @@ __all__ = [
     "RuntimeClosed",
     "SecretKeyError",
     "SettingsError",
+    "SlotTimeout",
     "UnansweredCommand",
     "UnfinishedRun",
     "UnknownBlock",
@@ -326,6 +328,21 @@ class WebhookError(ActwrightError):
         super().__init__(message)
         self.host = host
         self.status = status
+
+
+class SlotTimeout(ActwrightError, TimeoutError):
+    """No slot of a concurrency limit came free within `timeout_seconds`.
+
+    Attributes:
+        holders: who had the slots then: titles of runs, and processes.
+    """
+
+    def __init__(self, message: str, holders: tuple[str, ...] = ()) -> None:
+        super().__init__(message)
+        self.holders = holders
+
+    def __reduce__(self) -> tuple[type[SlotTimeout], tuple[str, tuple[str, ...]]]:
+        return type(self), (str(self), self.holders)
 
 
 class HookTimedOut(ActwrightError, TimeoutError):
