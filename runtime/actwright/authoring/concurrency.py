@@ -116,10 +116,11 @@ class concurrency:
     def _entering(self, store: Store, context: RunContext | None) -> _Waits:
         claim = Claim(str(uuid4()), self._wants, _title(context), _id_of(context), *surroundings(copy_context()))
         try:
-            answer = store.ask_slots(claim)
-            if not answer.done():
-                decided, timer = _first_of(answer), nullcontext()
-                with timer if self._timeout is None else _after(context, self._timeout, lambda: _settle(decided)):
+            decided: Future[None] = Future()
+            with self._timing(context, lambda: _settle(decided)):
+                answer = store.ask_slots(claim)
+                answer.add_done_callback(lambda _: _settle(decided))
+                if not decided.done():
                     yield decided
             if not answer.done():
                 in_the_way = store.give_up_slots(claim.id)
@@ -132,6 +133,15 @@ class concurrency:
             raise
         self._inside = store, claim.id
         _BLOCKS.set(_BLOCKS.get() | {claim.id})
+
+    def _timing(self, context: RunContext | None, too_late: Callable[[], object]) -> AbstractContextManager[None]:
+        """While inside: have it called when the time is over, by the clock of the run's Runtime, else the system's."""
+        if self._timeout is None:
+            return nullcontext()
+        if self._timeout == 0:
+            too_late()
+            return nullcontext()
+        return _timer(self._timeout, too_late) if context is None else context.run.after(self._timeout, too_late)
 
     def _see_that_it_is_free(self) -> None:
         if self._inside is not None:
@@ -200,24 +210,9 @@ def _id_of(context: RunContext | None) -> str | None:
     return None if context is None else str(context.run.snapshot.id)
 
 
-def _first_of(answer: Future[None]) -> Future[None]:
-    """Done when that one is, or before."""
-    decided: Future[None] = Future()
-    answer.add_done_callback(lambda _: _settle(decided))
-    return decided
-
-
 def _settle(future: Future[None]) -> None:
     with suppress(InvalidStateError):  # both at once, in two threads
         future.set_result(None)
-
-
-def _after(context: RunContext | None, delay: float, fn: Callable[[], object]) -> AbstractContextManager[None]:
-    """While inside: have `fn` called after so many seconds, by the clock of the run's Runtime, else by the system's."""
-    if delay == 0:
-        fn()
-        return nullcontext()
-    return _timer(delay, fn) if context is None else context.run.after(delay, fn)
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from concurrent.futures import Future
 from datetime import UTC, datetime
@@ -23,6 +24,7 @@ class MemorySlots:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
+        self._pid = os.getpid()
         self._rows: list[SlotRow] = []
         self._waiting: dict[str, tuple[Claim, Future[None]]] = {}
         self._limits: dict[str, int] = {}
@@ -47,7 +49,8 @@ class MemorySlots:
         return answer
 
     def free(self, claim_id: str) -> None:
-        self._change(lambda: self._forget(claim_id))
+        if os.getpid() == self._pid:  # a forked child holds nothing, and a lock that it inherits may be taken for ever
+            self._change(lambda: self._forget(claim_id))
 
     def give_up(self, claim_id: str) -> Future[list[SlotRow] | None]:
         answer: Future[list[SlotRow] | None] = Future()

@@ -193,8 +193,7 @@ class SlotQueue:
             self._take()
             try:
                 self._step()
-                if self._give_up_what_still_waits():
-                    self._step()
+                self._give_up_what_still_waits()
                 self._failing_since = None
             except (Fenced, RuntimeClosed, ForkedRuntime) as error:
                 self._end(error)
@@ -234,21 +233,18 @@ class SlotQueue:
             return True
         return self._waiting.pop(claim_id, None) is not None
 
-    def _give_up_what_still_waits(self) -> bool:
-        """After a look: whoever gives up at once had a chance. Whether there is something to be freed."""
-        give_ups, self._give_ups = self._give_ups, []
-        if not give_ups:
-            return False
+    def _give_up_what_still_waits(self) -> None:
+        """After a look: whoever gives up at once had a chance."""
+        if not self._give_ups:
+            return
         with self._database.reading() as connection:
             rows = slots.all_rows(connection)
-        for give_up in give_ups:
-            if give_up.claim_id in self._held:
-                give_up.answer.set_result(None)
-                continue
-            if self._forget(give_up.claim_id):
-                self._freed.add(give_up.claim_id)
-            give_up.answer.set_result(in_the_way(give_up.claim_id, rows))
-        return bool(self._freed)
+        late = {each.claim_id for each in self._give_ups if self._waiting.pop(each.claim_id, None) is not None}
+        self._freed |= late
+        self._step()
+        for each in self._give_ups:
+            each.answer.set_result(None if each.claim_id in self._held else in_the_way(each.claim_id, rows))
+        self._give_ups.clear()
 
     def _step(self) -> None:
         if not (self._freed or self._is_there_something_to_write()):
