@@ -11,7 +11,7 @@ from rich.console import Console
 from typer.core import TyperGroup
 
 from actwright import __version__
-from actwright.control import blocks, db, hooks, runs, variables
+from actwright.control import blocks, db, hooks, limits, runs, variables
 from actwright.control.config import config
 from actwright.control.nodes import nodes
 from actwright.control.output import fail, never_fail_to_print
@@ -79,6 +79,7 @@ app.add_typer(runs.app, name="runs")
 app.add_typer(hooks.app, name="hooks")
 app.add_typer(variables.app, name="variable")
 app.add_typer(blocks.app, name="block")
+app.add_typer(limits.app, name="limit")
 app.command()(nodes)
 app.command()(recover)
 app.add_typer(db.app, name="db")
