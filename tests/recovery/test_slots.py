@@ -208,18 +208,37 @@ def test_a_process_that_is_stopped_keeps_its_slot(tmp_path: Path, source: str) -
         pass
 
 
-def test_one_that_is_taken_over_by_force_has_none_any_more(tmp_path: Path) -> None:
-    with holding(tmp_path / "stopped", IN_A_FLOW) as stopped:
+def test_one_that_is_taken_over_by_force_has_none_any_more_and_its_hooks_can_have_some(tmp_path: Path) -> None:
+    source = """
+import sys
+from pathlib import Path
+from actwright import concurrency, flow
+
+def waits(flow, run, state):
+    with concurrency("db", limit=1, timeout_seconds=10):
+        (Path(__file__).parent / "told").write_text(state.name)
+
+@flow(on_crashed=[waits])
+def holds():
+    with concurrency("db", limit=1):
+        print("inside", flush=True)
+        sys.stdin.readline()
+
+if __name__ == "__main__":
+    holds()
+"""
+    with holding(tmp_path, source) as stopped:
         stopped.send(signal.SIGSTOP)
         (row,) = slot_rows()
         command = [sys.executable, "-m", "actwright", "recover", "--force", row.node_id]
         subprocess.run(command, check=True, capture_output=True, timeout=DEADLINE)
+        assert (tmp_path / "told").read_text() == "Crashed"
         with concurrency("db", limit=1, timeout_seconds=0):
             stopped.send(signal.SIGCONT)
             stopped.send_line("")
-            assert [each.node_id != row.node_id for each in slot_rows()] == [True]
             stopped.exit_code()
-            assert [each.node_id != row.node_id for each in slot_rows()] == [True]
+            (ours,) = slot_rows()
+            assert ours.node_id != row.node_id
 
 
 def test_the_replayed_hook_of_a_killed_process_has_blocks_of_its_own(tmp_path: Path) -> None:

@@ -12,7 +12,6 @@ from uuid import uuid4
 
 from actwright.authoring.concurrency import surroundings
 from actwright.engine.messages import Admitted
-from actwright.journal.rows import utf8
 from actwright.models.slots import Claim, Limit, LimitKind, Want
 
 if TYPE_CHECKING:
@@ -47,7 +46,7 @@ class RunSlots:
 
     def _claim(self) -> Claim:
         run = self._run
-        wants = tuple(Want(Limit(LimitKind.TAG, utf8(tag))) for tag in run.snapshot.tags)
+        wants = tuple(Want(Limit(LimitKind.TAG, tag)) for tag in run.snapshot.tags)
         return Claim(str(uuid4()), wants, run.title, str(run.snapshot.id), *surroundings(run.origin.context))
 
     def _tell(self, claim_id: str, answer: Future[None]) -> None:
