@@ -17,7 +17,7 @@ from actwright.journal.database import Database
 from actwright.journal.schema import nodes
 from actwright.journal.schema import slots as s
 from actwright.journal.slot_queue import SlotQueue
-from actwright.journal.slots import all_rows
+from actwright.journal.slots import FRONT, all_rows, set_tag_limit
 from actwright.models.slots import Claim, Limit, LimitKind, Want
 
 WATCHDOG = 20.0
@@ -53,6 +53,10 @@ def queue_of(
         yield queue
     finally:
         queue.close()
+
+
+def tagged(id: str, *tags: str) -> Claim:
+    return Claim(id, tuple(Want(Limit(LimitKind.TAG, tag)) for tag in tags), f"the one of {id}")
 
 
 def claim(id: str, *, around: str = "", occupy: int = 1, slots: int = 1) -> Claim:
@@ -208,3 +212,28 @@ def test_a_crowd_is_let_in_by_few_transactions(database: Database) -> None:
         for answer in answers:
             answer.result(WATCHDOG)
         assert titles(database) == [str(number) for number in range(100)]
+
+
+MORE_THAN_ARE_READ = FRONT + 6
+
+
+def test_behind_any_number_that_nothing_lets_in_one_that_something_does_comes_in(database: Database) -> None:
+    with database.writing() as connection:
+        set_tag_limit(connection, "shut", 0)
+        set_tag_limit(connection, "db", 1)
+    with queue_of(database) as queue:
+        for number in range(MORE_THAN_ARE_READ):
+            queue.ask(tagged(str(number), "shut", "db"))
+        queue.ask(tagged("a", "db")).result(WATCHDOG)
+
+
+def test_behind_any_number_that_wait_one_that_may_overtake_them_comes_in(database: Database) -> None:
+    with queue_of(database) as queue:
+        queue.ask(claim("outer")).result(WATCHDOG)
+        for number in range(MORE_THAN_ARE_READ):
+            queue.ask(claim(str(number)))
+        queue.ask(claim("inner", around="outer")).result(WATCHDOG)
+        queue.free("inner")
+        queue.free("outer")
+        queue.give_up("nobody").result(WATCHDOG)
+        assert titles(database) == ["0"]

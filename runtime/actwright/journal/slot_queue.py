@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from actwright.exceptions import Fenced, ForkedRuntime, InternalError, JournalError, RuntimeClosed, WouldDeadlock
 from actwright.journal import slots, statements
-from actwright.models.slots import LimitKind, SlotRow, grants, in_the_way, refusal
+from actwright.models.slots import LimitKind, SlotRow, front_suffices, grants, in_the_way, refusal
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping
@@ -119,6 +119,8 @@ class SlotQueue:
         self._freed: set[str] = set()
         self._give_ups: list[_GiveUp] = []
         self._looked_at_nodes = 0.0
+        self._seen: object = None  # what was there when nobody could be let in
+        self._is_row_lost = False
         self._failing_since: float | None = None
 
     def may_be_limited(self, tags: Iterable[str]) -> bool:
@@ -247,7 +249,8 @@ class SlotQueue:
         self._give_ups.clear()
 
     def _step(self) -> None:
-        if not (self._freed or self._is_there_something_to_write()):
+        by_name = any(want.limit.kind == LimitKind.NAME for ask in self._new.values() for want in ask.claim.wants)
+        if not (self._freed or by_name or self._is_there_something_to_write()):
             return
         changes, read_at = self._changes_of_limits, time.monotonic()
         with self._database.writing() as connection:
@@ -263,36 +266,56 @@ class SlotQueue:
         changes, read_at = self._changes_of_limits, time.monotonic()
         with self._database.reading() as connection:
             limits = slots.tag_limits(connection)
-            rows = slots.all_rows(connection) if self._waiting else []
+            seen = slots.traces(connection), limits
+            is_news = bool(self._waiting) and seen != self._seen
+            is_time = bool(self._waiting) and read_at - self._looked_at_nodes > _LOOK_AT_NODES_SECONDS
+            rows = self._rows(connection, limits) if is_news or is_time else []
             dead = self._dead(connection, rows)
+            if is_news:
+                wanted = sum(len(ask.claim.wants) for ask in self._waiting.values())
+                self._is_row_lost = slots.waiting_rows(connection, self._node_id) != wanted
         self._note_limits(limits, changes, read_at)
         for ask in [ask for ask in self._new.values() if not _limited(ask.claim, limits).wants]:
             del self._new[ask.claim.id]
             ask.answer.set_result(None)
-        is_lost = not self._waiting.keys() <= {row.claim_id for row in rows}
-        return bool(self._new) or bool(dead) or is_lost or bool(grants(self._claims(), rows, limits))
+        if self._new or dead or self._is_row_lost or (is_news and grants(self._claims(), rows, limits)):
+            return True
+        self._seen = seen
+        return False
 
     def _write(self, connection: Connection) -> _Step:
         limits = slots.tag_limits(connection)
         slots.free_claims(connection, self._freed)
-        rows = slots.all_rows(connection)
+        rows = slots.all_rows(connection) if self._is_row_lost else self._rows(connection, limits)
         # Here, where nobody can come in between: who has a dead node's lock to run its hooks gives them slots too.
         if dead := self._dead(connection, rows):
             slots.free_nodes(connection, dead)
             rows = [row for row in rows if row.node_id not in dead]
         refused = {id: why for id, ask in self._new.items() if (why := refusal(ask.claim, rows))}
         added = {id: _limited(ask.claim, limits) for id, ask in self._new.items() if id not in refused}
-        there = {row.claim_id for row in rows}
+        there = {row.claim_id for row in rows} if self._is_row_lost else self._waiting.keys()
         lost = [ask.claim for id, ask in self._waiting.items() if id not in there]  # by hand, say: at the end again
-        if added or lost:
-            slots.add_claims(connection, self._node_id, (*lost, *added.values()))
-            rows = slots.all_rows(connection)
-        granted = grants({**self._claims(), **added}, rows, limits)
-        slots.hold(connection, granted)
-        return _Step(limits, added, refused, granted)
+        slots.add_claims(connection, self._node_id, (*lost, *added.values()))
+        claims = {**self._claims(), **added}
+        granted: list[Grant] = []
+        while True:
+            came_in = grants(claims, self._rows(connection, limits, claims), limits)
+            slots.hold(connection, came_in)
+            granted += came_in
+            if len(came_in) < slots.FRONT:  # else there may be more than were looked at
+                return _Step(limits, added, refused, granted)
+
+    def _rows(
+        self, connection: Connection, limits: Mapping[str, int], claims: Mapping[str, Claim] | None = None
+    ) -> list[SlotRow]:
+        """What is held, and of what is waited for as much as can matter. Of thousands that wait, most do not."""
+        rows = slots.front_rows(connection)
+        is_enough = front_suffices((claims or self._claims()).values(), rows, limits)
+        return rows if is_enough else slots.all_rows(connection)
 
     def _committed(self, step: _Step) -> None:
         self._freed.clear()
+        self._seen, self._is_row_lost = None, False
         for claim_id, why in step.refused.items():
             self._new.pop(claim_id).answer.set_exception(WouldDeadlock(why))
         for claim_id, claim in step.added.items():
@@ -320,10 +343,10 @@ class SlotQueue:
     def _dead(self, connection: Connection, rows: list[SlotRow]) -> list[str]:
         """The nodes that are in the way and dead. It is looked for now and then, and again once one was found."""
         now = time.monotonic()
-        others = {row.node_id for row in rows} - {self._node_id}
-        if not others or now - self._looked_at_nodes < _LOOK_AT_NODES_SECONDS:
+        if now - self._looked_at_nodes < _LOOK_AT_NODES_SECONDS:
             return []
-        dead = self._dead_among(connection, others)
+        others = {row.node_id for row in rows} - {self._node_id}
+        dead = self._dead_among(connection, others) if others else []
         self._looked_at_nodes = 0.0 if dead else now
         return dead
 

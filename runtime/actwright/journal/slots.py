@@ -8,7 +8,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import bindparam, delete, insert, select, update
+from sqlalchemy import bindparam, delete, func, insert, select, update
 from sqlalchemy.dialects import sqlite
 
 from actwright.journal.rows import iso, utf8, words_or_mark
@@ -24,17 +24,33 @@ if TYPE_CHECKING:
     from actwright.models.slots import Claim, Grant
 
 __all__ = [
+    "FRONT",
     "add_claims",
     "all_rows",
     "free_claims",
     "free_nodes",
+    "front_rows",
     "hold",
     "set_tag_limit",
     "tag_limits",
+    "traces",
     "unset_tag_limit",
+    "waiting_rows",
 ]
 
+FRONT: Final = 64
+"""How many of each queue are read where the first ones are enough."""
+
 _ROWS: Final = select(s).order_by(s.c.seq)
+_PLACES: Final = (
+    select(s.c.claim_id, func.row_number().over(partition_by=(s.c.kind, s.c.name), order_by=s.c.seq).label("place"))
+    .where(s.c.held_since.is_(None))
+    .subquery()
+)
+_FIRST: Final = select(_PLACES.c.claim_id).where(_PLACES.c.place <= FRONT)
+_FRONT_ROWS: Final = select(s).where(s.c.held_since.is_not(None) | s.c.claim_id.in_(_FIRST)).order_by(s.c.seq)
+_TRACES: Final = select(func.count(), func.max(s.c.seq), func.count(s.c.held_since))
+_WAITING: Final = select(func.count()).where(s.c.node_id == bindparam("node"), s.c.held_since.is_(None))
 _TAG_LIMITS: Final = select(t.c.tag, t.c.slots).order_by(t.c.tag)
 _HOLD: Final = (
     update(s)
@@ -51,6 +67,21 @@ _SET_TAG_LIMIT: Final = _SET.on_conflict_do_update(
 def all_rows(connection: Connection) -> list[SlotRow]:
     """What is held and what is waited for, in the order in which it was asked for."""
     return [SlotRow._make(row) for row in connection.execute(_ROWS)]
+
+
+def front_rows(connection: Connection) -> list[SlotRow]:
+    """What is held, and of what is waited for the first `FRONT` of each limit."""
+    return [SlotRow._make(row) for row in connection.execute(_FRONT_ROWS)]
+
+
+def traces(connection: Connection) -> tuple[Any, ...]:
+    """What differs whenever rows were added or deleted, or are held that were not."""
+    return tuple(connection.execute(_TRACES).one())
+
+
+def waiting_rows(connection: Connection, node_id: str) -> int:
+    """How many rows of a node wait."""
+    return int(connection.execute(_WAITING, {"node": node_id}).scalar_one())
 
 
 def add_claims(connection: Connection, node_id: str, claims: Iterable[Claim]) -> None:

@@ -21,7 +21,18 @@ from typing import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-__all__ = ["Claim", "Grant", "Limit", "LimitKind", "SlotRow", "Want", "grants", "in_the_way", "refusal"]
+__all__ = [
+    "Claim",
+    "Grant",
+    "Limit",
+    "LimitKind",
+    "SlotRow",
+    "Want",
+    "front_suffices",
+    "grants",
+    "in_the_way",
+    "refusal",
+]
 
 
 class LimitKind(StrEnum):
@@ -139,6 +150,23 @@ def grants(waiting: Mapping[str, Claim], rows: Sequence[SlotRow], tag_limits: Ma
     return found
 
 
+def front_suffices(waiting: Iterable[Claim], front: Sequence[SlotRow], tag_limits: Mapping[str, int]) -> bool:
+    """Whether those that come in are among the first of each queue, so that the others need not be looked at.
+
+    Not where one that waits may overtake others, or where others pass by one that is let in by nothing.
+
+    Args:
+        waiting: those that may be let in.
+        front: all that is held, and the first that wait.
+    """
+    tally = _Tally(front, tag_limits)
+    if not all(tally.could_come_in(row) for row in front if not row.is_held):
+        return False
+    runs = {row.run_id for row in front if row.is_held and row.kind == LimitKind.TAG}
+    claims = {row.claim_id for row in front if row.is_held}
+    return all(claim.runs_around.isdisjoint(runs) and claim.claims_around.isdisjoint(claims) for claim in waiting)
+
+
 def refusal(claim: Claim, rows: Sequence[SlotRow]) -> str | None:
     """Why a claim would wait for itself for ever: it wants more of a limit than those hold that it is inside of."""
     tally = _Tally(rows, {})
@@ -196,8 +224,12 @@ class _Tally:
 
     def queue(self, wanted: list[SlotRow]) -> None:
         """They go on waiting, and keep later ones back; but not where they can never be let in."""
-        if all(row.occupy <= self._slots(row) for row in wanted):
+        if all(self.could_come_in(row) for row in wanted):
             self._queued.update(row.limit for row in wanted)
+
+    def could_come_in(self, row: SlotRow) -> bool:
+        """Whether its limit would let it in, were nobody there."""
+        return row.occupy <= self._slots(row)
 
     def lenders_for(self, claim: Claim, wanted: list[SlotRow]) -> dict[Limit, str] | None:
         """Who lends what, where all that is wanted can be had; else None."""
