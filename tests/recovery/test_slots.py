@@ -87,7 +87,7 @@ import anyio
 from actwright import concurrency, flow, task
 
 LIMIT = 3
-FILE = os.path.join(os.path.dirname(__file__), "inside")
+FILE = os.path.join(os.path.dirname(__file__), "..", "inside")
 
 def change(by):
     with open(FILE, "a+") as file:
@@ -131,9 +131,11 @@ def test_of_eight_processes_never_more_than_the_limit_are_inside_and_all_get_the
     tmp_path: Path, source: str
 ) -> None:
     TagLimit.set("shared", 3 if source == BY_TAG else 80)
-    (tmp_path / "program.py").write_text(source)
+    folders = [tmp_path / str(number) for number in range(8)]  # a program is written as it is started
     with ExitStack() as stack:
-        crowd = [stack.enter_context(started(tmp_path, source)) for _ in range(8)]
+        for folder in folders:
+            folder.mkdir()
+        crowd = [stack.enter_context(started(folder, source)) for folder in folders]
         for program in crowd:
             program.says("ready")
         for program in crowd:
