@@ -65,8 +65,9 @@ ENGINE_DOORS = {"actwright.engine.kit", "actwright.engine.messages", "actwright.
 PUBLIC = {
     "actwright": [
         "Block", "Cancelled", "Cancelling", "Completed", "Crashed", "Failed", "Flow", "FlowRun", "Handle", "Pending",
-        "Running", "Runtime", "State", "StateType", "Task", "TaskRun", "Variable", "allow_failure", "as_completed",
-        "flow", "get_run_logger", "hook", "receive", "run_flow", "serve", "tags", "task", "unmapped", "wait",
+        "Running", "Runtime", "State", "StateType", "TagLimit", "Task", "TaskRun", "Variable", "allow_failure",
+        "as_completed", "concurrency", "flow", "get_run_logger", "hook", "receive", "run_flow", "serve", "tags", "task",
+        "unmapped", "wait",
     ],
     "actwright_actors": [
         "Actor", "ActorContext", "ActorDead", "ActorError", "ActorInfo", "ActorRef", "ActorSystem", "AlreadySpawned",

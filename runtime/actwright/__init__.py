@@ -22,12 +22,14 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from actwright.authoring.annotations import allow_failure, unmapped
+    from actwright.authoring.concurrency import concurrency
     from actwright.authoring.flows import Flow, flow
     from actwright.authoring.futures import Handle, as_completed, wait
     from actwright.authoring.hooks import hook
     from actwright.authoring.logging import get_run_logger
     from actwright.authoring.receiving import receive
     from actwright.authoring.running import run_flow
+    from actwright.authoring.tag_limits import TagLimit
     from actwright.authoring.tags import tags
     from actwright.authoring.tasks import Task, task
     from actwright.authoring.variables import Variable
@@ -64,11 +66,13 @@ __all__ = [
     "Runtime",
     "State",
     "StateType",
+    "TagLimit",
     "Task",
     "TaskRun",
     "Variable",
     "allow_failure",
     "as_completed",
+    "concurrency",
     "flow",
     "get_run_logger",
     "hook",
@@ -97,11 +101,13 @@ _HOMES = {
     "Runtime": "engine.runtime",
     "State": "models.states",
     "StateType": "models.states",
+    "TagLimit": "authoring.tag_limits",
     "Task": "authoring.tasks",
     "TaskRun": "models.runs",
     "Variable": "authoring.variables",
     "allow_failure": "authoring.annotations",
     "as_completed": "authoring.futures",
+    "concurrency": "authoring.concurrency",
     "flow": "authoring.flows",
     "get_run_logger": "authoring.logging",
     "hook": "authoring.hooks",

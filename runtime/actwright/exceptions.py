@@ -41,6 +41,7 @@ ActwrightError
 ├── FlowNotFound                  no flow is found by that name (also a LookupError)
 ├── ServiceFailed                 what a service serves could not be kept up
 ├── WebhookError                  a webhook did not take what it was sent
+├── SlotTimeout                   no slot of a concurrency limit came free in time (also a TimeoutError)
 ├── HookTimedOut                  a hook took longer than its timeout (also a TimeoutError)
 ├── RecordedError                 an exception of another process, as history keeps it
 ├── ReplayImportError             code that is loaded to replay a hook called a flow
@@ -102,6 +103,7 @@ __all__ = [
     "SecretKeyError",
     "ServiceFailed",
     "SettingsError",
+    "SlotTimeout",
     "UnansweredCommand",
     "UnfinishedRun",
     "UnknownBlock",
@@ -338,6 +340,21 @@ class WebhookError(ActwrightError):
         super().__init__(message)
         self.host = host
         self.status = status
+
+
+class SlotTimeout(ActwrightError, TimeoutError):
+    """No slot of a concurrency limit came free within `timeout_seconds`.
+
+    Attributes:
+        holders: who had the slots then: titles of runs, and processes.
+    """
+
+    def __init__(self, message: str, holders: tuple[str, ...] = ()) -> None:
+        super().__init__(message)
+        self.holders = holders
+
+    def __reduce__(self) -> tuple[type[SlotTimeout], tuple[str, tuple[str, ...]]]:
+        return type(self), (str(self), self.holders)
 
 
 class HookTimedOut(ActwrightError, TimeoutError):

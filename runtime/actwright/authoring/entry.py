@@ -18,12 +18,14 @@ from actwright.authoring.replay_guard import refuse_while_loading
 from actwright.exceptions import ActwrightError
 
 if TYPE_CHECKING:
+    from concurrent.futures import Future
     from uuid import UUID
 
     from actwright.authoring.futures import Handle
     from actwright.authoring.runnable import Runnable
     from actwright.models.commands import Answer, Command
     from actwright.models.runs import FlowRun
+    from actwright.models.slots import Claim, SlotRow
 
 __all__ = [
     "Call",
@@ -103,7 +105,8 @@ def waited_for(futures: object) -> tuple[Any, ...]:
 
 
 class Store(Protocol):
-    """What is kept by name, beside history: variables and blocks. A journal is one. Its methods block, for moments."""
+    """What is kept beside history: variables, blocks, concurrency limits. A journal is one. Its methods block, for
+    moments."""
 
     @property
     def own_key(self) -> bytes | None:
@@ -136,6 +139,31 @@ class Store(Protocol):
 
     def unset_block(self, slug: str, name: str) -> bool:
         """Forget a block; whether there was one."""
+        ...
+
+    def ask_slots(self, claim: Claim) -> Future[None]:
+        """Ask for slots of concurrency limits. The answer comes when they are there, in whatever thread, and may be an
+        error; until `free_slots` they are held. Never waits."""
+        ...
+
+    def free_slots(self, claim_id: str) -> None:
+        """Give them back, or wait for them no longer. Never waits; in a forked child it does nothing."""
+        ...
+
+    def give_up_slots(self, claim_id: str) -> Future[list[SlotRow] | None]:
+        """Wait for them no longer; tells what stood in the way. None: they have come by now, and are held."""
+        ...
+
+    def tag_limits(self) -> dict[str, int]:
+        """Tag -> slots, of each tag that has a limit; sorted."""
+        ...
+
+    def set_tag_limit(self, tag: str, slots: int) -> None:
+        """Limit a tag, or change its limit."""
+        ...
+
+    def unset_tag_limit(self, tag: str) -> bool:
+        """Limit a tag no longer; whether it was."""
         ...
 
 

@@ -11,7 +11,7 @@ from rich.console import Console
 from typer.core import TyperGroup
 
 from actwright import __version__
-from actwright.control import blocks, db, hooks, runs, variables
+from actwright.control import blocks, db, hooks, limits, runs, variables
 from actwright.control.config import config
 from actwright.control.nodes import nodes
 from actwright.control.output import fail, never_fail_to_print
@@ -81,8 +81,7 @@ app.add_typer(runs.app, name="runs")
 app.add_typer(hooks.app, name="hooks")
 app.add_typer(variables.app, name="variable")
 app.add_typer(blocks.app, name="block")
-app.command()(serve)
-app.command()(submit)
+app.add_typer(limits.app, name="limit")
 app.command()(serve)
 app.command()(submit)
 app.command()(nodes)

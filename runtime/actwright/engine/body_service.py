@@ -37,6 +37,7 @@ __all__ = ["BodyService"]
 
 _STORE_METHODS = frozenset({
     "variable", "set_variable", "unset_variable", "block", "block_names", "set_block", "unset_block", "own_key",
+    "free_slots", "give_up_slots", "tag_limits", "set_tag_limit", "unset_tag_limit",
 })  # fmt: skip
 
 
@@ -55,6 +56,7 @@ class BodyService:
         self._crossing = Crossing(self._handle_of, self._id_of, hooks_stay=True)
         self._runs: dict[UUID, LiveRun] = {}
         self._channel: Channel | None = None
+        self._claims: list[str] = []
         self._to_say: deque[Callable[[], object]] = deque()
         self._mailbox = BodyMailbox(self._run, lambda said: self._soon(partial(self._say, said)))
 
@@ -102,6 +104,11 @@ class BodyService:
                     if isinstance(message, m.BodyOver):
                         return message
                     self._heard(message)
+
+    def free_slots(self) -> None:
+        """The process has ended: its body is inside of no `concurrency` block any more."""
+        for claim_id in self._claims:
+            self._run.host.journal.free_slots(claim_id)
 
     def say_stop(self) -> None:
         """Say that SIGTERM was sent. In any thread."""
@@ -184,6 +191,9 @@ class BodyService:
             case m.Stored(method, args, kwargs) if method in _STORE_METHODS:
                 asked = getattr(self._run.host.journal, method)
                 return asked(*args, **kwargs) if callable(asked) else asked
+            case m.Stored("ask_slots", (claim,)):
+                self._claims.append(claim.id)
+                return self._run.host.journal.ask_slots(claim)
             case m.Why():
                 return self._run.why_stopped
             case _:

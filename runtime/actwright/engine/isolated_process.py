@@ -152,6 +152,8 @@ class _ProcessExecution:
         except BaseException:  # a bug of ours: nobody would answer that body any more
             self._end(process)
             raise
+        finally:
+            service.free_slots()
         return over
 
     def _end(self, process: BodyProcess) -> None:

@@ -14,6 +14,7 @@ from actwright.authoring.logging import RunLogger, engine_logger_of
 from actwright.engine.forked import fork_error
 from actwright.engine.inbox import MAILBOX_LIMIT, Inbox
 from actwright.engine.messages import Cancel, Committed, RoomInJournal
+from actwright.engine.run_slots import RunSlots
 from actwright.exceptions import CancelledRun, MailboxFull, RunIsFinal, RuntimeClosed
 from actwright.journal.protocol import LogLine
 from actwright.models.commands import Answer, CommandKind, checked_reason
@@ -81,6 +82,7 @@ class LiveRun:
         durable: those of them that are committed, whether an actor has heard of that or not.
         failures, crashes: how many attempts ended so.
         takeovers: how many of its actors have died.
+        slots: of the concurrency limits of its tags.
         inbox: what was sent to it, and was not received by its body yet.
     """
 
@@ -102,6 +104,7 @@ class LiveRun:
         self.uncommitted: set[UUID] = set()
         self.durable: set[UUID] = set()
         self.inbox = Inbox()
+        self.slots = RunSlots(self)
         self._lines = 0
         self.crashes = call.known.deaths if call.known else 0
         self.failures = snapshot.run_count - self.crashes
@@ -164,13 +167,14 @@ class LiveRun:
     def note_committed(self, state: State[Any]) -> None:
         """A state that it entered is committed. In any thread; also when its Runtime has closed in the meantime."""
         self.durable.add(state.id)
-        self._signal_if_open(Committed(state))
+        self.signal_if_open(Committed(state))
 
     def note_room(self) -> None:
         """The journal has room for what it will add. In any thread; also when its Runtime has closed."""
-        self._signal_if_open(RoomInJournal())
+        self.signal_if_open(RoomInJournal())
 
-    def _signal_if_open(self, message: RunMessage) -> None:
+    def signal_if_open(self, message: RunMessage) -> None:
+        """The same as `signal`, for what nobody hears any more when its Runtime has closed."""
         try:
             self.signal(message)
         except (SystemClosed, RuntimeClosed):
@@ -260,6 +264,7 @@ class LiveRun:
 
     def let_go(self, error: Exception) -> None:
         """Give `error` to whoever waits for the run, since nothing will bring it to its end."""
+        self.slots.free()
         if not self.future.done():
             self.future.set_exception(error)
         for answer in self._open_answers():

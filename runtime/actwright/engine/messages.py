@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from actwright.models.states import State
 
 __all__ = [
+    "Admitted",
     "AwaitedEnded",
     "Begin",
     "BodyEnded",
@@ -71,6 +72,14 @@ class RoomInJournal:
 @dataclass(frozen=True, slots=True)
 class AwaitedEnded:
     """The futures that the run waits for are done: those in its arguments, or those that its body returned."""
+
+
+@dataclass(frozen=True, slots=True)
+class Admitted:
+    """The run has a slot of each limited tag of its own; or never will, for that error."""
+
+    claim_id: str
+    error: BaseException | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +157,7 @@ RunMessage = (
     | Crash
     | RoomInJournal
     | AwaitedEnded
+    | Admitted
     | Committed
     | CommitIsLate
     | HooksDone

@@ -139,7 +139,23 @@ class RunActor(Actor[m.RunMessage]):
             self._enter(Failed(message=described(error), cause=error))
             return
         run.log.info("Beginning, for %s %r", run.snapshot.kind, run.subject.name)
-        self._enter(Retrying() if run.snapshot.run_count else Running())
+        self._begin_attempt()
+
+    def _begin_attempt(self) -> None:
+        """Once it has a slot of each limit of its tags."""
+        if self.run.slots.seek():
+            self._enter_running()
+
+    def admitted(self, message: m.Admitted) -> None:
+        if not self.run.slots.take(message):  # it was cancelled, say
+            return
+        if message.error is not None:
+            self.crash(m.Crash(message.error))
+        else:
+            self._enter_running()
+
+    def _enter_running(self) -> None:
+        self._enter(Retrying() if self.run.snapshot.run_count else Running())
 
     # Entering a state
 
@@ -157,6 +173,7 @@ class RunActor(Actor[m.RunMessage]):
             self.phase = Phase.FINAL
         elif self.phase is not Phase.UNWINDING:
             self.phase = Phase.ENTERING
+        run.slots.entered(state)
         if not self._ledger.enter(state):
             self.committed(m.Committed(state))
         elif state.is_final() or (state.is_running() and run.snapshot.run_count == 1):
@@ -385,7 +402,7 @@ class RunActor(Actor[m.RunMessage]):
     def retry_delay_passed(self, _: m.RetryDelayPassed) -> None:
         if self.phase is Phase.WAITING:
             self._clear_timer()
-            self._enter(Retrying())
+            self._begin_attempt()
 
     def _may_retry(self, verdict: State[Any]) -> bool:
         # One whose body was abandoned is not tried again: two of its bodies would be at work. Nor is one that was ended
@@ -481,6 +498,7 @@ _HANDLERS: dict[type[m.RunMessage], Callable[[RunActor, Any], None]] = {
     m.Begin: RunActor.begin,
     m.RoomInJournal: RunActor.room_in_journal,
     m.AwaitedEnded: RunActor.awaited_ended,
+    m.Admitted: RunActor.admitted,
     m.Committed: RunActor.committed,
     m.CommitIsLate: RunActor.commit_is_late,
     m.HooksDone: RunActor.hooks_done,

@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from contextvars import copy_context
 from typing import TYPE_CHECKING, Any, cast
 
 from actwright.authoring.context import current
 from actwright.authoring.futures import Handle
 from actwright.authoring.waiting import blocking, event_of
+from actwright.exceptions import RuntimeClosed
 from actwright.isolation.messages import Launch, Stored
 from actwright.isolation.variables import portable
 from actwright_actors import wait_through
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from concurrent.futures import Future
     from contextvars import Context
 
     from actwright.authoring.entry import Call
     from actwright.isolation.conversation import Conversation
     from actwright.isolation.messages import Variables
     from actwright.isolation.remote import RemoteHandle
+    from actwright.models.slots import Claim, SlotRow
 
 __all__ = ["StandIn"]
 
@@ -108,6 +112,25 @@ class _Store:
 
     def unset_block(self, slug: str, name: str) -> bool:
         return bool(self._ask("unset_block", slug, name))
+
+    def ask_slots(self, claim: Claim) -> Future[None]:
+        return self._conversation.answer_to(Stored("ask_slots", (claim,), {}))
+
+    def free_slots(self, claim_id: str) -> None:
+        with suppress(RuntimeClosed):  # of what the body has left behind; its process is over, and that frees them
+            self._conversation.answer_to(Stored("free_slots", (claim_id,), {}))
+
+    def give_up_slots(self, claim_id: str) -> Future[list[SlotRow] | None]:
+        return self._conversation.answer_to(Stored("give_up_slots", (claim_id,), {}))
+
+    def tag_limits(self) -> dict[str, int]:
+        return cast("dict[str, int]", self._ask("tag_limits"))
+
+    def set_tag_limit(self, tag: str, slots: int) -> None:
+        self._ask("set_tag_limit", tag, slots)
+
+    def unset_tag_limit(self, tag: str) -> bool:
+        return bool(self._ask("unset_tag_limit", tag))
 
     def _ask(self, method: str, *args: Any, **kwargs: Any) -> Any:
         return self._conversation.ask(Stored(method, args, kwargs))

@@ -13,9 +13,10 @@ if TYPE_CHECKING:
 __all__ = ["path_of", "portable", "set_in"]
 
 _OF_THE_LOOP: Final = frozenset({"actwright", "actwright_actors", "anyio", "asyncio", "sniffio", "trio", "uvloop"})
-"""Whose variables tell of a place in this process, and mean nothing in another one; but for the tags of runs."""
+"""Whose variables tell of a place in this process, and mean nothing in another one; but for the tags of runs, and the
+`concurrency` blocks around them."""
 
-_TAGS: Final = "actwright.authoring.tags"
+_OF_THE_CALLER: Final = frozenset({"actwright.authoring.concurrency", "actwright.authoring.tags"})
 
 
 def path_of(variable: ContextVar[Any]) -> tuple[str, str] | None:
@@ -58,7 +59,7 @@ def portable(context: Iterable[tuple[ContextVar[Any], Any]], can: Callable[[obje
 
 def _goes_along(variable: ContextVar[Any]) -> bool:
     path = path_of(variable)
-    return path is not None and (path[0] == _TAGS or path[0].partition(".")[0] not in _OF_THE_LOOP)
+    return path is not None and (path[0] in _OF_THE_CALLER or path[0].partition(".")[0] not in _OF_THE_LOOP)
 
 
 def set_in(context: Context, variables: Variables) -> None:

@@ -13,18 +13,21 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from actwright.authoring.keys import new_key
+from actwright.journal.memory_slots import MemorySlots
 from actwright.journal.protocol import CommandAnswered, DeliveryChanged, LogLine, Record, Transition
 from actwright.models.events import RunEvent
 from actwright.models.values_at_rest import result_from_rest
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from concurrent.futures import Future
     from uuid import UUID
 
     from actwright.exceptions import ActwrightError
     from actwright.journal.protocol import TakeCommand
     from actwright.models.deliveries import HookDelivery
     from actwright.models.runs import FlowRun, TaskRun
+    from actwright.models.slots import Claim, SlotRow
 
 __all__ = ["MemoryJournal"]
 
@@ -63,6 +66,7 @@ class MemoryJournal:
         self._own_key: bytes | None = None  # made for whoever has secrets
         self._seq = 0
         self._blocks: dict[tuple[str, str], str] = {}
+        self._slots = MemorySlots()
 
     def append(self, *records: Record, committed: Callable[[], object] | None = None) -> None:
         with self._lock:
@@ -184,6 +188,28 @@ class MemoryJournal:
     def unset_block(self, slug: str, name: str) -> bool:
         with self._lock:
             return self._blocks.pop((slug, name), None) is not None
+
+    @property
+    def slots(self) -> MemorySlots:
+        return self._slots
+
+    def ask_slots(self, claim: Claim) -> Future[None]:
+        return self._slots.ask(claim)
+
+    def free_slots(self, claim_id: str) -> None:
+        self._slots.free(claim_id)
+
+    def give_up_slots(self, claim_id: str) -> Future[list[SlotRow] | None]:
+        return self._slots.give_up(claim_id)
+
+    def tag_limits(self) -> dict[str, int]:
+        return self._slots.tag_limits()
+
+    def set_tag_limit(self, tag: str, slots: int) -> None:
+        self._slots.set_tag_limit(tag, slots)
+
+    def unset_tag_limit(self, tag: str) -> bool:
+        return self._slots.unset_tag_limit(tag)
 
 
 def _as_kept(run: FlowRun | TaskRun, result: str | None) -> FlowRun | TaskRun:

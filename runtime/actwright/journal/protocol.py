@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
+    from concurrent.futures import Future
     from datetime import datetime
     from uuid import UUID
 
@@ -16,8 +17,9 @@ if TYPE_CHECKING:
     from actwright.models.deliveries import HookDelivery
     from actwright.models.events import RunEvent
     from actwright.models.runs import FlowRun, TaskRun
+    from actwright.models.slots import Claim, SlotRow
 
-__all__ = ["CommandAnswered", "DeliveryChanged", "Journal", "LogLine", "Record", "TakeCommand", "Transition"]
+__all__ = ["CommandAnswered", "DeliveryChanged", "Journal", "LogLine", "Record", "Slots", "TakeCommand", "Transition"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +77,18 @@ Record = Transition | DeliveryChanged | LogLine | CommandAnswered
 TakeCommand: TypeAlias = "Callable[[Command, Callable[[Answer], object]], bool]"
 """Carries a command out if its run lives there, and says whether it does. It must not wait: the answer is given by the
 function that it gets, now or later, in whatever thread."""
+
+
+class Slots(Protocol):
+    """Of a journal's concurrency limits, what a run's actor asks about. Never waits."""
+
+    def may_be_limited(self, tags: Iterable[str]) -> bool:
+        """Whether a run with these tags has to ask for slots: not where none of them had a limit a moment ago."""
+        ...
+
+    def is_queued(self, claim_id: str) -> bool:
+        """Whether a claim waits for slots that others have, and is not just being looked at."""
+        ...
 
 
 class Journal(Protocol):
@@ -157,6 +171,39 @@ class Journal(Protocol):
 
     def unset_variable(self, name: str) -> bool:
         """Forget a variable; whether there was one."""
+        ...
+
+    @property
+    def slots(self) -> Slots:
+        """Which runs have to ask for slots of the limits of their tags."""
+        ...
+
+    def ask_slots(self, claim: Claim) -> Future[None]:
+        """Ask for slots of concurrency limits. The answer comes when they are there, in whatever thread; until
+        `free_slots` they are held. Never waits.
+
+        An error is an answer, too: WouldDeadlock, and whatever a journal that cannot be written raises.
+        """
+        ...
+
+    def free_slots(self, claim_id: str) -> None:
+        """Give them back, or wait for them no longer. Never waits; in a forked child it does nothing."""
+        ...
+
+    def give_up_slots(self, claim_id: str) -> Future[list[SlotRow] | None]:
+        """Wait for them no longer; tells what stood in the way. None: they have come by now, and are held."""
+        ...
+
+    def tag_limits(self) -> dict[str, int]:
+        """Tag -> slots, of each tag that has a limit; sorted."""
+        ...
+
+    def set_tag_limit(self, tag: str, slots: int) -> None:
+        """Limit a tag, or change its limit."""
+        ...
+
+    def unset_tag_limit(self, tag: str) -> bool:
+        """Limit a tag no longer; whether it was."""
         ...
 
     def block(self, slug: str, name: str) -> bytes:

@@ -20,8 +20,10 @@ __all__ = [
     "nodes",
     "runs",
     "schedules",
+    "slots",
     "stored_objects",
     "submissions",
+    "tag_limits",
     "transitions",
     "variables",
 ]
@@ -204,4 +206,32 @@ blocks = Table(
     Column("name", Text, primary_key=True),
     Column("document", Text, nullable=False),  # JSON, secrets encrypted
     Column("updated_at", String(32), nullable=False),
+)
+
+tag_limits = Table(
+    "tag_limits",
+    metadata,
+    Column("tag", Text, primary_key=True),
+    Column("slots", Integer, nullable=False),
+    Column("updated_at", String(32), nullable=False),
+)
+
+slots = Table(  # one row for each limit of which somebody has slots, or waits for some
+    "slots",
+    metadata,
+    Column("seq", Integer, primary_key=True, autoincrement=True),  # the order in which they were asked for
+    Column("claim_id", String(36), nullable=False),  # what was asked for at once
+    Column("node_id", String(36), nullable=False),
+    Column("kind", String(8), nullable=False),
+    Column("name", Text, nullable=False),
+    Column("occupy", Integer, nullable=False),
+    Column("slots", Integer),  # how many the limit has, as who asks says; null for a tag, see tag_limits
+    Column("run_id", String(36)),
+    Column("title", Text, nullable=False),  # who asks, for people
+    Column("asked_at", String(32), nullable=False),
+    Column("held_since", String(32)),  # null while it waits
+    Column("lender", String(36)),  # the claim_id whose slots these are, where they are lent
+    Index("slots_by_claim", "claim_id"),
+    Index("slots_by_node", "node_id"),
+    sqlite_autoincrement=True,
 )

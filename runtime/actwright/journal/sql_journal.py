@@ -22,11 +22,14 @@ from actwright.journal.batch import Batch, Entry
 from actwright.journal.command_watch import CommandWatch
 from actwright.journal.protocol import CommandAnswered, Transition
 from actwright.journal.queue import WriteQueue
+from actwright.journal.slot_queue import SlotQueue
+from actwright.journal.slots import set_tag_limit, tag_limits, unset_tag_limit
 from actwright.journal.statements import write
 from actwright.models.values_at_rest import parameters_at_rest
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Collection, Iterable, Sequence
+    from concurrent.futures import Future
     from contextlib import AbstractContextManager
     from uuid import UUID
 
@@ -39,6 +42,7 @@ if TYPE_CHECKING:
     from actwright.models.deliveries import HookDelivery
     from actwright.models.events import RunEvent
     from actwright.models.runs import FlowRun, TaskRun
+    from actwright.models.slots import Claim, SlotRow
     from actwright.models.submissions import Claimed, Offer
 
 __all__ = ["REPEAT_SECONDS", "JournalLimits", "SqlJournal"]
@@ -76,6 +80,7 @@ class SqlJournal:
     Args:
         before_hooks: called in the writer's thread before the first commit of a run that has hooks: by the time that
             its body starts, somebody must stand by to run them.
+        dead_among: which of these nodes are dead; their slots of concurrency limits are free.
     """
 
     def __init__(
@@ -86,6 +91,7 @@ class SqlJournal:
         *,
         limits: JournalLimits | None = None,
         before_hooks: Callable[[], object] = lambda: None,
+        dead_among: Callable[[Connection, Collection[str]], list[str]] = lambda _connection, _node_ids: [],
     ) -> None:
         self.database = database
         self.node_id = node_id
@@ -105,6 +111,7 @@ class SqlJournal:
         self._given_up = threading.Event()
         self._pid = os.getpid()
         self._commands = CommandWatch(database, node_id, self.answer)
+        self._slots = SlotQueue(database, node_id, epoch, dead_among=dead_among, patience=self.limits.wait_seconds)
         self._thread = threading.Thread(target=self._write_all, name="actwright-journal", daemon=True)
         self._thread.start()
 
@@ -296,6 +303,7 @@ class SqlJournal:
     def close(self, timeout: float | None = None) -> None:
         """Write what is left, for at most `timeout` seconds (`limits.wait_seconds`), and stop. Blocks."""
         self._commands.close()
+        self._slots.close()
         if self.flush():
             self._commands.answer_last()
         for tell in self._queue.close():
@@ -368,6 +376,36 @@ class SqlJournal:
     def unset_block(self, slug: str, name: str) -> bool:
         with self.database.writing() as connection:
             return keeping.unset_block(connection, slug, name)
+
+    # Slots of concurrency limits, past the queue as well
+
+    @property
+    def slots(self) -> SlotQueue:
+        return self._slots
+
+    def ask_slots(self, claim: Claim) -> Future[None]:
+        return self._slots.ask(claim)
+
+    def free_slots(self, claim_id: str) -> None:
+        self._slots.free(claim_id)
+
+    def give_up_slots(self, claim_id: str) -> Future[list[SlotRow] | None]:
+        return self._slots.give_up(claim_id)
+
+    def tag_limits(self) -> dict[str, int]:
+        with self.database.reading() as connection:
+            return tag_limits(connection)
+
+    def set_tag_limit(self, tag: str, slots: int) -> None:
+        with self.database.writing() as connection:
+            set_tag_limit(connection, tag, slots)
+        self._slots.limits_changed()
+
+    def unset_tag_limit(self, tag: str) -> bool:
+        with self.database.writing() as connection:
+            was_limited = unset_tag_limit(connection, tag)
+        self._slots.limits_changed()
+        return was_limited
 
 
 def _call(tell: Callable[[], object]) -> None:

@@ -14,6 +14,7 @@ from uuid import uuid4
 
 from actwright.exceptions import InternalError, JournalError
 from actwright.journal.database import Database
+from actwright.journal.slots import free_nodes
 from actwright.journal.sql_journal import JournalLimits, SqlJournal
 from actwright.nodes import locks, rows
 from actwright.nodes.bodies import body_files, remove_body_files
@@ -24,10 +25,24 @@ from actwright.nodes.pulse import Pulse
 from actwright.nodes.upkeep import Pruning, remove_lock_files, where_the_understudy_dies_too
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from sqlalchemy import Connection
+
     from actwright.nodes.rows import NodeRow
     from actwright.settings import Settings
 
-__all__ = ["Node", "close_nodes", "holder_of", "limits_of", "lock_path", "open_nodes", "process_node", "recovery_of"]
+__all__ = [
+    "Node",
+    "close_nodes",
+    "dead_among",
+    "holder_of",
+    "limits_of",
+    "lock_path",
+    "open_nodes",
+    "process_node",
+    "recovery_of",
+]
 
 logger = logging.getLogger("actwright.nodes")
 
@@ -54,6 +69,21 @@ def holder_of(node: NodeRow, database: Database) -> int | None:
     """
     is_here = node.host == socket.gethostname()
     return locks.holder(lock_path(node.id, database), node.pid if is_here else None)
+
+
+def dead_among(database: Database, connection: Connection, node_ids: Iterable[str]) -> list[str]:
+    """Those of these nodes whose process is gone, and that nobody recovers just now."""
+    return [node_id for node_id in node_ids if _is_gone(rows.read(connection, node_id), database)]
+
+
+def _is_gone(node: NodeRow | None, database: Database) -> bool:
+    if node is None or node.settled_at is not None:
+        return True
+    try:
+        return holder_of(node, database) is None
+    except OSError as error:  # another user's, say
+        logger.warning("Whether node %s is alive cannot be told from here: %s", node.id, error)
+        return False
 
 
 def recovery_of(program: Program, node_id: str, database: Database) -> Recovery:
@@ -88,6 +118,7 @@ class Node:
                 rows.FIRST_EPOCH,
                 limits=limits_of(settings),
                 before_hooks=self._companion.start if settings.understudy else lambda: None,
+                dead_among=partial(dead_among, self.database),
             )
             self._pruning = Pruning(self.database, settings.retention, recovery.lock_path.parent)
             stack.pop_all()
@@ -126,7 +157,8 @@ class Node:
         files = body_files(folder)  # before the nodes are read: one that comes after that has none among them
         with self.database.writing() as connection:
             unsettled = rows.unsettled(connection)
-            dead = [node for node in unsettled if self._is_dead(node)]
+            dead = [node for node in unsettled if _is_gone(node, self.database)]
+            free_nodes(connection, [node.id for node in dead])
             settled = {node.id for node in dead if rows.settle(connection, node.id)}
         waiting = [node for node in dead if node.id not in settled]
         in_use = {node.id for node in unsettled} - settled
@@ -135,13 +167,6 @@ class Node:
         self._pruning.start()
         for node in waiting:
             self._see_to(node, by_understudies)
-
-    def _is_dead(self, node: NodeRow) -> bool:
-        try:
-            return holder_of(node, self.database) is None
-        except OSError as error:  # another user's, say
-            logger.warning("Whether node %s is alive cannot be told from here: %s", node.id, error)
-            return False
 
     def _see_to(self, node: NodeRow, by_understudies: bool) -> None:
         who = f"Node {node.id} (pid {node.pid} on {node.host}) died, and runs of it are open or hooks due"

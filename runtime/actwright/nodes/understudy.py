@@ -81,6 +81,8 @@ SELECT (SELECT count(*) FROM runs WHERE node_id = :node AND ended_at IS NULL),
 FROM hook_deliveries WHERE node_id = :node AND status IN ('DUE', 'RUNNING')
 """
 
+_FREE_SLOTS = "DELETE FROM slots WHERE node_id = :node"
+
 
 class _Job:
     """What this understudy is for. By hand: argparse and dataclasses cost memory."""
@@ -210,6 +212,8 @@ def _recover_dead(job: _Job) -> int:
 
 def _recover(job: _Job) -> int:
     """Under the node's locks: replay until nothing is left, and unlink their files."""
+    if not job.forces:  # else its process lives, and may write until it is taken over
+        _free_slots(job)
     outcome = _replay_what_stands(job)
     if outcome == EXIT_SETTLED:
         _unlink_empty(job.log)
@@ -219,8 +223,22 @@ def _recover(job: _Job) -> int:
     return outcome
 
 
-def _replay_what_stands(job: _Job) -> int:
+def _free_slots(job: _Job) -> None:
+    """Let those in who wait for slots that the dead process had. A takeover does so too, and is slower to begin."""
     import sqlite3  # not before there is a death
+    from contextlib import closing
+    from urllib.parse import quote
+
+    url = f"file:{quote(os.fsencode(job.database))}?mode=rw"
+    try:
+        with closing(sqlite3.connect(url, uri=True, timeout=5, isolation_level=None)) as journal:
+            journal.execute(_FREE_SLOTS, {"node": job.node})
+    except sqlite3.Error as error:
+        job.say(f"{job.database}: slots of concurrency limits are not freed yet ({error}).")
+
+
+def _replay_what_stands(job: _Job) -> int:
+    import sqlite3
 
     try:
         return _replay(job) if any(_standing(job)) else EXIT_SETTLED

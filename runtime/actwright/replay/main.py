@@ -21,6 +21,7 @@ from actwright.journal.database import Database
 from actwright.journal.sql_journal import SqlJournal
 from actwright.nodes import rows
 from actwright.nodes.bodies import end_bodies
+from actwright.nodes.node import dead_among
 from actwright.replay.loading import preparing
 from actwright.replay.settling import LAST_SECONDS
 from actwright.replay.takeover import Takeover, take_over
@@ -110,7 +111,8 @@ def replay(database: Database, node_id: str, delivered: Callable[[SqlJournal], o
 def _deliver(database: Database, takeover: Takeover, delivered: Callable[[SqlJournal], object]) -> None:
     from actwright.replay.delivering import deliver  # the engine is loaded only where a hook is due
 
-    journal = SqlJournal(database, takeover.node.id, takeover.node.epoch)
+    dead = partial(dead_among, database)
+    journal = SqlJournal(database, takeover.node.id, takeover.node.epoch, dead_among=dead)
     try:
         program = takeover.node.program
         with preparing(program.argv, program.cwd, program.sys_path):

@@ -21,6 +21,7 @@ from actwright.journal.schema import hook_deliveries as d
 from actwright.journal.schema import runs as r
 from actwright.journal.schema import stored_objects
 from actwright.journal.schema import transitions as t
+from actwright.journal.slots import free_nodes
 from actwright.journal.statements import write
 from actwright.models.commands import Answer, Command, CommandKind, Outcome
 from actwright.models.deliveries import DeliveryStatus
@@ -104,6 +105,7 @@ def take_over(database: Database, node_id: str, max_deaths: int) -> Takeover:
         if found is None:
             raise LookupError(f"There is no node {node_id} in {database.path}.")
         node = replace(found, epoch=rows.take_over(connection, node_id))
+        free_nodes(connection, [node_id])  # what it held, and waited for
         at = datetime.now(UTC)
         registrations = Registrations(connection)
         _settle_deliveries(connection, registrations, node_id, max_deaths, at)

@@ -163,3 +163,27 @@ def upgrade() -> None:
         Column("document", Text, nullable=False),
         Column("updated_at", String(32), nullable=False),
     )
+    op.create_table(
+        "tag_limits",
+        Column("tag", Text, primary_key=True),
+        Column("slots", Integer, nullable=False),
+        Column("updated_at", String(32), nullable=False),
+    )
+    op.create_table(
+        "slots",
+        Column("seq", Integer, primary_key=True, autoincrement=True),
+        Column("claim_id", String(36), nullable=False),
+        Column("node_id", String(36), nullable=False),
+        Column("kind", String(8), nullable=False),
+        Column("name", Text, nullable=False),
+        Column("occupy", Integer, nullable=False),
+        Column("slots", Integer),
+        Column("run_id", String(36)),
+        Column("title", Text, nullable=False),
+        Column("asked_at", String(32), nullable=False),
+        Column("held_since", String(32)),
+        Column("lender", String(36)),
+        Index("slots_by_claim", "claim_id"),
+        Index("slots_by_node", "node_id"),
+        sqlite_autoincrement=True,
+    )
