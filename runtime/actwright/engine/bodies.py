@@ -6,6 +6,7 @@ of the run's caller.
 
 from __future__ import annotations
 
+import logging
 from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
     from actwright_actors import ActorContext, ChildTask
 
 __all__ = ["Attempt", "CallersThread", "Execution", "KillableExecution", "OnLoop", "Place", "WorkerThread"]
+
+logger = logging.getLogger("actwright.engine")
 
 
 class Attempt:
@@ -65,9 +68,16 @@ class Attempt:
         if self._execution is not None:
             self._execution.stop()
 
-    def kill(self) -> bool:
-        """End it by force, where it is in a process of its own; its end is told as any. False: it is not, or was."""
-        return isinstance(self._execution, KillableExecution) and self._execution.kill()
+    def end_by_force(self, grace_seconds: float) -> bool:
+        """It has not ended within its grace: kill it, where it is in a process of its own, so that its end is told as
+        any; else abandon it. Whether it was killed."""
+        late = f"{self.run.title}: its body was told to stop and has not ended within {grace_seconds:g} s"
+        if isinstance(self._execution, KillableExecution) and self._execution.kill():
+            logger.warning("%s: its process is killed.", late)
+            return True
+        logger.warning("%s. It is abandoned: it may still be running, but nothing that it does counts any more.", late)
+        self.abandon()
+        return False
 
     def abandon(self) -> None:
         """Wait for it no longer. It is counted until it really ends."""

@@ -325,19 +325,9 @@ class RunActor(Actor[m.RunMessage]):
         attempt = self.run.attempt
         if attempt is None or not self._is_current(message.attempt):
             return
-        if attempt.kill():
-            logger.warning(
-                "%s: its body was told to stop and has not ended within %g s: its process is killed.",
-                self.run.title, self.host.options.cancel_grace_seconds,
-            )  # fmt: skip
+        if attempt.end_by_force(self.host.options.cancel_grace_seconds):
             self._set_timer(_LATE_DEATH_SECONDS, message)
             return
-        logger.warning(
-            "%s: its body was told to stop and has not ended within %g s. It is abandoned: it may still be running, "
-            "but nothing that it does counts any more.",
-            self.run.title, self.host.options.cancel_grace_seconds,
-        )  # fmt: skip
-        attempt.abandon()
         self.run.attempt = None
         self._abandoned_a_body = True
         self._go_on(self.run.snapshot.state)
