@@ -18,7 +18,12 @@ from actwright import FlowRun, Runtime, flow
 from actwright.client import RemoteRun, get_client
 from actwright.client.submitting import submit
 from actwright.exceptions import ServiceFailed
+from actwright.journal.batch import Batch, Entry
+from actwright.journal.database import Database
+from actwright.journal.protocol import Transition
 from actwright.journal.sql_journal import SqlJournal
+from actwright.journal.statements import write
+from actwright.models.states import AwaitingRetry, Running
 from actwright.models.submissions import NOBODY
 from actwright.serving import service as services
 from actwright.serving.service import Served, Service
@@ -140,6 +145,25 @@ async def test_arguments_that_do_not_fit_any_more_fail_the_run_and_its_hooks_run
 
 
 def needs_another(other: int) -> None: ...
+
+
+async def test_arguments_that_do_not_fit_the_next_attempt_fail_the_run_too(told: Told) -> None:
+    clock = ManualClock()
+    async with serving(f.hooked, clock=clock) as service:
+        run = await submitted(service, f.hooked, {"number": 1}, at=clock.wall() + timedelta(hours=1), name="old")
+        await run_sync(its_process_died, journal_of(service).database, run)
+        service.served[str(run.entry)] = flow(needs_another, name="hooked", on_failure=[f.tell])
+        clock.advance(3600)
+        await _look(clock, lambda: told() == ["hook old Failed"])
+        await ended(run.id)
+        assert await states_of(service, run.id) == ["Scheduled", "Running", "AwaitingRetry", "Failed"]
+
+
+def its_process_died(database: Database, run: FlowRun) -> None:
+    steps = [run.entered(Running())]
+    steps.append(steps[0].entered(AwaitingRetry()))
+    with database.writing() as connection:
+        write(connection, Batch.of([Entry(tuple(map(Transition, steps)), ("{}", "{}"))], NOBODY))
 
 
 async def test_what_was_claimed_and_not_begun_is_put_back_when_the_service_ends(
