@@ -136,6 +136,16 @@ def test_what_waited_behind_a_killed_service_is_run_by_another_one_that_is_there
             soon(lambda: state_of(later) == "Completed")
 
 
+def test_a_service_that_goes_on_has_those_settled_that_died_with_nobody_standing_by(told: Told) -> None:
+    with a_service("waits", ACTWRIGHT_UNDERSTUDY="false") as first:
+        run_id = submitted(f.waits)
+        soon(lambda: told() == ["body 0"])
+        with a_service("quick", ACTWRIGHT_UNDERSTUDY="false"):
+            first.send(signal.SIGKILL)
+            first.exit_code()
+            soon(lambda: state_of(run_id) == "Crashed")
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_drains_and_what_does_not_end_in_time_is_cancelled_with_its_hooks(
     number: signal.Signals, told: Told

@@ -23,6 +23,7 @@ from actwright.models.outcomes import described
 from actwright.models.submissions import DEFAULT_QUEUE, Offer
 from actwright.serving.claims import Claims, Work
 from actwright.serving.kept import KeptFlow
+from actwright.serving.others import Others
 from actwright_actors import Actor, ActorSystem, Backoff, ChildSpec, Crashed, Down, StartFailed, Supervisor
 
 if TYPE_CHECKING:
@@ -164,7 +165,7 @@ class Service:
             if each.keep is not None:
                 start = partial(KeptFlow, self.runtime, each.flow)
                 specs.append(ChildSpec(f"flow {each.flow.name}", start, restart=each.keep))
-        return [*specs, *self._actors]
+        return [*specs, ChildSpec("others", partial(Others, journal)), *self._actors]
 
     def _stop_claiming(self) -> None:
         self._work.is_over = True
