@@ -57,6 +57,15 @@ async def waits(number: int = 0) -> None:
     await anyio.sleep_forever()
 
 
+@flow
+async def told_to_stop() -> None:
+    note("body")
+    try:
+        await anyio.sleep_forever()
+    finally:
+        note("stopped")
+
+
 @flow(crash_retries=2, on_retry=[tell], on_crashed=[tell], on_completion=[tell])
 def dies(times: int) -> str:
     """Its process dies, so many times."""

@@ -25,6 +25,7 @@ from actwright.journal.sql_journal import SqlJournal
 from actwright.journal.statements import write
 from actwright.models.states import AwaitingRetry, Running
 from actwright.models.submissions import NOBODY
+from actwright.nodes import rows
 from actwright.serving import service as services
 from actwright.serving.service import Served, Service
 from actwright_actors import Actor, Backoff, ChildSpec
@@ -205,8 +206,27 @@ async def test_a_claimed_run_is_this_nodes_and_one_that_waits_nobodys(told: Told
         later = await submitted(service, f.waits, {}, at=datetime.now(UTC) + timedelta(hours=1))
         await until(lambda: told() == ["body 0"])
         with journal_of(service).database.reading() as connection:
-            rows = connection.exec_driver_sql("SELECT id, node_id FROM runs").all()
-        assert sorted(map(tuple, rows)) == sorted([(str(run.id), journal_of(service).node_id), (str(later.id), NOBODY)])
+            found = connection.exec_driver_sql("SELECT id, node_id FROM runs").all()
+        assert sorted(map(tuple, found)) == sorted(
+            [(str(run.id), journal_of(service).node_id), (str(later.id), NOBODY)]
+        )
+
+
+async def test_a_service_that_was_taken_over_stops_its_bodies_and_fails_although_nothing_is_to_be_written(
+    told: Told,
+) -> None:
+    async with serving(f.told_to_stop) as service:
+        await submitted(service, f.told_to_stop, {})
+        await until(lambda: told() == ["body"])
+        await run_sync(take_over, journal_of(service))
+        with pytest.raises(ServiceFailed, match="Another process has taken over"):
+            await service.failed()
+    assert told() == ["body", "stopped"]
+
+
+def take_over(journal: SqlJournal) -> None:
+    with journal.database.writing() as connection:
+        rows.take_over(connection, journal.node_id)
 
 
 # What is kept

@@ -17,7 +17,7 @@ from actwright.authoring.checks import whole_number
 from actwright.authoring.flows import Flow
 from actwright.client.submitting import entry_of_flow
 from actwright.engine.runtime import Runtime, RuntimeKeywords
-from actwright.exceptions import JournalError, ServiceFailed
+from actwright.exceptions import Fenced, JournalError, ServiceFailed
 from actwright.journal.sql_journal import SqlJournal
 from actwright.models.outcomes import described
 from actwright.models.submissions import DEFAULT_QUEUE, Offer
@@ -29,6 +29,7 @@ from actwright_actors import Actor, ActorSystem, Backoff, ChildSpec, Crashed, Do
 if TYPE_CHECKING:
     from types import TracebackType
 
+    from actwright.exceptions import ActwrightError
     from actwright.journal.protocol import Journal
 
 __all__ = ["BACKOFF", "INTENSITY", "PERIOD_SECONDS", "Servable", "Served", "Service"]
@@ -125,6 +126,7 @@ class Service:
             stack.push_async_callback(self._put_back, journal)
             self.system = await stack.enter_async_context(ActorSystem("actwright-service", clock=self._clock))
             stack.callback(self._stop_claiming)
+            stack.callback(journal.on_fenced(lambda error: self.system.post(partial(self._fenced, error))))
             supervisor = await self.system.spawn(
                 Supervisor(self._specs(journal), intensity=INTENSITY, period=PERIOD_SECONDS, backoff=BACKOFF),
                 name="served",
@@ -142,7 +144,7 @@ class Service:
         """Wait until the service has to end, which it may never.
 
         Raises:
-            ServiceFailed: what it serves fell too often.
+            ServiceFailed: what it serves fell too often, or another process has taken this one over.
         """
         await self._is_over.wait()
         if self._error is not None:
@@ -154,9 +156,14 @@ class Service:
             + [f"actor {each.name!r}" for each in self._actors]
         )
 
+    def _fenced(self, error: ActwrightError) -> None:
+        failure = ServiceFailed(f"This service is another process's now. {error}")
+        failure.__cause__ = error
+        self.give_up(failure)
+
     def give_up(self, error: ServiceFailed) -> None:
         """What is served is not restarted any more."""
-        self._error = error
+        self._error = self._error or error
         self._is_over.set()
 
     def _specs(self, journal: SqlJournal) -> list[ChildSpec]:
@@ -178,6 +185,8 @@ class Service:
         with anyio.CancelScope(shield=True):
             try:
                 await run_sync(journal.put_back, left)
+            except Fenced:
+                pass  # whoever has taken this process over has put them back
             except JournalError as error:
                 logger.error(
                     "%d submissions that were claimed stay so until this process has ended: %s", len(left), error
