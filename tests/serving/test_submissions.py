@@ -14,6 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import SecretStr
+from sqlalchemy import event
 from tests.serving import flows as f
 
 from actwright import flow
@@ -190,6 +191,31 @@ def test_a_flows_limit_counts_what_has_not_ended_in_all_processes_and_holds_up_n
         submissions.put_back(connection, [first.id])
     assert numbers(claim(database, limited)) == [0]
     assert claim(database, limited) == []
+
+
+@pytest.mark.parametrize("limit", [None, 2])
+def test_a_claim_looks_at_what_waits_and_not_at_all_that_was_ever_submitted(
+    database: Database, limit: int | None
+) -> None:
+    submit(database, f.quick, {}, {})
+    asked: list[tuple[str, Any]] = []
+    with database.writing() as connection:
+
+        def note(_connection: Any, _cursor: Any, statement: str, parameters: Any, *_: Any) -> None:
+            asked.append((statement, parameters))
+
+        event.listen(connection, "before_cursor_execute", note)
+        assert len(submissions.claim(connection, NODE, [offer(f.quick, limit=limit)], 5, datetime.now(UTC))) == 1
+        event.remove(connection, "before_cursor_execute", note)
+        looks = [each for each in asked if each[0].startswith("SELECT")]
+        plans = [
+            row.detail
+            for statement, parameters in looks
+            for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters)
+        ]
+    assert any("submissions_open" in step for step in plans)
+    few = "SCAN commands USING INDEX commands_open"  # of those that have no answer yet
+    assert not [step for step in plans if "submissions_by_key" in step or (step.startswith("SCAN") and step != few)]
 
 
 def _runs(database: Database) -> list[Any]:

@@ -200,7 +200,7 @@ class SqlJournal:
         try:
             with self.database.reading() as connection:
                 self._look_at_fence(connection)  # it may write nothing for long, and go on with what is another's
-                if not submissions.claimable(connection, offers, now):
+                if not submissions.claimable(connection, offers, room, now):
                     return []
             self._before_hooks()  # should this process die, somebody is to put back what it has claimed
             with self.database.writing() as connection:

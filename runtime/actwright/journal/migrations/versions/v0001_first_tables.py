@@ -137,7 +137,7 @@ def upgrade() -> None:
         Column("crash_retries", Integer, nullable=False),
         Column("deaths", Integer, nullable=False),
         Column("is_open", Boolean, nullable=False),
-        Index("submissions_open", "entry", "due_at", sqlite_where=text("is_open")),
+        Index("submissions_open", "entry", "due_at", sqlite_where=text("is_open = 1")),
         Index("submissions_by_key", "entry", "idempotency_key", unique=True),
         Index("submissions_by_schedule", "schedule"),
         sqlite_autoincrement=True,
