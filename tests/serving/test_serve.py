@@ -213,6 +213,9 @@ def test_submit_prints_the_id_waits_and_tells_by_its_exit_code(told: Told) -> No
         (["tests.serving.flows:quick", "-p", "number=many"], "number='many'"),
         (["tests.serving.flows:quick", "-p", "nummer=1"], "nummer"),
         (["tests.serving.flows:quick", "--at", "soon"], "'soon' is no time"),
+        (["tests.serving.flows:quick", "--priority", "99999999999999999999"], "--priority"),
+        (["tests.serving.flows:quick", "--queue", ""], "queue must be text that is not empty"),
+        (["tests.serving.flows:quick", "--key", "\udcff"], "idempotency_key must be text"),
     ],
 )
 def test_what_cannot_be_submitted_is_refused_with_one_line_and_exit_code_2(arguments: list[str], said: str) -> None:

@@ -325,6 +325,8 @@ async def test_what_cannot_be_served_is_refused(served: list[Any], error: type[E
     [
         ({"limit": -1}, ValueError, "limit"),
         ({"queues": "slow"}, TypeError, r"Write queues=\['slow'\]"),
+        ({"queues": []}, ValueError, "one at least"),
+        ({"queues": [""]}, ValueError, "queues must be names"),
         ({"keep": "always"}, ValueError, "'permanent' or 'transient'"),
     ],
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, timezone
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -102,7 +102,16 @@ def test_a_flow_that_no_other_process_finds_is_refused(database: Database) -> No
     ("options", "error", "said"),
     [
         ({"at": datetime(2027, 1, 1)}, TypeError, "time zone"),
-        ({"queue": ""}, TypeError, "queue must be a name"),
+        ({"at": datetime.max.replace(tzinfo=timezone(-timedelta(hours=1)))}, ValueError, "UTC"),
+        ({"queue": ""}, ValueError, "queue must be text that is not empty"),
+        ({"queue": "\udcff"}, ValueError, "queue must be text"),
+        ({"idempotency_key": ""}, ValueError, "idempotency_key must be text"),
+        ({"idempotency_key": "\udcff"}, ValueError, "idempotency_key must be text"),
+        ({"idempotency_key": 7}, TypeError, "idempotency_key must be text"),
+        ({"name": ""}, ValueError, "name must be text"),
+        ({"name": 7}, TypeError, "name must be text"),
+        ({"priority": 10**20}, ValueError, "at most 1000000"),
+        ({"priority": -(10**20)}, ValueError, "at least -1000000"),
         ({"priority": "high"}, TypeError, "priority"),
     ],
 )

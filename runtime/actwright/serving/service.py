@@ -66,6 +66,9 @@ class Served:
             whole_number("limit", self.limit, least=0)
         if isinstance(self.queues, str):
             raise TypeError(f"queues must be a list of names; got {self.queues!r}. Write queues=[{self.queues!r}].")
+        object.__setattr__(self, "queues", tuple(self.queues))  # an iterator is read once
+        if not self.queues or not all(isinstance(each, str) and each for each in cast("tuple[object]", self.queues)):
+            raise ValueError(f"queues must be names, and one at least; got {self.queues!r}.")
         if self.keep not in (None, "permanent", "transient"):
             raise ValueError(f"keep must be 'permanent' or 'transient'; got {self.keep!r}.")
         if self.keep is not None:
