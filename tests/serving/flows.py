@@ -36,6 +36,10 @@ async def quick(number: int = 0) -> int:
     return number
 
 
+@flow(flow_run_name="number-{number}")
+async def named(number: int) -> None: ...
+
+
 @flow
 def takes(order: Order, *, more: Any = None) -> int:
     note(f"body {order.number} {type(order).__name__} {more}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -26,6 +27,7 @@ from actwright.journal.statements import write
 from actwright.models.states import AwaitingRetry, Running
 from actwright.models.submissions import NOBODY
 from actwright.nodes import rows
+from actwright.serving import serve
 from actwright.serving import service as services
 from actwright.serving.service import Served, Service
 from actwright_actors import Actor, Backoff, ChildSpec
@@ -90,6 +92,14 @@ async def test_a_client_submits_by_name_waits_and_finds_the_same_run_by_its_key(
         assert again.id == run.id
         assert again.state.is_completed()
     assert told() == ["body 1"]
+
+
+async def test_the_name_that_it_was_submitted_with_stands_above_the_one_that_its_flow_has_for_it(told: Told) -> None:
+    async with serving(f.named) as service:
+        given = await submitted(service, f.named, {"number": 1}, name="mine")
+        made = await submitted(service, f.named, {"number": 2})
+        assert [(await ended(run.id)).name for run in (given, made)] == ["mine", "number-2"]
+    assert told() == []
 
 
 async def test_no_more_are_at_work_than_the_services_limit_and_the_flows(told: Told) -> None:
@@ -338,6 +348,11 @@ def test_options_that_cannot_be_are_refused(options: Any, error: type[Exception]
 def test_a_kept_flow_that_needs_arguments_is_refused() -> None:
     with pytest.raises(TypeError, match="missing a required argument"):
         Served(f.takes, keep="permanent")
+
+
+def test_serve_in_another_thread_is_refused_with_what_to_do() -> None:
+    with ThreadPoolExecutor(1) as pool, pytest.raises(RuntimeError, match=r"Elsewhere: async with Service"):
+        pool.submit(serve, f.quick).result()
 
 
 async def test_a_service_needs_a_journal_that_others_can_write_to() -> None:

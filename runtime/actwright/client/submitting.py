@@ -115,6 +115,7 @@ def _submission(flow: Flow[..., Any], parameters: Mapping[str, Any], options: Su
         idempotency_key=_words_or_none("idempotency_key", options.get("idempotency_key")),
         schedule=options.get("schedule"),
         crash_retries=flow.options.crash_retries,
+        is_named=options.get("name") is not None,
     )
 
 

@@ -83,7 +83,7 @@ def add(connection: Connection, submission: Submission, kept: str, registration:
         "run_id": str(run.id), "entry": run.entry, "queue": submission.queue, "priority": submission.priority,
         "due_at": iso(run.expected_start_time), "parameters": submission.parameters,
         "idempotency_key": submission.idempotency_key, "schedule": submission.schedule,
-        "crash_retries": submission.crash_retries, "deaths": 0, "is_open": True,
+        "crash_retries": submission.crash_retries, "deaths": 0, "is_open": True, "is_named": submission.is_named,
     }  # fmt: skip
     connection.execute(insert(s).values(values))
     return run
@@ -194,7 +194,7 @@ def _is_offered(offers: Sequence[Offer]) -> ColumnElement[bool]:
 def _rows(connection: Connection, run_ids: Sequence[str]) -> list[Any]:
     """In that order, with all that they are begun with."""
     whole = s.c.parameters.label("whole")
-    query = select(r, t.c.cause, s.c.run_id, s.c.deaths, whole).join(t, t.c.id == r.c.state_id)
+    query = select(r, t.c.cause, s.c.run_id, s.c.deaths, s.c.is_named, whole).join(t, t.c.id == r.c.state_id)
     found = connection.execute(query.join(s, s.c.run_id == r.c.id).where(r.c.id.in_(run_ids))).mappings()
     by_id = {row["run_id"]: row for row in found}
     return [by_id[run_id] for run_id in run_ids]
@@ -226,4 +226,4 @@ def _claimed(connection: Connection, row: Any, *, is_cancelled: bool) -> Claimed
     run = cast("FlowRun", run_of(row))
     asked = open_commands_of(connection, run.id) if is_cancelled else ()
     cancels = [each for each in asked if each.kind is CommandKind.CANCEL]
-    return Claimed(run, parameters_from_rest(row["whole"]), row["deaths"], tuple(cancels))
+    return Claimed(run, parameters_from_rest(row["whole"]), row["deaths"], row["is_named"], tuple(cancels))

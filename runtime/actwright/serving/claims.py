@@ -118,7 +118,7 @@ class Claims(Actor[Look | Ended]):
     def _begin(self, claimed: Claimed) -> None:
         run_id = claimed.run.id
         asked = tuple((command, partial(self._journal.answer, command)) for command in claimed.cancels)
-        known = Known(claimed.run, claimed.deaths, asked)
+        known = Known(claimed.run, claimed.deaths, claimed.is_named, asked)
         flow = self._work.flows[str(claimed.run.entry)]
         handle = self._runtime.begin(Call(flow, claimed.parameters, return_state=True, known=known))
         self._work.begun[run_id] = handle

@@ -136,6 +136,7 @@ def upgrade() -> None:
         Column("schedule", Text),
         Column("crash_retries", Integer, nullable=False),
         Column("deaths", Integer, nullable=False),
+        Column("is_named", Boolean, nullable=False),
         Column("is_open", Boolean, nullable=False),
         Index("submissions_open", "entry", "due_at", sqlite_where=text("is_open = 1")),
         Index("submissions_by_key", "entry", "idempotency_key", unique=True),
