@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import socket
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta, timezone
@@ -22,11 +24,18 @@ from actwright.client.requests import ask
 from actwright.client.steps import run_steps
 from actwright.client.submitting import entry_of_flow, submit
 from actwright.exceptions import FlowNotFound, ParameterBindError, ParameterTypeError, RunError, UnansweredCommand
-from actwright.journal import reading, submissions
+from actwright.journal import commands, reading, submissions
+from actwright.journal.batch import Batch, Entry
 from actwright.journal.checking import check
 from actwright.journal.database import Database
-from actwright.models.commands import CommandKind
+from actwright.journal.protocol import Transition
+from actwright.journal.statements import write
+from actwright.models.commands import Answer, Command, CommandKind, Outcome
+from actwright.models.states import Running
 from actwright.models.submissions import Claimed, Offer
+from actwright.nodes import rows
+from actwright.nodes.program import Program
+from actwright.replay.takeover import take_over
 
 NODE = str(uuid4())
 LATER = timedelta(hours=1)
@@ -289,3 +298,29 @@ def test_it_receives_nothing_before_it_begins(database: Database) -> None:
     run = submit(database, f.quick, {}, {})
     with pytest.raises(RunError, match="waits to be claimed"):
         run_steps(ask(database, run.id, CommandKind.SEND, {}, 0.0))
+
+
+# When its process dies
+
+
+def test_what_was_sent_to_it_and_its_process_died_before_it_answered_is_refused_and_not_waited_for(
+    database: Database,
+) -> None:
+    run = submit(database, f.dies, {"times": 1}, {})
+    with database.writing() as connection:
+        rows.add(connection, NODE, os.getpid(), socket.gethostname(), Program.of_this_process())
+    assert len(claim(database, offer(f.dies))) == 1
+    with database.writing() as connection:
+        write(connection, Batch.of([Entry((Transition(run.entered(Running())),), ("{}",))], NODE))
+    letter = Command(uuid4(), run.id, CommandKind.SEND, datetime.now(UTC), {})
+    with database.writing() as connection:
+        commands.add(connection, letter)
+    take_over(database, NODE, 3)
+    with database.reading() as connection:
+        answer = commands.answer_to(connection, letter.id)
+        again = reading.run(connection, run.id)
+    assert answer == Answer(Outcome.REFUSED, "its process died before it answered.")
+    assert again is not None
+    assert again.state.name == "AwaitingRetry"
+    with database.writing() as connection:
+        assert submissions.is_unclaimed(connection, run.id)
