@@ -10,7 +10,7 @@ from typing import Any
 import anyio
 from pydantic import BaseModel, SecretStr
 
-from actwright import Flow, FlowRun, State, flow
+from actwright import Flow, FlowRun, State, flow, runtime
 
 
 class Order(BaseModel):
@@ -38,6 +38,18 @@ async def quick(number: int = 0) -> int:
 
 @flow(flow_run_name="number-{number}")
 async def named(number: int) -> None: ...
+
+
+def away() -> str:
+    """The journal is away from between the claim and Running."""
+    path = runtime.flow_run.parameters["path"]
+    path.rename(path.with_suffix(".away"))
+    return "unplugged"
+
+
+@flow(flow_run_name=away)
+async def unplugs(path: Path) -> None:
+    note("body")
 
 
 @flow

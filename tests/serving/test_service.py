@@ -210,6 +210,21 @@ async def test_a_journal_that_cannot_be_used_for_a_while_is_said_once_and_claime
     assert told() == ["body 1"]
 
 
+async def test_a_run_that_was_claimed_waits_for_a_journal_however_long_that_is_away_and_then_begins(
+    told: Told, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Of a call its caller is let go, and it is cancelled; here nobody would call again."""
+    async with serving(f.unplugs, journal_wait_seconds=0.1) as service:
+        path = journal_of(service).database.path
+        run = await submitted(service, f.unplugs, {"path": path})
+        await until(lambda: "The journal cannot write" in caplog.text)
+        await anyio.sleep(0.5)
+        path.with_suffix(".away").rename(path)
+        assert (await ended(run.id)).state.is_completed()
+        assert await states_of(service, run.id) == ["Scheduled", "Running", "Completed"]
+    assert told() == ["body"]
+
+
 async def test_a_claimed_run_is_this_nodes_and_one_that_waits_nobodys(told: Told) -> None:
     async with serving(f.waits, on_exit="cancel") as service:
         run = await submitted(service, f.waits, {})
