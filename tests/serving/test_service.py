@@ -238,7 +238,7 @@ async def test_a_claimed_run_is_this_nodes_and_one_that_waits_nobodys(told: Told
 
 
 async def test_a_service_that_was_taken_over_stops_its_bodies_and_fails_although_nothing_is_to_be_written(
-    told: Told,
+    told: Told, caplog: pytest.LogCaptureFixture
 ) -> None:
     async with serving(f.told_to_stop) as service:
         await submitted(service, f.told_to_stop, {})
@@ -247,6 +247,7 @@ async def test_a_service_that_was_taken_over_stops_its_bodies_and_fails_although
         with pytest.raises(ServiceFailed, match="Another process has taken over"):
             await service.failed()
     assert told() == ["body", "stopped"]
+    assert "'claims'" not in caplog.text  # no actor fell of it
 
 
 def take_over(journal: SqlJournal) -> None:

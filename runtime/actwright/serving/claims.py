@@ -103,8 +103,8 @@ class Claims(Actor[Look | Ended]):
         try:
             if not work.is_over:
                 work.claimed.extend(self._journal.claim(work.offers, max(work.room, 0), self._now()))
-        except Fenced:
-            raise
+        except Fenced:  # its service hears of it, and ends: a restart of this actor would help nobody
+            work.is_over = True
         except JournalError as error:
             if not self._fails:
                 logger.warning("What was submitted cannot be claimed now; it is tried again: %s", error)
