@@ -203,6 +203,10 @@ def test_submit_prints_the_id_waits_and_tells_by_its_exit_code(told: Told) -> No
         assert '"state_name": "Failed"' in out
 
 
+def test_of_a_run_that_nobody_has_claimed_json_names_no_node() -> None:
+    assert printed("runs", "inspect", submitted(f.quick))["node_id"] is None
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
