@@ -34,7 +34,7 @@ MAY_IMPORT = {
     "runtime": {"authoring", "models", "exceptions"},  # `actwright.runtime`: what a body asks about its run
     "testing": {"actwright", "authoring", "engine", "journal", "nodes", "replay", "models", "exceptions", "settings"},
     "client": {"authoring", "journal", "nodes", "models", "exceptions", "settings"},
-    "serving": {"authoring", "client", "engine", "journal", "models", "exceptions", "settings"},
+    "serving": {"authoring", "client", "engine", "journal", "nodes", "models", "exceptions", "settings"},
     "control": {
         "client",
         "serving",

@@ -41,7 +41,7 @@ ALLOWED = {
     "Pending": {"Running", "Retrying", "Failed", "TimedOut", "Cancelling", "Crashed"},
     "Running": {"Completed", "Cached", "Failed", "TimedOut", "AwaitingRetry", "Cancelling", "Crashed"},
     "Retrying": {"Completed", "Cached", "Failed", "TimedOut", "AwaitingRetry", "Cancelling", "Crashed"},
-    "AwaitingRetry": {"Running", "Retrying", "Cancelling", "Crashed"},
+    "AwaitingRetry": {"Running", "Retrying", "Failed", "TimedOut", "Cancelling", "Crashed"},
     "Cancelling": {"Cancelled", "Crashed"},
 }
 """By name, from the design; what is not here may not be."""

@@ -10,7 +10,7 @@ from typing import Any
 import anyio
 from pydantic import BaseModel, SecretStr
 
-from actwright import Flow, FlowRun, State, flow
+from actwright import Flow, FlowRun, State, flow, runtime
 
 
 class Order(BaseModel):
@@ -36,6 +36,22 @@ async def quick(number: int = 0) -> int:
     return number
 
 
+@flow(flow_run_name="number-{number}")
+async def named(number: int) -> None: ...
+
+
+def away() -> str:
+    """The journal is away from between the claim and Running."""
+    path = runtime.flow_run.parameters["path"]
+    path.rename(path.with_suffix(".away"))
+    return "unplugged"
+
+
+@flow(flow_run_name=away)
+async def unplugs(path: Path) -> None:
+    note("body")
+
+
 @flow
 def takes(order: Order, *, more: Any = None) -> int:
     note(f"body {order.number} {type(order).__name__} {more}")
@@ -55,6 +71,15 @@ async def hooked(number: int = 0) -> None:
 async def waits(number: int = 0) -> None:
     note(f"body {number}")
     await anyio.sleep_forever()
+
+
+@flow
+async def told_to_stop() -> None:
+    note("body")
+    try:
+        await anyio.sleep_forever()
+    finally:
+        note("stopped")
 
 
 @flow(crash_retries=2, on_retry=[tell], on_crashed=[tell], on_completion=[tell])

@@ -136,6 +136,16 @@ def test_what_waited_behind_a_killed_service_is_run_by_another_one_that_is_there
             soon(lambda: state_of(later) == "Completed")
 
 
+def test_a_service_that_goes_on_has_those_settled_that_died_with_nobody_standing_by(told: Told) -> None:
+    with a_service("waits", ACTWRIGHT_UNDERSTUDY="false") as first:
+        run_id = submitted(f.waits)
+        soon(lambda: told() == ["body 0"])
+        with a_service("quick", ACTWRIGHT_UNDERSTUDY="false"):
+            first.send(signal.SIGKILL)
+            first.exit_code()
+            soon(lambda: state_of(run_id) == "Crashed")
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_drains_and_what_does_not_end_in_time_is_cancelled_with_its_hooks(
     number: signal.Signals, told: Told
@@ -193,6 +203,10 @@ def test_submit_prints_the_id_waits_and_tells_by_its_exit_code(told: Told) -> No
         assert '"state_name": "Failed"' in out
 
 
+def test_of_a_run_that_nobody_has_claimed_json_names_no_node() -> None:
+    assert printed("runs", "inspect", submitted(f.quick))["node_id"] is None
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
@@ -203,6 +217,9 @@ def test_submit_prints_the_id_waits_and_tells_by_its_exit_code(told: Told) -> No
         (["tests.serving.flows:quick", "-p", "number=many"], "number='many'"),
         (["tests.serving.flows:quick", "-p", "nummer=1"], "nummer"),
         (["tests.serving.flows:quick", "--at", "soon"], "'soon' is no time"),
+        (["tests.serving.flows:quick", "--priority", "99999999999999999999"], "--priority"),
+        (["tests.serving.flows:quick", "--queue", ""], "queue must be text that is not empty"),
+        (["tests.serving.flows:quick", "--key", "\udcff"], "idempotency_key must be text"),
     ],
 )
 def test_what_cannot_be_submitted_is_refused_with_one_line_and_exit_code_2(arguments: list[str], said: str) -> None:

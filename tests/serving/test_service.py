@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -12,10 +13,18 @@ from tests.engine.watched import until
 from tests.serving import flows as f
 from tests.serving.serving import Told, ended, journal_of, serving, states_of, submitted, time_passes_until
 
-from actwright import Runtime, flow
+from actwright import FlowRun, Runtime, flow
 from actwright.client import get_client
 from actwright.exceptions import ServiceFailed
+from actwright.journal.batch import Batch, Entry
+from actwright.journal.database import Database
+from actwright.journal.protocol import Transition
+from actwright.journal.sql_journal import SqlJournal
+from actwright.journal.statements import write
+from actwright.models.states import AwaitingRetry, Running
 from actwright.models.submissions import NOBODY
+from actwright.nodes import rows
+from actwright.serving import serve
 from actwright.serving import service as services
 from actwright.serving.service import Served, Service
 from actwright_actors import Actor, Backoff, ChildSpec
@@ -48,6 +57,14 @@ async def test_a_client_submits_by_name_waits_and_finds_the_same_run_by_its_key(
         assert again.id == run.id
         assert again.state.is_completed()
     assert told() == ["body 1"]
+
+
+async def test_the_name_that_it_was_submitted_with_stands_above_the_one_that_its_flow_has_for_it(told: Told) -> None:
+    async with serving(f.named) as service:
+        given = await submitted(service, f.named, {"number": 1}, name="mine")
+        made = await submitted(service, f.named, {"number": 2})
+        assert [(await ended(run.id)).name for run in (given, made)] == ["mine", "number-2"]
+    assert told() == []
 
 
 async def test_no_more_are_at_work_than_the_services_limit_and_the_flows(told: Told) -> None:
@@ -98,6 +115,25 @@ async def test_arguments_that_do_not_fit_any_more_fail_the_run_and_its_hooks_run
 def needs_another(other: int) -> None: ...
 
 
+async def test_arguments_that_do_not_fit_the_next_attempt_fail_the_run_too(told: Told) -> None:
+    clock = ManualClock()
+    async with serving(f.hooked, clock=clock) as service:
+        run = await submitted(service, f.hooked, {"number": 1}, at=clock.wall() + timedelta(hours=1), name="old")
+        await run_sync(its_process_died, journal_of(service).database, run)
+        service.served[str(run.entry)] = flow(needs_another, name="hooked", on_failure=[f.tell])
+        clock.advance(3600)
+        await time_passes_until(clock, lambda: told() == ["hook old Failed"])
+        await ended(run.id)
+        assert await states_of(service, run.id) == ["Scheduled", "Running", "AwaitingRetry", "Failed"]
+
+
+def its_process_died(database: Database, run: FlowRun) -> None:
+    steps = [run.entered(Running())]
+    steps.append(steps[0].entered(AwaitingRetry()))
+    with database.writing() as connection:
+        write(connection, Batch.of([Entry(tuple(map(Transition, steps)), ("{}", "{}"))], NOBODY))
+
+
 async def test_what_was_claimed_and_not_begun_is_put_back_when_the_service_ends(
     told: Told, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -131,14 +167,49 @@ async def test_a_journal_that_cannot_be_used_for_a_while_is_said_once_and_claime
     assert told() == ["body 1"]
 
 
+async def test_a_run_that_was_claimed_waits_for_a_journal_however_long_that_is_away_and_then_begins(
+    told: Told, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Of a call its caller is let go, and it is cancelled; here nobody would call again."""
+    async with serving(f.unplugs, journal_wait_seconds=0.1) as service:
+        path = journal_of(service).database.path
+        run = await submitted(service, f.unplugs, {"path": path})
+        await until(lambda: "The journal cannot write" in caplog.text)
+        await anyio.sleep(0.5)
+        path.with_suffix(".away").rename(path)
+        assert (await ended(run.id)).state.is_completed()
+        assert await states_of(service, run.id) == ["Scheduled", "Running", "Completed"]
+    assert told() == ["body"]
+
+
 async def test_a_claimed_run_is_this_nodes_and_one_that_waits_nobodys(told: Told) -> None:
     async with serving(f.waits, on_exit="cancel") as service:
         run = await submitted(service, f.waits, {})
         later = await submitted(service, f.waits, {}, at=datetime.now(UTC) + timedelta(hours=1))
         await until(lambda: told() == ["body 0"])
         with journal_of(service).database.reading() as connection:
-            rows = connection.exec_driver_sql("SELECT id, node_id FROM runs").all()
-        assert sorted(map(tuple, rows)) == sorted([(str(run.id), journal_of(service).node_id), (str(later.id), NOBODY)])
+            found = connection.exec_driver_sql("SELECT id, node_id FROM runs").all()
+        assert sorted(map(tuple, found)) == sorted(
+            [(str(run.id), journal_of(service).node_id), (str(later.id), NOBODY)]
+        )
+
+
+async def test_a_service_that_was_taken_over_stops_its_bodies_and_fails_although_nothing_is_to_be_written(
+    told: Told, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with serving(f.told_to_stop) as service:
+        await submitted(service, f.told_to_stop, {})
+        await until(lambda: told() == ["body"])
+        await run_sync(take_over, journal_of(service))
+        with pytest.raises(ServiceFailed, match="Another process has taken over"):
+            await service.failed()
+    assert told() == ["body", "stopped"]
+    assert "'claims'" not in caplog.text  # no actor fell of it
+
+
+def take_over(journal: SqlJournal) -> None:
+    with journal.database.writing() as connection:
+        rows.take_over(connection, journal.node_id)
 
 
 # What is kept
@@ -237,6 +308,8 @@ async def test_what_cannot_be_served_is_refused(served: list[Any], error: type[E
     [
         ({"limit": -1}, ValueError, "limit"),
         ({"queues": "slow"}, TypeError, r"Write queues=\['slow'\]"),
+        ({"queues": []}, ValueError, "one at least"),
+        ({"queues": [""]}, ValueError, "queues must be names"),
         ({"keep": "always"}, ValueError, "'permanent' or 'transient'"),
     ],
 )
@@ -248,6 +321,11 @@ def test_options_that_cannot_be_are_refused(options: Any, error: type[Exception]
 def test_a_kept_flow_that_needs_arguments_is_refused() -> None:
     with pytest.raises(TypeError, match="missing a required argument"):
         Served(f.takes, keep="permanent")
+
+
+def test_serve_in_another_thread_is_refused_with_what_to_do() -> None:
+    with ThreadPoolExecutor(1) as pool, pytest.raises(RuntimeError, match=r"Elsewhere: async with Service"):
+        pool.submit(serve, f.quick).result()
 
 
 async def test_a_service_needs_a_journal_that_others_can_write_to() -> None:

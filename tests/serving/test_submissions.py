@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import socket
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, timezone
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -14,6 +16,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import SecretStr
+from sqlalchemy import event
 from tests.serving import flows as f
 
 from actwright import flow
@@ -21,11 +24,18 @@ from actwright.client.requests import ask
 from actwright.client.steps import run_steps
 from actwright.client.submitting import entry_of_flow, submit
 from actwright.exceptions import FlowNotFound, ParameterBindError, ParameterTypeError, RunError, UnansweredCommand
-from actwright.journal import reading, submissions
+from actwright.journal import commands, reading, submissions
+from actwright.journal.batch import Batch, Entry
 from actwright.journal.checking import check
 from actwright.journal.database import Database
-from actwright.models.commands import CommandKind
+from actwright.journal.protocol import Transition
+from actwright.journal.statements import write
+from actwright.models.commands import Answer, Command, CommandKind, Outcome
+from actwright.models.states import Running
 from actwright.models.submissions import Claimed, Offer
+from actwright.nodes import rows
+from actwright.nodes.program import Program
+from actwright.replay.takeover import take_over
 
 NODE = str(uuid4())
 LATER = timedelta(hours=1)
@@ -101,7 +111,16 @@ def test_a_flow_that_no_other_process_finds_is_refused(database: Database) -> No
     ("options", "error", "said"),
     [
         ({"at": datetime(2027, 1, 1)}, TypeError, "time zone"),
-        ({"queue": ""}, TypeError, "queue must be a name"),
+        ({"at": datetime.max.replace(tzinfo=timezone(-timedelta(hours=1)))}, ValueError, "UTC"),
+        ({"queue": ""}, ValueError, "queue must be text that is not empty"),
+        ({"queue": "\udcff"}, ValueError, "queue must be text"),
+        ({"idempotency_key": ""}, ValueError, "idempotency_key must be text"),
+        ({"idempotency_key": "\udcff"}, ValueError, "idempotency_key must be text"),
+        ({"idempotency_key": 7}, TypeError, "idempotency_key must be text"),
+        ({"name": ""}, ValueError, "name must be text"),
+        ({"name": 7}, TypeError, "name must be text"),
+        ({"priority": 10**20}, ValueError, "at most 1000000"),
+        ({"priority": -(10**20)}, ValueError, "at least -1000000"),
         ({"priority": "high"}, TypeError, "priority"),
     ],
 )
@@ -192,6 +211,31 @@ def test_a_flows_limit_counts_what_has_not_ended_in_all_processes_and_holds_up_n
     assert claim(database, limited) == []
 
 
+@pytest.mark.parametrize("limit", [None, 2])
+def test_a_claim_looks_at_what_waits_and_not_at_all_that_was_ever_submitted(
+    database: Database, limit: int | None
+) -> None:
+    submit(database, f.quick, {}, {})
+    asked: list[tuple[str, Any]] = []
+    with database.writing() as connection:
+
+        def note(_connection: Any, _cursor: Any, statement: str, parameters: Any, *_: Any) -> None:
+            asked.append((statement, parameters))
+
+        event.listen(connection, "before_cursor_execute", note)
+        assert len(submissions.claim(connection, NODE, [offer(f.quick, limit=limit)], 5, datetime.now(UTC))) == 1
+        event.remove(connection, "before_cursor_execute", note)
+        looks = [each for each in asked if each[0].startswith("SELECT")]
+        plans = [
+            row.detail
+            for statement, parameters in looks
+            for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters)
+        ]
+    assert any("submissions_open" in step for step in plans)
+    few = "SCAN commands USING INDEX commands_open"  # of those that have no answer yet
+    assert not [step for step in plans if "submissions_by_key" in step or (step.startswith("SCAN") and step != few)]
+
+
 def _runs(database: Database) -> list[Any]:
     with database.reading() as connection:
         return list(reading.runs(connection))
@@ -254,3 +298,29 @@ def test_it_receives_nothing_before_it_begins(database: Database) -> None:
     run = submit(database, f.quick, {}, {})
     with pytest.raises(RunError, match="waits to be claimed"):
         run_steps(ask(database, run.id, CommandKind.SEND, {}, 0.0))
+
+
+# When its process dies
+
+
+def test_what_was_sent_to_it_and_its_process_died_before_it_answered_is_refused_and_not_waited_for(
+    database: Database,
+) -> None:
+    run = submit(database, f.dies, {"times": 1}, {})
+    with database.writing() as connection:
+        rows.add(connection, NODE, os.getpid(), socket.gethostname(), Program.of_this_process())
+    assert len(claim(database, offer(f.dies))) == 1
+    with database.writing() as connection:
+        write(connection, Batch.of([Entry((Transition(run.entered(Running())),), ("{}",))], NODE))
+    letter = Command(uuid4(), run.id, CommandKind.SEND, datetime.now(UTC), {})
+    with database.writing() as connection:
+        commands.add(connection, letter)
+    take_over(database, NODE, 3)
+    with database.reading() as connection:
+        answer = commands.answer_to(connection, letter.id)
+        again = reading.run(connection, run.id)
+    assert answer == Answer(Outcome.REFUSED, "its process died before it answered.")
+    assert again is not None
+    assert again.state.name == "AwaitingRetry"
+    with database.writing() as connection:
+        assert submissions.is_unclaimed(connection, run.id)

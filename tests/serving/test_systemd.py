@@ -35,6 +35,17 @@ def test_where_nobody_asked_nothing_is_said() -> None:
     Systemd.of_environment({}).tell("READY=1")
 
 
+def test_a_socket_that_is_not_there_or_full_costs_a_warning_and_not_the_service(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    Systemd(str(tmp_path / "none")).tell("READY=1")
+    assert "does not hear READY=1: [Errno 2]" in caplog.text
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as there:
+        there.bind(str(tmp_path / "full"))
+        while "does not hear WATCHDOG=1" not in caplog.text:
+            Systemd(str(tmp_path / "full")).tell("WATCHDOG=1")
+
+
 @pytest.mark.parametrize(
     ("environment", "seconds"),
     [

@@ -23,12 +23,14 @@ def misfit(name: str, fn: Callable[..., Any], count: int) -> str | None:
     return None
 
 
-def whole_number(option: str, value: object, *, least: int = 0) -> int:
-    """`value` as an int of at least `least`. A bool is refused: `retries=True` is a slip."""
+def whole_number(option: str, value: object, *, least: int = 0, most: int | None = None) -> int:
+    """`value` as an int of at least `least`, and at most `most`. A bool is refused: `retries=True` is a slip."""
     if isinstance(value, bool) or not isinstance(value, int):
         raise TypeError(f"{option} must be an integer of at least {least}; got {value!r}.")
     if value < least:
         raise ValueError(f"{option} must be an integer of at least {least}; got {value}.")
+    if most is not None and value > most:
+        raise ValueError(f"{option} must be an integer of at most {most}; got {value}.")
     return value
 
 

@@ -60,11 +60,13 @@ class Known:
     Attributes:
         run: as it is now, in Scheduled or AwaitingRetry.
         deaths: how many processes have died while its body ran.
+        is_named: whoever submitted it gave it its name.
         asked: what other processes have asked of it, and how each is answered. It is done first.
     """
 
     run: FlowRun
     deaths: int = 0
+    is_named: bool = False
     asked: tuple[tuple[Command, Callable[[Answer], object]], ...] = ()
 
 

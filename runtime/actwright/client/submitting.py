@@ -15,6 +15,7 @@ from actwright.authoring.stored import entry_of
 from actwright.authoring.tags import current_tags
 from actwright.exceptions import FlowNotFound, ParameterTypeError
 from actwright.journal import submissions
+from actwright.journal.rows import utf8
 from actwright.models.runs import FlowRun
 from actwright.models.states import Scheduled
 from actwright.models.submissions import DEFAULT_QUEUE, Submission
@@ -33,6 +34,9 @@ __all__ = ["Prepared", "SubmitOptions", "entry_of_flow", "prepare", "submit"]
 _MOST_BYTES: Final = 1 << 30
 """Of the arguments of one submission: SQLite keeps no longer text."""
 
+_MOST_URGENT: Final = 1_000_000
+"""Databases keep numbers of so many digits and no more."""
+
 
 class SubmitOptions(TypedDict, total=False):
     """How a flow is to be run that is submitted.
@@ -40,7 +44,7 @@ class SubmitOptions(TypedDict, total=False):
     Attributes:
         at: not before then (aware); None: as soon as may be.
         queue: for those who serve this queue.
-        priority: of what is due, the higher ones begin first.
+        priority: of what is due, the higher ones begin first; from -1,000,000 to 1,000,000.
         idempotency_key: a second submission of the same flow with the same key gives the first one's run.
         name: of the run; None: two words, or what `flow_run_name` makes.
         schedule: the name of the schedule that submits it.
@@ -85,6 +89,7 @@ def submit(database: Database, flow: Flow[..., Any], parameters: Mapping[str, An
     Raises:
         FlowNotFound: no other process could find the flow.
         ParameterBindError, ParameterTypeError: the arguments do not fit, or cannot be kept.
+        TypeError, ValueError: an option that cannot be.
         JournalError: it was not written.
     """
     prepared = prepare(flow, parameters, options)
@@ -117,7 +122,7 @@ def _submission(flow: Flow[..., Any], parameters: Mapping[str, Any], options: Su
         flow.parameters.validate(call.parameters)
     run = FlowRun(
         id=run_id,
-        name=options.get("name") or default_run_name(flow, run_id),
+        name=_words_or_none("name", options.get("name")) or default_run_name(flow, run_id),
         state=Scheduled(timestamp=now),
         parameters=flow.parameters.concealed(call.parameters),
         tags=sorted(flow.options.tags | current_tags()),
@@ -129,11 +134,12 @@ def _submission(flow: Flow[..., Any], parameters: Mapping[str, Any], options: Su
         run,
         _whole(flow, parameters),
         queue=_words("queue", options.get("queue", DEFAULT_QUEUE)),
-        priority=whole_number("priority", options.get("priority", 0), least=-(2**31)),
-        idempotency_key=options.get("idempotency_key"),
+        priority=whole_number("priority", options.get("priority", 0), least=-_MOST_URGENT, most=_MOST_URGENT),
+        idempotency_key=_words_or_none("idempotency_key", options.get("idempotency_key")),
         schedule=options.get("schedule"),
         takes_turns=options.get("takes_turns", False),
         crash_retries=flow.options.crash_retries,
+        is_named=options.get("name") is not None,
     )
 
 
@@ -159,10 +165,19 @@ def _aware(at: datetime | None) -> datetime | None:
         return None
     if not isinstance(cast("object", at), datetime) or at.tzinfo is None:
         raise TypeError(f"at must be a datetime with a time zone, as datetime.now(UTC); got {at!r}.")
-    return at.astimezone(UTC)
+    try:
+        return at.astimezone(UTC)
+    except OverflowError as error:
+        raise ValueError(f"at must be a time that UTC has too; got {at!r}.") from error
 
 
 def _words(what: str, given: object) -> str:
-    if not isinstance(given, str) or not given:
-        raise TypeError(f"{what} must be a name; got {given!r}.")
+    if not isinstance(given, str):
+        raise TypeError(f"{what} must be text; got {given!r}.")
+    if not given or utf8(given) != given:
+        raise ValueError(f"{what} must be text that is not empty, in UTF-8; got {given!r}.")
     return given
+
+
+def _words_or_none(what: str, given: object) -> str | None:
+    return None if given is None else _words(what, given)

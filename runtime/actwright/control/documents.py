@@ -68,7 +68,7 @@ def run_document(found: FoundRun, dead: Collection[str]) -> dict[str, Any]:
         "expected_start_at": iso_or_none(run.expected_start_time),
         "started_at": iso_or_none(run.start_time),
         "ended_at": iso_or_none(run.end_time),
-        "node_id": found.node_id,
+        "node_id": found.node_id or None,
     }
 
 

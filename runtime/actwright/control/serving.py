@@ -39,7 +39,7 @@ def serve(
     leave_to_child()
     from_here()
     try:
-        served = [_servable(each, queue or [DEFAULT_QUEUE]) for each in flows]
+        served = [_servable(each, queue or [DEFAULT_QUEUE]) for each in dict.fromkeys(flows)]
         serve_until_told(*served, limit=limit)
     except FlowNotFound as error:
         fail(str(error))
@@ -55,7 +55,10 @@ def _servable(where: str, queues: list[str]) -> Servable:
 
     found = object_at(where)
     if isinstance(found, Flow):
-        return Served(cast("Flow[..., Any]", found), queues=queues)
+        try:
+            return Served(cast("Flow[..., Any]", found), queues=queues)
+        except ValueError as error:
+            fail(str(error))
     if isinstance(found, Served | ChildSpec):
         return found
     fail(f"{where} is nothing that can be served; got {type(found).__name__}. Expected a flow.")

@@ -47,7 +47,9 @@ def submit(
         datetime | None, typer.Option("--at", metavar="SPAN|ISO", parser=parse_at, help="Not before then.")
     ] = None,
     queue: Annotated[str, typer.Option(metavar="NAME", help="For those who serve this queue.")] = "default",
-    priority: Annotated[int, typer.Option(metavar="N", help="Of what is due, higher ones begin first.")] = 0,
+    priority: Annotated[
+        int, typer.Option(metavar="N", min=-1_000_000, max=1_000_000, help="Of what is due, higher ones begin first.")
+    ] = 0,
     key: Annotated[
         str | None, typer.Option(metavar="TEXT", help="Submitted again with the same key, it is the same run.")
     ] = None,
@@ -72,7 +74,7 @@ def submit(
                 given_parameters(parameter or ()),
                 {"at": at, "queue": queue, "priority": priority, "idempotency_key": key, "name": name},
             )
-        except (FlowNotFound, ParameterBindError, ParameterTypeError) as error:
+        except (FlowNotFound, ParameterBindError, ParameterTypeError, ValueError) as error:
             fail(str(error))
         if output is Format.TABLE:
             print(run.id, flush=True)

@@ -34,8 +34,11 @@ def parameters_to_show(run: LiveRun, arguments: dict[str, Any]) -> dict[str, Any
 
 
 def name_of_run(run: LiveRun) -> str:
-    """The name that its author has for it, made where it can see the run; else the one that it has."""
-    if run.options.run_name is None:
+    """The name that its author has for it, made where it can see the run; else the one that it has, as from who
+    submitted it, or from its first attempt."""
+    known = run.call.known
+    has_its_name = known is not None and (known.is_named or known.run.run_count > 0)
+    if run.options.run_name is None or has_its_name:
         return run.snapshot.name
     context = run.origin.context.copy()
     context.run(CURRENT.set, RunContext(run))

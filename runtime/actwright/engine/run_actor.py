@@ -176,7 +176,7 @@ class RunActor(Actor[m.RunMessage]):
         run.slots.entered(state)
         if not self._ledger.enter(state):
             self.committed(m.Committed(state))
-        elif state.is_final() or (state.is_running() and run.snapshot.run_count == 1):
+        elif state.is_final() or (state.is_running() and run.snapshot.run_count == 1 and run.call.known is None):
             self._set_timer(self.host.options.journal_wait_seconds, m.CommitIsLate(state))
 
     def committed(self, message: m.Committed) -> None:

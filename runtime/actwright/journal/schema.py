@@ -175,8 +175,9 @@ submissions = Table(
     Column("takes_turns", Boolean, nullable=False),  # it begins once the earlier ones of its schedule have ended
     Column("crash_retries", Integer, nullable=False),
     Column("deaths", Integer, nullable=False),  # how many processes died while its body ran
+    Column("is_named", Boolean, nullable=False),  # by who submitted it
     Column("is_open", Boolean, nullable=False),  # it waits to be claimed
-    Index("submissions_open", "entry", "due_at", sqlite_where=text("is_open")),  # few of many
+    Index("submissions_open", "entry", "due_at", sqlite_where=text("is_open = 1")),  # few of many
     Index("submissions_by_key", "entry", "idempotency_key", unique=True),
     Index("submissions_by_schedule", "schedule"),
     sqlite_autoincrement=True,

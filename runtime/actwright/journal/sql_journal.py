@@ -204,13 +204,18 @@ class SqlJournal:
             Fenced: another process has taken over what this one wrote.
             JournalUnavailable: nothing was claimed.
         """
-        with self.database.reading() as connection:
-            if not submissions.claimable(connection, offers, now):
-                return []
-        self._before_hooks()  # should this process die, somebody is to put back what it has claimed
-        with self.database.writing() as connection:
-            self._look_at_fence(connection)
-            return submissions.claim(connection, self.node_id, offers, room, now)
+        try:
+            with self.database.reading() as connection:
+                self._look_at_fence(connection)  # it may write nothing for long, and go on with what is another's
+                if not submissions.claimable(connection, offers, room, now):
+                    return []
+            self._before_hooks()  # should this process die, somebody is to put back what it has claimed
+            with self.database.writing() as connection:
+                self._look_at_fence(connection)
+                return submissions.claim(connection, self.node_id, offers, room, now)
+        except Fenced as error:
+            self._stop_as_fenced(error)
+            raise
 
     def put_back(self, run_ids: Iterable[UUID]) -> None:
         """Let others claim what this process has claimed and not begun. Blocks."""
@@ -220,6 +225,8 @@ class SqlJournal:
 
     def _stop_as_fenced(self, error: Fenced) -> None:
         with self._lock:
+            if self._fenced is not None:
+                return
             self._fenced = error
             watchers = list(self._fence_watchers.values())
         logger.critical("%s", error)

@@ -65,6 +65,12 @@ _WAITS_FOR_EARLIER: Final = and_(
 )
 _HOOKS_ARE_DUE: Final = exists().where(d.c.run_id == s.c.run_id, d.c.status.in_(_OPEN_HOOK))
 
+_IN_ORDER: Final = select(s.c.run_id, s.c.priority, s.c.due_at, s.c.seq).order_by(
+    s.c.priority.desc(), s.c.due_at, s.c.seq
+)
+_MOST_CANCELS: Final = 100
+"""Of one claim: the next one has the others."""
+
 
 def existing(connection: Connection, entry: str, idempotency_key: str) -> FlowRun | None:
     """The run that was submitted with that key, as it is now."""
@@ -91,15 +97,15 @@ def add(connection: Connection, submission: Submission, kept: str, registration:
         "due_at": iso(run.expected_start_time), "parameters": submission.parameters,
         "idempotency_key": submission.idempotency_key, "schedule": submission.schedule,
         "takes_turns": submission.takes_turns,
-        "crash_retries": submission.crash_retries, "deaths": 0, "is_open": True,
+        "crash_retries": submission.crash_retries, "deaths": 0, "is_open": True, "is_named": submission.is_named,
     }  # fmt: skip
     connection.execute(insert(s).values(values))
     return run
 
 
-def claimable(connection: Connection, offers: Sequence[Offer], now: datetime) -> bool:
-    """Whether there is something to claim. Only reads."""
-    return connection.execute(select(s.c.run_id).where(_may_be_claimed(offers, now)).limit(1)).first() is not None
+def claimable(connection: Connection, offers: Sequence[Offer], room: int, now: datetime) -> bool:
+    """Whether `claim` would claim something. Only reads."""
+    return bool(_asked(connection, offers) or _due(connection, offers, room, now))
 
 
 def claim(connection: Connection, node_id: str, offers: Sequence[Offer], room: int, now: datetime) -> list[Claimed]:
@@ -112,15 +118,31 @@ def claim(connection: Connection, node_id: str, offers: Sequence[Offer], room: i
         room: how many may begin.
         now: the time of day, UTC.
     """
-    asked = _rows(connection, and_(_may_be_claimed(offers, now), _CANCEL_ASKED))
-    begun = _begun(connection, offers)
-    due = [
-        row for each, limit in _with_limits(offers, begun, room) for row in _rows(connection, _is_due(each, now), limit)
+    asked = _asked(connection, offers)
+    chosen = [*asked, *_due(connection, offers, room, now)]
+    _give(connection, chosen, node_id)
+    return [_claimed(connection, row, is_cancelled=row["run_id"] in asked) for row in _rows(connection, chosen)]
+
+
+def _asked(connection: Connection, offers: Sequence[Offer]) -> list[str]:
+    """Those that somebody asked to cancel. Found by what was asked, which is little, and not by what waits."""
+    waits = exists().where(s.c.run_id == c.c.run_id, _is_offered(offers), ~_HOOKS_ARE_DUE)
+    query = select(c.c.run_id).where(c.c.answered_at.is_(None), c.c.kind == CommandKind.CANCEL.value, waits)
+    return list(dict.fromkeys(connection.scalars(query.order_by(c.c.seq).limit(_MOST_CANCELS))))
+
+
+def _due(connection: Connection, offers: Sequence[Offer], room: int, now: datetime) -> list[str]:
+    """Those that may begin, the first ones first."""
+    if room <= 0:
+        return []
+    found = [
+        row
+        for each, limit in _with_limits(offers, _begun(connection, offers), room)
+        if each and limit > 0
+        for row in connection.execute(_IN_ORDER.where(_is_due(each, now)).limit(limit))
     ]
-    due.sort(key=lambda row: (-row["priority"], row["due_at"], row["seq"]))
-    rows = [*asked, *due[:room]]
-    _give(connection, [row["run_id"] for row in rows], node_id)
-    return [_claimed(connection, row) for row in rows]
+    found.sort(key=lambda row: (-row.priority, row.due_at, row.seq))
+    return [row.run_id for row in found[:room]]
 
 
 def _with_limits(offers: Sequence[Offer], begun: Mapping[str, int], room: int) -> Iterator[tuple[Sequence[Offer], int]]:
@@ -181,37 +203,35 @@ def ask_to_cancel(connection: Connection, run: FlowRun | TaskRun, command: Comma
     return False
 
 
-def _may_be_claimed(offers: Sequence[Offer], now: datetime) -> ColumnElement[bool]:
-    """Hooks of an earlier attempt come before the next one."""
-    is_due = and_(s.c.due_at <= iso(now), ~_WAITS_FOR_EARLIER)
-    return and_(_is_offered(offers), or_(is_due, _CANCEL_ASKED), ~_HOOKS_ARE_DUE)
-
-
 def _is_due(offers: Sequence[Offer], now: datetime) -> ColumnElement[bool]:
-    is_due = and_(s.c.due_at <= iso(now), ~_WAITS_FOR_EARLIER)
-    return and_(_is_offered(offers), is_due, ~_CANCEL_ASKED, ~_HOOKS_ARE_DUE)
+    """Hooks of an earlier attempt come before the next one."""
+    may_begin = and_(s.c.due_at <= iso(now), ~_WAITS_FOR_EARLIER, ~_CANCEL_ASKED, ~_HOOKS_ARE_DUE)
+    return and_(_is_offered(offers), may_begin)
 
 
 def _is_offered(offers: Sequence[Offer]) -> ColumnElement[bool]:
     offered = [and_(s.c.entry == offer.entry, s.c.queue.in_(sorted(offer.queues))) for offer in offers]
-    return and_(s.c.is_open, or_(false(), *offered))
+    return and_(s.c.is_open, or_(*offered) if offered else false())  # an index is used for it as it stands
 
 
-def _rows(connection: Connection, condition: ColumnElement[bool], limit: int | None = None) -> list[Any]:
-    if limit is not None and limit <= 0:
-        return []
+def _rows(connection: Connection, run_ids: Sequence[str]) -> list[Any]:
+    """In that order, with all that they are begun with."""
     whole = s.c.parameters.label("whole")
-    query = select(r, t.c.cause, s.c.run_id, s.c.seq, s.c.priority, s.c.due_at, s.c.deaths, whole)
-    query = query.join(t, t.c.id == r.c.state_id).join(s, s.c.run_id == r.c.id).where(condition)
-    query = query.order_by(s.c.priority.desc(), s.c.due_at, s.c.seq).limit(limit)
-    return list(connection.execute(query).mappings())
+    query = select(r, t.c.cause, s.c.run_id, s.c.deaths, s.c.is_named, whole).join(t, t.c.id == r.c.state_id)
+    found = connection.execute(query.join(s, s.c.run_id == r.c.id).where(r.c.id.in_(run_ids))).mappings()
+    by_id = {row["run_id"]: row for row in found}
+    return [by_id[run_id] for run_id in run_ids]
 
 
 def _begun(connection: Connection, offers: Sequence[Offer]) -> dict[str, int]:
-    """How many runs of each limited flow have begun and not ended, in all processes."""
+    """How many runs of each limited flow have begun and not ended, in all processes. Found by what is at work, which
+    is little, and not by all that was ever submitted."""
     limited = [offer.entry for offer in offers if offer.limit is not None]
-    query = select(s.c.entry, func.count()).join(r, r.c.id == s.c.run_id).group_by(s.c.entry)
-    found = connection.execute(query.where(r.c.ended_at.is_(None), ~s.c.is_open, s.c.entry.in_(limited)))
+    if not limited:
+        return {}
+    was_claimed = exists().where(s.c.run_id == r.c.id, ~s.c.is_open)
+    query = select(r.c.entry, func.count()).where(r.c.ended_at.is_(None), r.c.node_id > NOBODY, was_claimed)
+    found = connection.execute(query.where(r.c.entry.in_(limited)).group_by(r.c.entry))
     return {entry: count for entry, count in found}  # noqa: C416  # rows are no pairs to a type checker
 
 
@@ -225,7 +245,8 @@ def _give(connection: Connection, run_ids: Sequence[str], node_id: str) -> None:
         connection.execute(_OWN, [{"claimed": run_id, "whose": node_id} for run_id in run_ids])
 
 
-def _claimed(connection: Connection, row: Any) -> Claimed:
+def _claimed(connection: Connection, row: Any, *, is_cancelled: bool) -> Claimed:
     run = cast("FlowRun", run_of(row))
-    cancels = [each for each in open_commands_of(connection, run.id) if each.kind is CommandKind.CANCEL]
-    return Claimed(run, parameters_from_rest(row["whole"]), row["deaths"], tuple(cancels))
+    asked = open_commands_of(connection, run.id) if is_cancelled else ()
+    cancels = [each for each in asked if each.kind is CommandKind.CANCEL]
+    return Claimed(run, parameters_from_rest(row["whole"]), row["deaths"], row["is_named"], tuple(cancels))

@@ -30,6 +30,7 @@ class Submission:
         schedule: the name of what submits it by the clock.
         takes_turns: it begins once the earlier runs of its schedule have ended.
         crash_retries: how many processes may die while its body runs, before it ends Crashed.
+        is_named: whoever submits it has given the run its name; else its flow may.
     """
 
     run: FlowRun
@@ -40,6 +41,7 @@ class Submission:
     schedule: str | None = None
     takes_turns: bool = False
     crash_retries: int = 0
+    is_named: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,10 +67,12 @@ class Claimed:
         run: as it is in history: Scheduled, or AwaitingRetry where an earlier process died.
         parameters: name -> value, as JSON has them.
         deaths: how many processes died while its body ran.
+        is_named: whoever submitted it gave it its name.
         cancels: that were asked for before it was claimed, and have no answer yet.
     """
 
     run: FlowRun
     parameters: dict[str, Any]
     deaths: int = 0
+    is_named: bool = False
     cancels: tuple[Command, ...] = ()

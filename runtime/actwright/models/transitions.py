@@ -2,7 +2,7 @@
 
 Scheduled, Pending -> Running | Failed | Cancelling | Crashed
 Running            -> Completed | Failed | AwaitingRetry | Cancelling | Crashed
-AwaitingRetry      -> Running (named Retrying) | Cancelling | Crashed
+AwaitingRetry      -> Running (named Retrying) | Failed | Cancelling | Crashed
 Cancelling         -> Cancelled | Crashed
 Completed, Failed, Cancelled, Crashed: final
 """
@@ -27,7 +27,7 @@ TABLE: Final[Mapping[str, frozenset[str]]] = {
     "SCHEDULED": _BEFORE_START,
     "PENDING": _BEFORE_START,
     "RUNNING": frozenset({"COMPLETED", "FAILED", "AWAITING_RETRY", "CANCELLING", "CRASHED"}),
-    "AWAITING_RETRY": frozenset({"RUNNING", "CANCELLING", "CRASHED"}),
+    "AWAITING_RETRY": _BEFORE_START,  # the next attempt may be another process's, with another version of the flow
     "CANCELLING": frozenset({"CANCELLED", "CRASHED"}),
     "COMPLETED": frozenset(),
     "FAILED": frozenset(),

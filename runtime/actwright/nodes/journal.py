@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from actwright.journal.protocol import Journal
 
-__all__ = ["claim_of_body", "close_journals", "journal_of_this_process", "watch_loop"]
+__all__ = ["claim_of_body", "close_journals", "journal_of_this_process", "see_to_the_dead", "watch_loop"]
 
 
 def journal_of_this_process() -> Journal:
@@ -40,6 +40,15 @@ def watch_loop(
             unwatch: Callable[[], None] = each.pulse.watch(post, is_busy)
             return unwatch
     return lambda: None
+
+
+def see_to_the_dead(journal: Journal) -> None:
+    """Have nodes recovered that died on this process's journal, of which nobody else does. Blocks. Of another journal,
+    nothing happens."""
+    node = sys.modules.get("actwright.nodes.node")
+    for each in node.open_nodes() if node else ():
+        if each.journal is journal:
+            each.see_to_the_dead()
 
 
 def claim_of_body(journal: Journal, token: str) -> Path | None:

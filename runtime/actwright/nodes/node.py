@@ -6,10 +6,11 @@ import logging
 import os
 import socket
 import threading
+import time
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 from uuid import uuid4
 
 from actwright.exceptions import InternalError, JournalError
@@ -45,6 +46,9 @@ __all__ = [
 ]
 
 logger = logging.getLogger("actwright.nodes")
+
+_LEAVE_SECONDS: Final = 60.0
+"""How long a dead node is left to who was started for it."""
 
 
 def limits_of(settings: Settings) -> JournalLimits:
@@ -122,6 +126,7 @@ class Node:
             )
             self._pruning = Pruning(self.database, settings.retention, recovery.lock_path.parent)
             stack.pop_all()
+        self._leave_until: dict[str, float] = {}
         self._say_what_to_know(settings)
 
     def _say_what_to_know(self, settings: Settings) -> None:
@@ -151,6 +156,27 @@ class Node:
             self._see_to_others(by_understudies)
         except (OSError, JournalError) as error:
             logger.warning("What other processes left in %s is not seen to from here: %s", self.database.path, error)
+
+    def see_to_the_dead(self) -> None:
+        """The same for nodes that died since, whatever the settings say of understudies: nobody else may look for
+        long. One that was seen to has its time before it is looked at again."""
+        now = time.monotonic()
+        try:
+            with self.database.reading() as connection:
+                dead = [
+                    node
+                    for node in rows.unsettled(connection)
+                    if now >= self._leave_until.get(node.id, 0.0)
+                    and _is_gone(node, self.database)
+                    and rows.has_work(connection, node.id)
+                ]
+        except JournalError as error:
+            logger.warning("What dead processes left in %s cannot be seen now: %s", self.database.path, error)
+            return
+        for node in dead:
+            self._leave_until[node.id] = now + _LEAVE_SECONDS
+            self._see_to(node, by_understudies=True)
+        self._pruning.start()
 
     def _see_to_others(self, by_understudies: bool) -> None:
         folder = lock_path(self.id, self.database).parent

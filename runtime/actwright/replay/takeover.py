@@ -163,7 +163,7 @@ def _settle_runs(connection: Connection, registrations: Registrations, node: Nod
     _write(connection, Entry(tuple(settled.steps), parameters), node.id)
     submissions.put_back(connection, settled.unbegun)
     submissions.put_back(connection, settled.retried, deaths=1)
-    _answer(connection, node, [each for each in asked if each.run_id not in {*settled.unbegun, *settled.retried}], at)
+    _answer(connection, node, asked, at)
 
 
 def _answer(connection: Connection, node: NodeRow, asked: Iterable[Command], at: datetime) -> None:

@@ -103,8 +103,8 @@ class Claims(Actor[Look | Ended]):
         try:
             if not work.is_over:
                 work.claimed.extend(self._journal.claim(work.offers, max(work.room, 0), self._now()))
-        except Fenced:
-            raise
+        except Fenced:  # its service hears of it, and ends: a restart of this actor would help nobody
+            work.is_over = True
         except JournalError as error:
             if not self._fails:
                 logger.warning("What was submitted cannot be claimed now; it is tried again: %s", error)
@@ -118,7 +118,7 @@ class Claims(Actor[Look | Ended]):
     def _begin(self, claimed: Claimed) -> None:
         run_id = claimed.run.id
         asked = tuple((command, partial(self._journal.answer, command)) for command in claimed.cancels)
-        known = Known(claimed.run, claimed.deaths, asked)
+        known = Known(claimed.run, claimed.deaths, claimed.is_named, asked)
         flow = self._work.flows[str(claimed.run.entry)]
         handle = self._runtime.begin(Call(flow, claimed.parameters, return_state=True, known=known))
         self._work.begun[run_id] = handle

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import signal
+import threading
 from functools import partial
 from typing import TYPE_CHECKING, Any, Unpack
 
@@ -40,7 +41,12 @@ def serve(*served: Servable, limit: int | None = None, **options: Unpack[Runtime
     Raises:
         ServiceFailed: what is served fell too often.
         TypeError, ValueError: something that cannot be served.
+        RuntimeError: in another thread than the main one.
     """
+    if threading.current_thread() is not threading.main_thread():
+        raise RuntimeError(
+            "serve hears signals, and so is called in the main thread. Elsewhere: async with Service(...)."
+        )
     serving = partial(_serve, Service(*served, limit=limit, **options))
     if in_async_code():
         return serving()

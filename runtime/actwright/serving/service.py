@@ -17,12 +17,13 @@ from actwright.authoring.checks import whole_number
 from actwright.authoring.flows import Flow
 from actwright.client.submitting import entry_of_flow, prepare
 from actwright.engine.runtime import Runtime, RuntimeKeywords
-from actwright.exceptions import JournalError, ServiceFailed
+from actwright.exceptions import Fenced, JournalError, ServiceFailed
 from actwright.journal.sql_journal import SqlJournal
 from actwright.models.outcomes import described
 from actwright.models.submissions import DEFAULT_QUEUE, Offer
 from actwright.serving.claims import Claims, Work
 from actwright.serving.kept import KeptFlow
+from actwright.serving.others import Others
 from actwright.serving.rules import Rule
 from actwright.serving.scheduler import Scheduler
 from actwright.serving.schedules import Schedule, as_schedule
@@ -31,6 +32,7 @@ from actwright_actors import Actor, ActorSystem, Backoff, ChildSpec, Crashed, Do
 if TYPE_CHECKING:
     from types import TracebackType
 
+    from actwright.exceptions import ActwrightError
     from actwright.journal.protocol import Journal
 
 __all__ = ["BACKOFF", "INTENSITY", "PERIOD_SECONDS", "Servable", "Served", "Service"]
@@ -69,6 +71,9 @@ class Served:
             whole_number("limit", self.limit, least=0)
         if isinstance(self.queues, str):
             raise TypeError(f"queues must be a list of names; got {self.queues!r}. Write queues=[{self.queues!r}].")
+        object.__setattr__(self, "queues", tuple(self.queues))  # an iterator is read once
+        if not self.queues or not all(isinstance(each, str) and each for each in cast("tuple[object]", self.queues)):
+            raise ValueError(f"queues must be names, and one at least; got {self.queues!r}.")
         if self.keep not in (None, "permanent", "transient"):
             raise ValueError(f"keep must be 'permanent' or 'transient'; got {self.keep!r}.")
         if isinstance(self.schedules, Schedule | Rule):
@@ -139,6 +144,7 @@ class Service:
             stack.push_async_callback(self._put_back, journal)
             self.system = await stack.enter_async_context(ActorSystem("actwright-service", clock=self._clock))
             stack.callback(self._stop_claiming)
+            stack.callback(journal.on_fenced(lambda error: self.system.post(partial(self._fenced, error))))
             supervisor = await self.system.spawn(
                 Supervisor(self._specs(journal), intensity=INTENSITY, period=PERIOD_SECONDS, backoff=BACKOFF),
                 name="served",
@@ -156,7 +162,7 @@ class Service:
         """Wait until the service has to end, which it may never.
 
         Raises:
-            ServiceFailed: what it serves fell too often.
+            ServiceFailed: what it serves fell too often, or another process has taken this one over.
         """
         await self._is_over.wait()
         if self._error is not None:
@@ -168,9 +174,14 @@ class Service:
             + [f"actor {each.name!r}" for each in self._actors]
         )
 
+    def _fenced(self, error: ActwrightError) -> None:
+        failure = ServiceFailed(f"This service is another process's now. {error}")
+        failure.__cause__ = error
+        self.give_up(failure)
+
     def give_up(self, error: ServiceFailed) -> None:
         """What is served is not restarted any more."""
-        self._error = error
+        self._error = self._error or error
         self._is_over.set()
 
     def _specs(self, journal: SqlJournal) -> list[ChildSpec]:
@@ -182,7 +193,7 @@ class Service:
             if each.keep is not None:
                 start = partial(KeptFlow, self.runtime, each.flow)
                 specs.append(ChildSpec(f"flow {each.flow.name}", start, restart=each.keep))
-        return [*specs, *self._actors]
+        return [*specs, ChildSpec("others", partial(Others, journal)), *self._actors]
 
     def _stop_claiming(self) -> None:
         self._work.is_over = True
@@ -195,6 +206,8 @@ class Service:
         with anyio.CancelScope(shield=True):
             try:
                 await run_sync(journal.put_back, left)
+            except Fenced:
+                pass  # whoever has taken this process over has put them back
             except JournalError as error:
                 logger.error(
                     "%d submissions that were claimed stay so until this process has ended: %s", len(left), error

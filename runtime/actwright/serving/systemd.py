@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import socket
 from dataclasses import dataclass
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
     from typing import Self
 
 __all__ = ["Systemd"]
+
+logger = logging.getLogger("actwright.serving")
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,15 +48,15 @@ class Systemd:
         return cls(environment.get("NOTIFY_SOCKET") or None, seconds if seconds > 0 and is_for_us else None)
 
     def tell(self, *said: str) -> None:
-        """Say something: "READY=1", "STOPPING=1", "WATCHDOG=1", "STATUS=...". Never waits.
-
-        Raises:
-            OSError: there is no such socket.
-        """
+        """Say something: "READY=1", "STOPPING=1", "WATCHDOG=1", "STATUS=...". Never waits. Where that fails, it is
+        logged: a service serves also when nobody listens."""
         if self.address is None:
             return
         # In Linux's abstract namespace a name begins with a zero byte, which a variable cannot hold.
         address = f"\0{self.address[1:]}" if self.address.startswith("@") else self.address
-        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as here:
-            here.setblocking(False)
-            here.sendto("\n".join(said).encode(), address)
+        try:
+            with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as here:
+                here.setblocking(False)
+                here.sendto("\n".join(said).encode(), address)
+        except OSError as error:
+            logger.warning("systemd, at NOTIFY_SOCKET=%s, does not hear %s: %s", self.address, said[0], error)
