@@ -13,6 +13,7 @@ from textwrap import indent
 
 import pytest
 from tests.conftest import BACKENDS
+from tests.isolation.helpers import is_gone
 from tests.recovery.scene import DEADLINE, WORK, Scene
 from tests.recovery.trial import within
 
@@ -98,6 +99,30 @@ def test_an_understudy_that_is_killed_is_replaced_and_the_program_says_so(scene:
         f"(process {first}) died, while the process that it stands by for lives. Another one is"
         in program.stdout.read()
     )
+
+
+LINGERING = """
+def lingers(flow, flow_run, state):
+    tell(f"pid {os.getpid()}")
+    time.sleep(0.5)
+
+@flow(on_crashed=[lingers])
+def work():
+    os.kill(os.getpid(), signal.SIGKILL)
+
+if __name__ == "__main__":
+    work()
+"""
+
+
+def test_who_deletes_the_journal_leaves_no_replay_process_behind(scene: Scene) -> None:
+    program = scene.start(LINGERING, journal_wait_seconds="1")
+    assert program.wait(DEADLINE) == -signal.SIGKILL
+    assert within(DEADLINE, lambda: bool(scene.told()))
+    (said,) = scene.told()
+    shutil.rmtree(scene.home)
+    assert within(DEADLINE, lambda: is_gone(int(said.removeprefix("pid "))))
+    assert within(DEADLINE, lambda: not scene.understudies())
 
 
 AS_FIRST_PROCESS = ("unshare", "--user", "--map-root-user", "--pid", "--fork", "--kill-child")

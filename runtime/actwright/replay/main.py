@@ -11,6 +11,7 @@ import os
 import signal
 import sys
 import threading
+import time
 from contextlib import closing
 from functools import partial
 from pathlib import Path
@@ -36,6 +37,8 @@ NOTHING_LEFT: Final = 0
 MORE: Final = 75
 FENCED: Final = 77
 _WATCHER_DIED: Final = 76
+_JOURNAL_GONE: Final = 78
+_LOOK_SECONDS: Final = 0.5
 
 logger = logging.getLogger("actwright.replay")
 
@@ -48,6 +51,7 @@ def main() -> None:
     if watcher is not None:
         _die_with(watcher)
     _go_on_whatever_is_set(database)
+    _end_without(database, get_current_settings().journal_wait_seconds)
     ending = _Ending()
     with closing(Database.open(database, create=False)) as opened:
         ending.code = replay(opened, node_id, ending.begin)
@@ -141,6 +145,22 @@ def _keep_running_when_told_to_stop() -> None:
     # Handlers, since what is ignored would be ignored by whatever a hook starts as well.
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, lambda number, _: logger.warning("Signal %d: hooks are running; they go on.", number))
+
+
+def _end_without(database: Path, patience: float) -> None:
+    """End when the journal's file has been gone for so many seconds: what hooks do can be written down nowhere, and who
+    deleted it does not look for them."""
+
+    def look() -> None:
+        seen_at = time.monotonic()
+        while (now := time.monotonic()) - seen_at < patience:
+            if database.exists():
+                seen_at = now
+            time.sleep(min(_LOOK_SECONDS, patience))
+        os.write(2, os.fsencode(f"{database} is gone: what hooks did is written down nowhere. This process ends.\n"))
+        os._exit(_JOURNAL_GONE)
+
+    threading.Thread(target=look, name="actwright-journal-watch", daemon=True).start()
 
 
 def _die_with(watcher: int) -> None:
