@@ -6,6 +6,8 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 PYTHON ?= python3
 MODEL := tests/actors/test_model.py
+# Of two commits in a row, one kills at the points at which the other does not.
+COMMITS = $(shell git rev-list --count HEAD 2>/dev/null || echo 0)
 # Else each of the hundreds of programs that tests start compiles all that it imports.
 export PYTHONDONTWRITEBYTECODE :=
 MODEL_OF_RUNS := tests/engine/model
@@ -37,9 +39,8 @@ test:  ## every test, on asyncio, uvloop and trio; those of the actor library al
 	$(BIN)/coverage combine -q
 	$(BIN)/coverage report
 	$(BIN)/pytest -n 3 $(MODEL) $(MODEL_OF_RUNS)
-	$(BIN)/pytest -n 4 --dist worksteal --ignore=tests/actors --ignore=tests/recovery --ignore=$(MODEL_OF_RUNS)
-	$(BIN)/pytest -n 2 tests/recovery
-	$(BIN)/python -m tests.recovery.sweep --others-every 16 --random 10
+	$(BIN)/pytest -n 4 --dist worksteal --ignore=tests/actors --ignore=$(MODEL_OF_RUNS)
+	$(BIN)/python -m tests.recovery.sweep --every 6 --random 6 --seed $(COMMITS)
 
 everywhere:  ## the tests that `test` runs on one back end each, on all of them
 	ACTWRIGHT_TEST_EVERYWHERE=1 $(BIN)/pytest -n 4 -m costly
@@ -55,6 +56,6 @@ model-runs:  ## 1,000 random programs of flows and tasks on each back end: histo
 bench:  ## every benchmark, one after another: they disturb each other
 	set -e; for program in benchmarks/*.py; do $(BIN)/python "$$program"; done
 
-# What the project is for, at length; `test` kills at all points on one back end, and at some on the others.
+# What the project is for, at length; `test` kills at half of all points, each on one back end, another half with each commit.
 sweep:  ## a program killed at every point on each back end, at 1,000 random instants, and with its understudy killed first
 	$(BIN)/python -m tests.recovery.sweep

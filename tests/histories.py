@@ -21,7 +21,7 @@ __all__ = ["HISTORIES", "Budget", "as_many_as_asked", "play_many", "tell_how_man
 HISTORIES: Final = "histories"
 """A test's property: how many histories it played."""
 
-SECONDS: Final = 20.0
+SECONDS: Final = 12.0
 """For so long an ordinary test run begins further histories on one back end. The watchdog ends a test after 60."""
 
 _EXAMPLES: Final = os.environ.get("ACTWRIGHT_MODEL_EXAMPLES")

@@ -213,14 +213,14 @@ def _spread(values: Sequence[float]) -> str:
 
 
 def trials(
-    base: Path, backends: Sequence[str], others_every: int, randoms: int, seed: int
+    base: Path, backends: Sequence[str], every: int, randoms: int, seed: int
 ) -> Iterable[tuple[str, Callable[[Path], Verdict]]]:
-    """All points on the first back end, every nth on the others, then random instants, then those with the understudy
-    killed first."""
+    """Every nth point on each back end, others on the next one, and others with the next seed; then random instants,
+    then points with the understudy killed first."""
     points: list[str] = []
     for place, backend in enumerate(backends):
         points = dry_run(Path(tempfile.mkdtemp(dir=base)), backend)
-        chosen = points if place == 0 else points[place % others_every :: others_every]
+        chosen = points[(seed * len(backends) + place) % every :: every]
         print(f"{backend}: {len(points)} points, {len(chosen)} of them", flush=True)
         for passing in chosen:
             yield f"{backend}, {passing}", partial(killed_at, passing, backend=backend)
@@ -239,7 +239,7 @@ def main() -> int:
     """The exit code: 0 when nothing was violated."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--backends", nargs="+", default=BACKENDS)
-    parser.add_argument("--others-every", type=int, default=1, help="of the points on all but the first back end")
+    parser.add_argument("--every", type=int, default=1, help="of so many points one, another one on each back end")
     parser.add_argument("--random", type=int, default=1000, help="kills at random instants")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--at-once", type=int, default=4, help="programs side by side")
@@ -247,7 +247,7 @@ def main() -> int:
     base = Path(tempfile.mkdtemp(prefix="sweep-"))
     sweep = Sweep(base, given.at_once)
     began = time.monotonic()
-    sweep.run(trials(base, given.backends, given.others_every, given.random, given.seed))
+    sweep.run(trials(base, given.backends, given.every, given.random, given.seed))
     print(f"{sweep.summary()}; all took {time.monotonic() - began:.0f} s", flush=True)
     if not sweep.violations:
         shutil.rmtree(base)
