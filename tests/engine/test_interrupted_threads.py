@@ -133,8 +133,8 @@ async def test_a_worker_thread_whose_body_was_interrupted_ends_and_the_next_body
 
     async with open_runtime(worker_threads=1) as opened:
         handle = opened.submit(flow(first))
-        waiting = opened.submit(flow(threading.current_thread, name="waiting"))
         await body.spins()
+        waiting = opened.submit(flow(threading.current_thread, name="waiting"))  # for the thread that it has
         await cancelled(handle)
         assert await waiting is not threads[0]
         await until(lambda: not threads[0].is_alive())
