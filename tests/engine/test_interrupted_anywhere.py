@@ -230,14 +230,6 @@ async def test_a_body_that_takes_locks_all_the_time_is_ended_and_leaves_none_loc
         await until(lambda: not thread.is_alive())
     gc.collect()
     assert not tools.lock.locked()
-    await until(no_process_waits_to_be_reaped)
-
-
-def no_process_waits_to_be_reaped() -> bool:
-    """Of a Popen that was cut before somebody had it, subprocess reaps the process when the next one is started."""
-    module: Any = subprocess
-    module._cleanup()
-    return not module._active
 
 
 @contextlib.contextmanager
