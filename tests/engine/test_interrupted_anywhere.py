@@ -287,6 +287,17 @@ async def naps() -> None:
     await anyio.sleep(0.005)
 
 
+@pytest.fixture
+def short_turns() -> Generator[None]:
+    """A thread that lets go of the GIL for an instant more often than every 5 ms keeps all others from it, for seconds:
+    they are woken each time, come too late, and do not get to ask for it."""
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(0.0001)
+    yield
+    sys.setswitchinterval(before)
+
+
+@pytest.mark.usefixtures("short_turns")
 @pytest.mark.parametrize("inner", ["asyncio", "asyncio+uvloop", "trio"])
 async def test_a_coroutine_at_work_in_a_loop_of_a_bodys_own_is_interrupted_and_the_loop_unwinds(inner: str) -> None:
     body = OwnLoop(inner, works)

@@ -319,6 +319,18 @@ def spins_after(first: Callable[[], object]) -> None:
         pass
 
 
+def test_threads_take_turns_as_before_once_nobody_is_to_be_interrupted() -> None:
+    before = sys.getswitchinterval()
+    interrupter, body = Interrupter(), SyncBody(RunContext(cast("Any", None)))
+    with pytest.raises(Interrupted):
+        body.call(lambda: spins_after(lambda: interrupter.interrupt(body)), (), {})
+    interrupter.note_news()
+    deadline = time.monotonic() + WATCHDOG_SECONDS
+    while sys.getswitchinterval() != before and time.monotonic() < deadline:
+        time.sleep(0.001)
+    assert sys.getswitchinterval() == before
+
+
 async def test_where_interrupts_are_not_supported_a_body_ends_by_asking(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("actwright.engine.interrupting.interrupts_are_supported", lambda: False)
     began = threading.Event()

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import dis
 import selectors
+import subprocess
 import sys
 import threading
 from collections.abc import Callable, Generator
@@ -41,6 +42,7 @@ NOT_NOW = {
     "leaving an async one": [Level("jobs", "__aexit__", is_coroutine=True), AUTHORS],
     "in a callback of a weak reference": [Level("jobs", "forget"), Level("weakref", "__call__"), AUTHORS],
     "in threading": [Level("threading", "notify"), AUTHORS],
+    "while a process is started": [Level("subprocess", "_execute_child", calls="fork_exec"), AUTHORS],
     "at the taking of another lock in threading": [Level("threading", "_acquire_restore", calls="acquire"), AUTHORS],
     "in a queue": [Level("queue", "put"), AUTHORS],
     "in a handler of logging": [Level("logging.handlers", "emit"), AUTHORS],
@@ -66,6 +68,7 @@ STRIKE = {
     "in a module of a like name": [Level("actwright_jobs.main", "work"), AUTHORS],
     "in the key of a sort that logging made": [AUTHORS, Level("logging", "emit"), AUTHORS],
     "waiting for an event": [Level("threading", "wait", calls="acquire"), Level("threading", "wait"), AUTHORS],
+    "waiting for a process": [Level("subprocess", "_try_wait", calls="waitpid"), AUTHORS],
     "waiting for a queue": [Level("threading", "wait", calls="acquire"), Level("queue", "get"), AUTHORS],
     "waiting for a socket": [Level("selectors", "select", calls="poll"), AUTHORS],
     "in an idle loop of asyncio": [
@@ -254,7 +257,7 @@ def test_a_frame_of_a_module_without_a_name_is_read_as_such() -> None:
     assert level_of(frames[0], is_top=True).module == ""
 
 
-def blocks_in(wait: Callable[[], object], until: tuple[str, str, str]) -> None:
+def blocks_in(wait: Callable[[], object], until: tuple[str, str, str | None]) -> None:
     """Have a thread wait, and look at it until it is where it should be."""
     thread = threading.Thread(target=wait)
     thread.start()
@@ -271,6 +274,16 @@ def blocks_in(wait: Callable[[], object], until: tuple[str, str, str]) -> None:
 
 def test_a_wait_for_an_event_is_known_in_this_interpreter() -> None:
     blocks_in(lambda: threading.Event().wait(0.2), ("threading", "wait", "acquire"))
+
+
+@pytest.mark.parametrize(
+    ("timeout", "function", "module_function"), [(None, "_try_wait", "waitpid"), (5, "_wait", "sleep")]
+)
+def test_the_wait_for_a_process_is_known_in_this_interpreter(
+    timeout: float | None, function: str, module_function: str
+) -> None:
+    named = module_function if sys.version_info >= (3, 12) else None
+    blocks_in(lambda: subprocess.Popen(["sleep", "0.2"]).wait(timeout), ("subprocess", function, named))
 
 
 def test_the_wait_of_an_idle_loop_is_known_in_this_interpreter() -> None:

@@ -31,7 +31,7 @@ import os
 import sys
 import threading
 import time
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from functools import cache, partial
 from importlib.util import find_spec
 from queue import Empty, SimpleQueue
@@ -50,6 +50,7 @@ __all__ = ["Interrupter", "interrupt", "interrupts_are_supported", "note_end", "
 logger = logging.getLogger("actwright.engine")
 
 _LOOK_SECONDS = 0.002
+_ASK_SECONDS = 0.0001
 _PATIENCE_SECONDS = 1.0
 """For how long a body that stands where it would rather not be struck is waited for to go on."""
 
@@ -117,7 +118,7 @@ class Interrupter:
         for body in waiting:
             if not body.holds:
                 self._look_at(body)
-        with suppress(Empty):
+        with _let_in_soon() if waiting else nullcontext(), suppress(Empty):
             self._news.get(timeout=_LOOK_SECONDS if waiting else None)
 
     def _bodies(self) -> list[SyncBody]:
@@ -189,6 +190,18 @@ def strike(
             body.unstrike = unstrike
             send(*blow)
         break
+
+
+@contextmanager
+def _let_in_soon() -> Generator[None]:
+    """Around a pause: whoever wakes asks for the GIL after a fraction of the usual 5 ms. An event loop in the body lets
+    go of it more often than that, to poll: else this thread would be let in there alone, where nothing is struck."""
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(min(before, _ASK_SECONDS))
+    try:
+        yield
+    finally:
+        sys.setswitchinterval(before)
 
 
 @contextmanager

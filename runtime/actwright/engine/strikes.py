@@ -76,12 +76,17 @@ _FINALIZERS = {"weakref", "_weakrefset"}
 _LOOPS = {"asyncio", "trio", "uvloop", "anyio"}
 # Where locks are taken and freed, queues filled and emptied, in steps that nothing guards: `acquire()` in one line and
 # `try:` in the next. Elsewhere in the standard library, and in most code, locks are held by `with`, whose enter and
-# exit are C functions, with no moment between them and the block.
-_UNGUARDED = _LOOPS | {"concurrent", "contextlib", "logging", "multiprocessing", "queue", "selectors", "threading"}
+# exit are C functions, with no moment between them and the block. Or where a process is started, for which then nobody
+# would wait.
+_UNGUARDED = _LOOPS | {
+    "concurrent", "contextlib", "logging", "multiprocessing", "queue", "selectors", "subprocess", "threading"
+}  # fmt: skip
 # But there they block, for all the time that a body waits: in a call of which the very next lines handle an exception.
 # So it is with the wait for a lock in `Condition.wait`, where every wait for an Event, a Queue or a Future ends up.
 _WAITS = {
     ("threading", "wait", "acquire"),
+    *(("subprocess", "_try_wait", calls) for calls in (None, "waitpid")),  # None: a module's function, before 3.12
+    *(("subprocess", "_wait", calls) for calls in (None, "sleep")),
     ("selectors", "select", "poll"),
     ("selectors", "select", "control"),
     ("selectors", "_select", "select"),
