@@ -26,6 +26,8 @@ from actwright.models.submissions import NOBODY
 from actwright.nodes import rows
 from actwright.serving import serve
 from actwright.serving import service as services
+from actwright.serving.scheduler import Look
+from actwright.serving.schedules import Interval
 from actwright.serving.service import Served, Service
 from actwright_actors import Actor, Backoff, ChildSpec
 from actwright_actors.testing import ManualClock
@@ -180,6 +182,21 @@ async def test_a_run_that_was_claimed_waits_for_a_journal_however_long_that_is_a
         assert (await ended(run.id)).state.is_completed()
         assert await states_of(service, run.id) == ["Scheduled", "Running", "Completed"]
     assert told() == ["body"]
+
+
+@pytest.mark.usefixtures("no_pauses")
+@pytest.mark.parametrize("table", ["submissions", "schedules"])
+async def test_a_journal_that_lacks_a_part_is_no_trouble_that_passes_and_ends_the_service(
+    table: str, told: Told
+) -> None:
+    async with serving(Served(f.quick, schedules=[Interval(3600)])) as service:
+        with journal_of(service).database.writing() as connection:
+            connection.exec_driver_sql(f"DROP TABLE {table}")
+        scheduler = service.system.lookup("schedule quick/every 1:00:00")
+        assert scheduler is not None
+        scheduler.tell(Look())
+        with pytest.raises(ServiceFailed, match="lacks a part that a journal has"):
+            await service.failed()
 
 
 async def test_a_claimed_run_is_this_nodes_and_one_that_waits_nobodys(told: Told) -> None:

@@ -12,7 +12,7 @@ from anyio.to_thread import run_sync
 
 from actwright.authoring.entry import Call, Known
 from actwright.authoring.futures import wait
-from actwright.exceptions import Fenced, JournalError
+from actwright.exceptions import Fenced, JournalUnavailable
 from actwright_actors import Actor
 
 if TYPE_CHECKING:
@@ -105,7 +105,7 @@ class Claims(Actor[Look | Ended]):
                 work.claimed.extend(self._journal.claim(work.offers, max(work.room, 0), self._now()))
         except Fenced:  # its service hears of it, and ends: a restart of this actor would help nobody
             work.is_over = True
-        except JournalError as error:
+        except JournalUnavailable as error:
             if not self._fails:
                 logger.warning("What was submitted cannot be claimed now; it is tried again: %s", error)
             self._fails = True

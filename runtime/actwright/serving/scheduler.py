@@ -11,7 +11,7 @@ from uuid import uuid4
 from anyio.to_thread import run_sync
 
 from actwright.client.submitting import SubmitOptions, prepare
-from actwright.exceptions import JournalError
+from actwright.exceptions import JournalUnavailable
 from actwright.journal import schedules, submissions
 from actwright.models.commands import Command, CommandKind
 from actwright.serving.due import due_now
@@ -66,7 +66,7 @@ class Scheduler(Actor[Look]):
         """Submit what is due; how long until the next look, None if no time will come."""
         try:
             due = self._settle(now)
-        except JournalError as error:
+        except JournalUnavailable as error:
             if not self._fails:
                 logger.warning("Schedule %r cannot be seen to now; it is tried again: %s", self._schedule.name, error)
             self._fails = True
