@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import logging
-import sqlite3
 import threading
-from collections.abc import AsyncGenerator
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID, uuid4
@@ -14,6 +11,7 @@ from uuid import UUID, uuid4
 import anyio
 import anyio.to_thread
 import pytest
+from tests.client.elsewhere import commands, reached, sees_nothing
 from tests.engine.faults import kill, leaks_no_task, live, names
 from tests.engine.gate import Gate
 from tests.engine.phases import BEFORE_THE_END, Phase, name_of
@@ -27,16 +25,13 @@ from actwright.engine import inbox
 from actwright.exceptions import (
     AuthoringError,
     JournalLocation,
-    JournalUnavailable,
     RunError,
     RunIsFinal,
     UnansweredCommand,
 )
 from actwright.journal import command_watch
 from actwright.journal.command_watch import CommandWatch
-from actwright.journal.commands import new_commands
 from actwright.nodes.journal import close_journals
-from actwright.settings import get_current_settings
 
 pytestmark = [pytest.mark.anyio, pytest.mark.costly]
 
@@ -44,25 +39,6 @@ pytestmark = [pytest.mark.anyio, pytest.mark.costly]
 @dataclass
 class Order:
     number: int
-
-
-@asynccontextmanager
-async def reached(handle: Handle[Any]) -> AsyncGenerator[RemoteRun]:
-    """The run, as another process reaches it."""
-    await at_rest()  # what nobody waits for is written by then
-    async with get_client() as client:
-        yield await client.get_run(handle.id)
-
-
-def sees_nothing(_: CommandWatch) -> None:
-    """In the place of a look: the process is stopped, or its thread never has a turn."""
-
-
-def commands() -> list[tuple[Any, ...]]:
-    with sqlite3.connect(get_current_settings().database) as journal:
-        found = journal.execute("SELECT kind, answer FROM commands ORDER BY seq").fetchall()
-    journal.close()
-    return found
 
 
 # Cancels
@@ -496,131 +472,3 @@ async def test_filters_that_would_find_nothing_for_want_of_a_list_are_refused(ac
             with pytest.raises(TypeError, match=f"{name} must be .*; got .*{given!r}"):
                 await client.runs(**{name: given})
         assert len(await client.runs(states=("Completed",), tags=(), flow="made")) == 1
-
-
-# The watch
-
-
-async def test_what_was_carried_out_is_not_again_because_the_next_one_cannot_be_seen_to(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    gate, failures = Gate(), [1, 2, 3]
-    final_state = CommandWatch._final_state  # pyright: ignore[reportPrivateUsage]
-    look = CommandWatch._look  # pyright: ignore[reportPrivateUsage]
-
-    def failing(self: CommandWatch, command: Any) -> str | None:
-        if failures:
-            failures.pop()
-            raise JournalUnavailable("the disk is away")
-        return final_state(self, command)
-
-    async with open_runtime() as runtime:
-        handle: Handle[Any] = runtime.submit(flow(gate.astop_here, name="waits"))
-        ends: Handle[Any] = runtime.submit(flow(gate.astop_here, name="ends"))
-        await gate.reached()
-        monkeypatch.setattr(CommandWatch, "_final_state", failing)
-        monkeypatch.setattr(CommandWatch, "_look", sees_nothing)
-        async with reached(handle) as run, reached(ends) as other, anyio.create_task_group() as group:
-            group.start_soon(run.send, "once")
-            await until(lambda: len(commands()) == 1)
-
-            async def send() -> None:
-                with pytest.raises(RunIsFinal):
-                    await other.send("too late")
-
-            group.start_soon(send)
-            await until(lambda: len(commands()) == 2)
-            live(runtime, ends).host._runs.pop(ends.id)  # pyright: ignore[reportPrivateUsage]
-            monkeypatch.setattr(CommandWatch, "_look", look)
-            await until(lambda: not failures)
-            assert len(live(runtime, handle).inbox) == 1
-            gate.open()
-            await wait([handle, ends])
-
-
-async def test_one_that_cannot_be_read_holds_no_other_up(caplog: pytest.LogCaptureFixture) -> None:
-    gate = Gate()
-    async with open_runtime() as runtime:
-        handle: Handle[Any] = runtime.submit(flow(gate.astop_here, name="waits"))
-        await gate.reached()
-        async with reached(handle) as run:
-            with sqlite3.connect(get_current_settings().database) as journal:
-                journal.execute(
-                    "INSERT INTO commands (id, run_id, kind, payload, at) VALUES (?, ?, 'of another version', '{}', ?)",
-                    (str(uuid4()), str(handle.id), "2026-01-01T00:00:00+00:00"),
-                )
-            journal.close()
-            await run.send("hello")
-            assert len(live(runtime, handle).inbox) == 1
-        gate.open()
-        await handle
-    assert caplog.text.count("cannot be read, and is passed over") == 1
-
-
-async def test_one_that_cannot_be_carried_out_is_refused_once_and_holds_no_other_up(
-    caplog: pytest.LogCaptureFixture,
-) -> None:
-    gate = Gate()
-    async with open_runtime() as runtime:
-        handle: Handle[Any] = runtime.submit(flow(gate.astop_here, name="waits"))
-        await gate.reached()
-        async with reached(handle) as run:
-            with sqlite3.connect(get_current_settings().database) as journal:
-                journal.execute(
-                    "INSERT INTO commands (id, run_id, kind, payload, at) VALUES (?, ?, 'send', '{}', ?)",
-                    (str(uuid4()), str(handle.id), "2026-01-01T00:00:00+00:00"),
-                )
-            journal.close()
-            await run.cancel()
-        await wait([handle])
-    assert commands() == [
-        ("send", '["refused","it could not be carried out: KeyError: \'type\'"]'), ("cancel", '["accepted",""]')
-    ]  # fmt: skip
-    assert caplog.text.count("could not be carried out") == 1
-
-
-async def test_what_was_asked_of_other_processes_is_looked_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    gate, looks = Gate(), list[tuple[int, int]]()
-
-    def counted(connection: Any, node_id: str, after: int) -> Any:
-        seen, found = new_commands(connection, node_id, after)
-        looks.append((after, seen))
-        return seen, found
-
-    monkeypatch.setattr(command_watch, "new_commands", counted)
-    async with open_runtime() as runtime:
-        handle: Handle[Any] = runtime.submit(flow(gate.astop_here, name="waits"))
-        await gate.reached()
-        with sqlite3.connect(get_current_settings().database) as journal:
-            row = "INSERT INTO commands (id, run_id, kind, payload, at) VALUES (?, ?, 'cancel', '{}', '2026')"
-            journal.executemany(row, [(str(uuid4()), str(uuid4())) for _ in range(100)])
-        journal.close()
-        await until(lambda: (100, 100) in looks)
-        gate.open()
-        await handle
-
-
-async def test_while_the_journal_cannot_be_read_the_watch_says_so_once_and_goes_on(
-    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    from actwright.journal import command_watch
-
-    gate, failures = Gate(), [1, 2, 3]
-    look = command_watch.CommandWatch._look  # pyright: ignore[reportPrivateUsage]
-
-    def failing(self: Any) -> None:
-        if failures:
-            failures.pop()
-            raise JournalUnavailable("the disk is away")
-        look(self)
-
-    monkeypatch.setattr(CommandWatch, "_look", failing)
-    with caplog.at_level(logging.WARNING):
-        async with open_runtime() as runtime:
-            handle: Handle[Any] = runtime.submit(flow(gate.astop_here, name="waits"))
-            await gate.reached()
-            async with reached(handle) as run:
-                await run.cancel()
-            gate.open()
-            await wait([handle])
-    assert caplog.text.count("cannot be seen now: the disk is away") == 1

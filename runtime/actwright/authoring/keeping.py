@@ -1,4 +1,4 @@
-"""What variables and blocks have in common: names, the way to where they are kept, and answers that may be awaited."""
+"""What variables, blocks and limits of tags have in common: names, where they are kept, answers that may be awaited."""
 
 from __future__ import annotations
 
@@ -12,16 +12,27 @@ from actwright.exceptions import AuthoringError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
+    from typing import Self
 
     from actwright.authoring.entry import EngineEntry, Store
 
-__all__ = ["Truth", "ask", "ask_in_thread", "checked_name"]
+__all__ = ["AtHand", "Truth", "ask", "ask_in_thread", "checked_name"]
 
 T = TypeVar("T")
 
 # No blank and no slash, so that a command line takes it as it is and `slug/name` is in two parts; no dash in front, so
 # that a command does not take it for an option.
 _NAME: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,254}")
+
+
+class AtHand:
+    """What is here already, and may be awaited all the same: that never waits."""
+
+    __slots__ = ()
+
+    def __await__(self) -> Generator[Any, Any, Self]:
+        return self
+        yield  # what makes this a generator
 
 
 class Truth(int):

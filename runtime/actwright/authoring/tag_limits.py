@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from actwright.authoring.checks import whole_number
-from actwright.authoring.keeping import Truth, ask, ask_in_thread
+from actwright.authoring.keeping import AtHand, Truth, ask, ask_in_thread
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
     from typing import Self
 
     from actwright.authoring.entry import Store
@@ -17,7 +16,7 @@ if TYPE_CHECKING:
 __all__ = ["TagLimit", "checked_tag"]
 
 
-class TagLimit:
+class TagLimit(AtHand):
     """How many runs with a tag may be Running at once: `TagLimit.set("db", 3)` in sync code, awaited in async code.
 
     It is kept in the journal, and holds in all processes on it: at once in the one that sets it, within 50 ms in the
@@ -94,10 +93,6 @@ class TagLimit:
     @classmethod
     def _delete(cls, tag: str, store: Store) -> Truth:
         return Truth(store.unset_tag_limit(tag))
-
-    def __await__(self) -> Generator[Any, Any, Self]:
-        return self
-        yield  # what makes this a generator: awaiting a limit never waits
 
     def __repr__(self) -> str:
         return f"TagLimit({self.tag!r}, {self.slots!r})"

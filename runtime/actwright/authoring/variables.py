@@ -6,11 +6,10 @@ import json
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from actwright.authoring.keeping import Truth, ask, ask_in_thread, checked_name
+from actwright.authoring.keeping import AtHand, Truth, ask, ask_in_thread, checked_name
 from actwright.exceptions import AuthoringError, UnknownVariable, VariableExists
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
     from typing import Self
 
     from actwright.authoring.entry import Store
@@ -20,7 +19,7 @@ __all__ = ["Variable", "json_copy"]
 _MISSING = object()
 
 
-class Variable:
+class Variable(AtHand):
     """A named JSON value. `Variable.get("x").value` in sync code; `(await Variable.get("x")).value` in async code.
 
     Variables are kept in the journal, beside history: each process that opens it sees them, and so does a hook that
@@ -114,10 +113,6 @@ class Variable:
     @classmethod
     def _unset(cls, name: str, store: Store) -> Truth:
         return Truth(store.unset_variable(name))
-
-    def __await__(self) -> Generator[Any, Any, Self]:
-        return self
-        yield  # what makes this a generator: awaiting a variable never waits
 
     def __repr__(self) -> str:
         return f"Variable({self.name!r}, {self.value!r})"

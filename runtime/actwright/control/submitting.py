@@ -37,7 +37,7 @@ def parse_at(given: str) -> datetime:
         raise typer.BadParameter(message) from error
 
 
-def submit(
+def submit(  # its parameters are the options: typer knows no object that holds them
     flow: Annotated[str, typer.Argument(metavar="FLOW", help="module:flow, or path/to/file.py:flow.")],
     parameter: Annotated[
         list[str] | None,

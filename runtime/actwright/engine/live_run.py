@@ -15,7 +15,7 @@ from actwright.engine.forked import fork_error
 from actwright.engine.inbox import MAILBOX_LIMIT, Inbox
 from actwright.engine.messages import Cancel, Committed, RoomInJournal
 from actwright.engine.run_slots import RunSlots
-from actwright.exceptions import CancelledRun, MailboxFull, RunIsFinal, RuntimeClosed
+from actwright.exceptions import CancelledRun, JournalUnavailable, MailboxFull, RunIsFinal, RuntimeClosed
 from actwright.journal.protocol import LogLine
 from actwright.models.commands import Answer, CommandKind, checked_reason
 from actwright_actors import SystemClosed
@@ -269,6 +269,12 @@ class LiveRun:
             self.future.set_exception(error)
         for answer in self._open_answers():
             answer.set_exception(error)
+
+    def leave_behind(self, error: JournalUnavailable, final: State[Any] | None) -> None:
+        """Let its caller go, who has waited for the journal long enough, with its final state where it has one."""
+        done = f"is {final.name}; its state, with its result, is on this error" if final else "did not begin"
+        self.let_go(JournalUnavailable(f"{self.title} {done}. {error}", final))
+        self.host.leave_behind(self)
 
     def _open_answers(self) -> Iterator[Future[None]]:
         return (cancel.answer for cancel in self.cancels if cancel.answer and not cancel.answer.done())

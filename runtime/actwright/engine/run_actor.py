@@ -224,10 +224,8 @@ class RunActor(Actor[m.RunMessage]):
         self._is_finished = True
         self._clear_timer()
         run = self.run
-        level = (
-            logging.INFO if state.is_completed() or state.is_cancelled() else logging.ERROR
-        )  # a cancel was asked for
-        run.log.log(level, "Finished in state %s", state)
+        is_as_wanted = state.is_completed() or state.is_cancelled()  # a cancel was asked for
+        run.log.log(logging.INFO if is_as_wanted else logging.ERROR, "Finished in state %s", state)
         if run.inbox:
             run.log.warning("%d messages were not received", len(run.inbox))
         for message in run.cancels:
@@ -451,10 +449,8 @@ class RunActor(Actor[m.RunMessage]):
 
     def _leave_behind(self, state: State[Any], error: JournalUnavailable) -> None:
         """Let the caller go without waiting for the journal any longer; what is due is done once it can be written."""
-        title, is_final = self.run.title, self.phase is Phase.FINAL
-        done = f"is {state.name}; its state, with its result, is on this error" if is_final else "did not begin"
-        self.run.let_go(JournalUnavailable(f"{title} {done}. {error}", state if is_final else None))
-        self.host.leave_behind(self.run)
+        is_final = self.phase is Phase.FINAL
+        self.run.leave_behind(error, state if is_final else None)
         if not is_final:
             self._begin_cancelling("the journal could not be written.")
 

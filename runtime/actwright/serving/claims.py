@@ -12,7 +12,8 @@ from anyio.to_thread import run_sync
 
 from actwright.authoring.entry import Call, Known
 from actwright.authoring.futures import wait
-from actwright.exceptions import Fenced, JournalUnavailable
+from actwright.exceptions import Fenced
+from actwright.serving.trouble import Trouble
 from actwright_actors import Actor
 
 if TYPE_CHECKING:
@@ -81,7 +82,7 @@ class Claims(Actor[Look | Ended]):
         self._runtime = runtime
         self._journal = journal
         self._work = work
-        self._fails = False
+        self._trouble = Trouble("What was submitted cannot be claimed")
 
     async def on_start(self) -> None:
         for run_id, handle in self._work.begun.items():  # of an actor that fell
@@ -100,20 +101,14 @@ class Claims(Actor[Look | Ended]):
 
     def _claim(self) -> None:
         work = self._work
+        if work.is_over:
+            return
         try:
-            if not work.is_over:
-                work.claimed.extend(self._journal.claim(work.offers, max(work.room, 0), self._now()))
+            now = self.context.system.clock.wall()
+            claim = partial(self._journal.claim, work.offers, max(work.room, 0), now)
+            work.claimed += self._trouble.passed_over(claim) or ()
         except Fenced:  # its service hears of it, and ends: a restart of this actor would help nobody
             work.is_over = True
-        except JournalUnavailable as error:
-            if not self._fails:
-                logger.warning("What was submitted cannot be claimed now; it is tried again: %s", error)
-            self._fails = True
-        else:
-            self._fails = False
-
-    def _now(self) -> Any:
-        return self.context.system.clock.wall()
 
     def _begin(self, claimed: Claimed) -> None:
         run_id = claimed.run.id

@@ -11,11 +11,11 @@ from uuid import uuid4
 from anyio.to_thread import run_sync
 
 from actwright.client.submitting import SubmitOptions, prepare
-from actwright.exceptions import JournalUnavailable
 from actwright.journal import schedules, submissions
 from actwright.models.commands import Command, CommandKind
 from actwright.serving.due import due_now
 from actwright.serving.overlaps import OpenRun, Skip, meet
+from actwright.serving.trouble import Trouble
 from actwright_actors import Actor
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ class Scheduler(Actor[Look]):
         self._database = database
         self._flow = flow
         self._schedule = schedule
-        self._fails = False
+        self._trouble = Trouble(f"Schedule {schedule.name!r} cannot be seen to")
 
     async def on_start(self) -> None:
         self.context.ref.tell(Look())
@@ -64,14 +64,9 @@ class Scheduler(Actor[Look]):
 
     def _see_to(self, now: datetime) -> timedelta | None:
         """Submit what is due; how long until the next look, None if no time will come."""
-        try:
-            due = self._settle(now)
-        except JournalUnavailable as error:
-            if not self._fails:
-                logger.warning("Schedule %r cannot be seen to now; it is tried again: %s", self._schedule.name, error)
-            self._fails = True
+        due = self._trouble.passed_over(lambda: self._settle(now))
+        if due is None:
             return _JOURNAL_PAUSE
-        self._fails = False
         self._tell(due)
         if due.look_again is None:
             return None

@@ -78,7 +78,7 @@ class Served:
             raise ValueError(f"keep must be 'permanent' or 'transient'; got {self.keep!r}.")
         if isinstance(self.schedules, Schedule | Rule):
             raise TypeError(f"schedules must be a list; got {self.schedules!r}. Write schedules=[...].")
-        object.__setattr__(self, "schedules", [as_schedule(each).within(self.flow.name) for each in self.schedules])
+        object.__setattr__(self, "schedules", tuple(map(as_schedule, self.schedules)))
         for each in self.own_schedules:
             prepare(self.flow, each.parameters, {})  # else each of its runs would fail
         if self.keep is not None:
@@ -87,7 +87,7 @@ class Served:
     @property
     def own_schedules(self) -> list[Schedule]:
         """Its schedules, by names that no other flow's have."""
-        return cast("list[Schedule]", self.schedules)
+        return [as_schedule(each).within(self.flow.name) for each in self.schedules]
 
     @property
     def offer(self) -> Offer:
@@ -127,9 +127,8 @@ class Service:
         self._actors = [each for each in served if isinstance(each, ChildSpec)]
         offers = tuple(each.offer for each in self._flows)
         _refuse_twice(offer.entry for offer in offers)
-        flows = {offer.entry: each.flow for offer, each in zip(offers, self._flows, strict=True)}
-        self.served = flows
-        self._work = Work(flows, offers, limit)
+        self.served = {offer.entry: each.flow for offer, each in zip(offers, self._flows, strict=True)}
+        self._work = Work(self.served, offers, limit)
         self._clock = options.get("clock")
         self.runtime = Runtime(**options)
         self.system: ActorSystem
@@ -169,10 +168,8 @@ class Service:
             raise self._error
 
     def __str__(self) -> str:
-        return ", ".join(
-            [f"flow {flow.name!r}" for flow in self._work.flows.values()]
-            + [f"actor {each.name!r}" for each in self._actors]
-        )
+        flows = (f"flow {flow.name!r}" for flow in self.served.values())
+        return ", ".join([*flows, *(f"actor {each.name!r}" for each in self._actors)])
 
     def _fenced(self, error: ActwrightError) -> None:
         failure = ServiceFailed(f"This service is another process's now. {error}")
