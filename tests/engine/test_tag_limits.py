@@ -39,7 +39,8 @@ def states_of(runtime: Any, handle: Handle[Any]) -> list[str]:
     return [step.run.state.name for step in runtime.journal.transitions(handle.id)]
 
 
-async def test_at_most_the_limit_is_running_and_all_get_their_turn() -> None:
+async def crowd(size: int) -> Inside:
+    """Run that many tasks with the tag "db" side by side, and tell how many were inside at once."""
     inside = Inside()
 
     @task(tags=["db"])
@@ -48,13 +49,18 @@ async def test_at_most_the_limit_is_running_and_all_get_their_turn() -> None:
             await checkpoint()
 
     @flow
-    async def crowd() -> None:
-        for run in [queries.submit() for _ in range(30)]:
+    async def crowds() -> None:
+        for run in [queries.submit() for _ in range(size)]:
             await run
 
+    await crowds()
+    return inside
+
+
+async def test_at_most_the_limit_is_running_and_all_get_their_turn() -> None:
     async with open_runtime():
         await TagLimit.set("db", 3)
-        await crowd()
+        inside = await crowd(30)
         assert (inside.most, inside.entered) == (3, 30)
         await nothing_is_left()
 
@@ -289,21 +295,9 @@ async def test_a_closing_runtime_leaves_no_slot_and_no_one_waiting() -> None:
 
 
 async def test_with_a_journal_in_memory_it_holds_within_the_process() -> None:
-    inside = Inside()
-
-    @task(tags=["db"])
-    async def queries() -> None:
-        with inside.it():
-            await checkpoint()
-
-    @flow
-    async def crowd() -> None:
-        for run in [queries.submit() for _ in range(10)]:
-            await run
-
     async with open_runtime(journal="memory"):
         assert (await TagLimit.set("db", 2)).slots == 2
-        await crowd()
+        inside = await crowd(10)
         assert (inside.most, inside.entered) == (2, 10)
         assert repr(await TagLimit.aget("db")) == "TagLimit('db', 2)"
         assert await TagLimit.adelete("db")
