@@ -17,13 +17,13 @@ def apart(kind: str, fn: Any, **options: Any) -> Any:
 
 
 async def said(path: Path) -> str:
-    """What a body has written into a file, once it has."""
-    await until(path.exists)
+    """What a body has written into a file, once it has: it is there, and empty, a moment before."""
+    await until(lambda: _text_of(path) != "")
     return _text_of(path)
 
 
 def _text_of(path: Path) -> str:
-    return path.read_text()
+    return path.read_text() if path.exists() else ""
 
 
 def is_gone(pid: int) -> bool:
