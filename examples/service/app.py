@@ -15,13 +15,13 @@ from uuid import UUID
 
 import anyio
 import anyio.to_thread
-from fastapi import FastAPI, HTTPException, Request
+from fastapi import FastAPI, HTTPException, Request, Response
 from pydantic import BaseModel
 
 from actwright import Flow, FlowRun, State, flow, get_run_logger, task
 from actwright.client import Client, get_client
 from actwright.exceptions import RunError
-from actwright.serving import Served, Service
+from actwright.serving import Health, Served, Service
 from actwright.serving.schedules import Interval, Schedule
 from actwright_actors import Actor, ActorRef, ChildSpec
 
@@ -104,6 +104,15 @@ async def look_at(run_id: UUID, request: Request) -> dict[str, str]:
     except RunError as error:
         raise HTTPException(404) from error
     return {"state": run.state.name}
+
+
+@app.get("/health")
+async def health(request: Request, response: Response) -> Health:
+    """For a load balancer, and for whoever wonders how the service is."""
+    service: Service = request.app.state.service
+    found = service.health()
+    response.status_code = 200 if found.is_ready else 503
+    return found
 
 
 @app.delete("/reports/{run_id}", status_code=202)

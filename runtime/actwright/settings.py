@@ -102,6 +102,11 @@ class Settings(BaseSettings):
         default=3, description="How many processes a hook may take down by itself before it is given up."
     )
 
+    health_address: str | None = Field(
+        default=None,
+        description="Where a service answers probes: a port, or an IP address and a port; else nowhere.",
+    )
+
     secret_key: SecretStr | None = Field(
         default=None, description="What secrets of blocks are encrypted with; else the file secret.key in the home is."
     )

@@ -45,7 +45,8 @@ WITH_COMMANDS = {title: shown for title, _, shown in (each.partition("\n") for e
 
 def test_the_sections_of_the_page_that_show_commands_are_these() -> None:
     assert list(WITH_COMMANDS) == [
-        "Runs", "Hooks", "Nodes and recovery", "Variables and blocks", "Concurrency limits", "The journal's file",
+        "Runs", "Hooks", "Nodes and recovery", "Status", "Variables and blocks", "Concurrency limits",
+        "The journal's file",
     ]  # fmt: skip
     assert [kind for kind, _ in blocks_of(BEGINNING)] == ["python"]
 

@@ -57,6 +57,9 @@ def test_a_report_is_made_once_for_each_key_and_the_mail_room_told_and_a_stop_en
         assert within(PATIENCE_SECONDS, lambda: state_of(server, first) == "Completed")
         assert within(PATIENCE_SECONDS, lambda: outbox.read_text() == "Rome: 4 rows\n")
         assert httpx.get(f"{server.url}/reports/{'0' * 32}").status_code == 404
+        health = httpx.get(f"{server.url}/health")
+        assert (health.status_code, health.json()["phase"]) == (200, "serving")
+        assert health.json()["serves"] == ["flow 'report'", "actor 'mail room'"]
         server.stop()
         server.ended()
 

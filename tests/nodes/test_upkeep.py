@@ -14,10 +14,16 @@ from actwright import flow, run_flow
 from actwright.journal.checking import check
 from actwright.journal.database import Database
 from actwright.journal.schema import stored_objects
-from actwright.nodes import locks
+from actwright.models.health import Takeover
+from actwright.nodes import locks, upkeep
 from actwright.nodes.locks import hold
 from actwright.nodes.node import process_node
-from actwright.nodes.upkeep import Pruning, remove_lock_files, where_the_understudy_dies_too
+from actwright.nodes.upkeep import (
+    Pruning,
+    remove_lock_files,
+    takeover_of_this_process,
+    where_the_understudy_dies_too,
+)
 from actwright.settings import get_current_settings
 
 
@@ -115,6 +121,7 @@ def test_the_first_process_of_a_container_and_a_service_hear_that_their_understu
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.delenv("INVOCATION_ID", raising=False)
+    monkeypatch.setattr(upkeep, "_MARKS_OF_CONTAINERS", ())
     assert where_the_understudy_dies_too() is None
     monkeypatch.setattr(os, "getpid", lambda: 1)
     assert "container" in str(where_the_understudy_dies_too())
@@ -122,3 +129,35 @@ def test_the_first_process_of_a_container_and_a_service_hear_that_their_understu
     monkeypatch.setattr(os, "getppid", lambda: 1)
     monkeypatch.setenv("INVOCATION_ID", "of a unit")
     assert "KillMode" in str(where_the_understudy_dies_too())
+
+
+def test_so_does_what_the_first_process_of_a_container_has_started_unless_that_waits(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mark = tmp_path / ".dockerenv"
+    monkeypatch.setattr(upkeep, "_MARKS_OF_CONTAINERS", (mark,))
+    monkeypatch.setattr(os, "getppid", lambda: 1)
+    monkeypatch.delenv("INVOCATION_ID", raising=False)
+    assert where_the_understudy_dies_too() is None  # a daemon, on no container
+    mark.touch()
+    assert "started it" in str(where_the_understudy_dies_too())
+    monkeypatch.setattr(upkeep, "_first_process_waits", False)
+    upkeep.note_that_the_first_process_waits()
+    assert where_the_understudy_dies_too() is None
+    monkeypatch.undo()
+    monkeypatch.setattr(os, "getppid", lambda: 1)
+    monkeypatch.setenv("KUBERNETES_SERVICE_HOST", "10.0.0.1")
+    assert "started it" in str(where_the_understudy_dies_too())
+
+
+def test_takeover_is_at_once_only_where_an_understudy_stands_by_and_outlives_its_process(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delenv("INVOCATION_ID", raising=False)
+    monkeypatch.setattr(os, "getppid", lambda: 7)
+    for stands_by, takeover in (("false", Takeover.AT_NEXT_START), ("true", Takeover.AT_ONCE)):
+        monkeypatch.setenv("ACTWRIGHT_UNDERSTUDY", stands_by)
+        get_current_settings.cache_clear()
+        assert takeover_of_this_process() is takeover
+    monkeypatch.setattr(os, "getpid", lambda: 1)
+    assert takeover_of_this_process() is Takeover.AT_NEXT_START

@@ -46,8 +46,9 @@ async def hours_of(service: Service) -> list[int]:
 async def test_each_time_is_submitted_once_with_its_parameters_and_run(told: Told) -> None:
     clock = clock_at(9, 30)
     async with serving(hourly(parameters={"number": 7}), clock=clock) as service:
-        for count in (1, 2, 3):
-            await time_passes_until(clock, lambda count=count: len(told()) == count, 60.0)  # type: ignore[misc]
+        for hour, count in ((10, 1), (11, 2), (12, 3)):
+            await _passes(service, clock, hour)
+            await time_passes_until(clock, lambda count=count: len(told()) == count)  # type: ignore[misc]
         assert await hours_of(service) == [10, 11, 12]
     assert told() == ["body 7"] * 3
 
@@ -55,8 +56,9 @@ async def test_each_time_is_submitted_once_with_its_parameters_and_run(told: Tol
 async def test_two_services_with_the_same_schedule_submit_each_time_once(told: Told) -> None:
     clock = clock_at(9, 30)
     async with serving(hourly(), clock=clock), serving(hourly(), clock=clock) as service:
-        for count in (1, 2, 3):
-            await time_passes_until(clock, lambda count=count: len(told()) >= count, 60.0)  # type: ignore[misc]
+        for hour, count in ((10, 1), (11, 2), (12, 3)):
+            await _passes(service, clock, hour)
+            await time_passes_until(clock, lambda count=count: len(told()) >= count)  # type: ignore[misc]
         assert await hours_of(service) == [10, 11, 12]
     assert told() == ["body 0"] * 3
 
@@ -119,27 +121,29 @@ async def test_one_that_has_not_ended_has_the_next_one_skipped(told: Told) -> No
     clock = clock_at(9, 59)
     async with serving(hourly(f.waits), clock=clock, on_exit="cancel") as service:
         await time_passes_until(clock, lambda: len(told()) == 1, 1.0)
-        await _passes(service, clock, datetime(2026, 7, 1, 11, tzinfo=UTC))
+        await _passes(service, clock, 11)
         assert await hours_of(service) == [10]
 
 
-async def _passes(service: Service, clock: ManualClock, through: datetime) -> None:
-    """Let time pass until the schedule has seen to that time."""
+async def _passes(service: Service, clock: ManualClock, hour: int) -> None:
+    """Let time pass until the schedule has seen to that hour of the day, and not until the next one."""
+    await _has_looked(service)
+    moment = datetime(2026, 7, 1, hour, tzinfo=UTC)
+    clock.advance((moment - clock.wall()).total_seconds())
 
     def is_seen() -> bool:
-        clock.advance(60)
         with journal_of(service).database.reading() as connection:
-            (found,) = connection.exec_driver_sql("SELECT through FROM schedules").one()
-        return bool(found == through.isoformat(timespec="microseconds"))
+            found = connection.exec_driver_sql("SELECT through FROM schedules").all()
+        return bool(found) and bool(found[0][0] == moment.isoformat(timespec="microseconds"))
 
-    await until(is_seen)
+    await time_passes_until(clock, is_seen)
 
 
 async def test_queued_it_begins_once_the_earlier_one_has_ended(told: Told) -> None:
     clock = clock_at(9, 59)
     async with serving(hourly(f.waits, overlap="queue"), clock=clock, on_exit="cancel") as service:
         await time_passes_until(clock, lambda: len(told()) == 1, 1.0)
-        await _passes(service, clock, datetime(2026, 7, 1, 11, tzinfo=UTC))
+        await _passes(service, clock, 11)
         first, second = await runs_of(service)
         assert second.state.is_scheduled()
         await service.runtime.cancel(first.id)
@@ -150,7 +154,8 @@ async def test_the_old_one_is_cancelled_and_then_the_new_one_begins(told: Told) 
     clock = clock_at(9, 59)
     async with serving(hourly(f.waits, overlap="cancel"), clock=clock, on_exit="cancel") as service:
         await time_passes_until(clock, lambda: len(told()) == 1, 1.0)
-        await time_passes_until(clock, lambda: len(told()) == 2, 60.0)
+        await _passes(service, clock, 11)
+        await time_passes_until(clock, lambda: len(told()) == 2)
         first, second = await runs_of(service)
         assert first.state.is_cancelled()
         assert "the next run of schedule 'waits/hourly' is due" in str(first.state.message)
@@ -160,7 +165,9 @@ async def test_the_old_one_is_cancelled_and_then_the_new_one_begins(told: Told) 
 async def test_allowed_it_begins_beside_the_old_one(told: Told) -> None:
     clock = clock_at(9, 59)
     async with serving(hourly(f.waits, overlap="allow"), clock=clock, on_exit="cancel") as service:
-        await time_passes_until(clock, lambda: len(told()) == 2, 60.0)
+        for hour in (10, 11):
+            await _passes(service, clock, hour)
+        await time_passes_until(clock, lambda: len(told()) == 2)
         assert [run.state.is_running() for run in await runs_of(service)] == [True, True]
 
 

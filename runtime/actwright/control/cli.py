@@ -17,6 +17,7 @@ from actwright.control.nodes import nodes
 from actwright.control.output import fail, never_fail_to_print
 from actwright.control.recover import recover
 from actwright.control.serving import serve
+from actwright.control.status import status
 from actwright.control.submitting import submit
 from actwright.exceptions import ActwrightError, InternalError, SettingsError
 from actwright_actors.backends import BackendName
@@ -84,6 +85,7 @@ app.add_typer(blocks.app, name="block")
 app.add_typer(limits.app, name="limit")
 app.command()(serve)
 app.command()(submit)
+app.command()(status)
 app.command()(nodes)
 app.command()(recover)
 app.add_typer(db.app, name="db")

@@ -62,9 +62,10 @@ MOST: Final = 1_000_000_000
 """Of what one asks to be shown: more than there is, and less than SQLite can count."""
 
 STYLES: Final = {
-    "COMPLETED": "green", "SUCCEEDED": "green", "alive": "green",
+    "COMPLETED": "green", "SUCCEEDED": "green", "alive": "green", "serving": "green",
     "FAILED": "red", "CRASHED": "bold red", "dead": "bold red",
     "CANCELLING": "yellow", "CANCELLED": "yellow", "SKIPPED": "yellow", "stopped": "yellow", "unresponsive": "yellow",
+    "starting": "magenta", "draining": "yellow", "failed": "bold red",
     "SCHEDULED": "magenta", "DUE": "magenta", "being recovered": "magenta",
     "RUNNING": "blue",
 }  # fmt: skip

@@ -25,6 +25,10 @@ def serve(
     queue: Annotated[
         list[str] | None, typer.Option(metavar="NAME", help="Take what is submitted to this queue. Again: more.")
     ] = None,
+    health_address: Annotated[
+        str | None,
+        typer.Option(metavar="[HOST:]PORT", help="Answer probes there, over HTTP. A port alone is this machine's own."),
+    ] = None,
 ) -> None:
     """Serve flows, until SIGTERM or Ctrl-C: run what `actwright submit` and clients submit, each run in one process.
 
@@ -40,11 +44,21 @@ def serve(
     from_here()
     try:
         served = [_servable(each, queue or [DEFAULT_QUEUE]) for each in dict.fromkeys(flows)]
-        serve_until_told(*served, limit=limit)
+        serve_until_told(*served, limit=limit, health_address=_address(health_address))
     except FlowNotFound as error:
         fail(str(error))
     except ServiceFailed as error:
         fail(str(error), code=1)
+
+
+def _address(given: str | None) -> str | None:
+    from actwright.serving.addresses import address_of
+
+    try:
+        address_of(given)
+    except ValueError as error:
+        fail(str(error))
+    return given
 
 
 def _servable(where: str, queues: list[str]) -> Servable:

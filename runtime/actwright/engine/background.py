@@ -48,7 +48,8 @@ class _Loop:
         self.hosts: dict[Host | None, tuple[Host, ExitStack]] = {}
 
     def open(self, origin: Host | None) -> Host:
-        host, stack = Host(origin.twin_options() if origin else RuntimeOptions.of({})), ExitStack()
+        host = Host(origin.twin_options(), origin.tally) if origin else Host(RuntimeOptions.of({}))
+        stack = ExitStack()
         stack.enter_context(self._portal.wrap_async_context_manager(host))
         self.hosts[origin] = host, stack
         if origin is not None:

@@ -104,7 +104,7 @@ async def call_async(call: Call) -> Any:
     if host is None:
         show_logs_of_a_script(_where_history_is_kept())
     # Ambient to the run alone, which knows its host: a call in another task must not end with this one.
-    async with Host(RuntimeOptions.of({}) if host is None else host.twin_options()) as own:
+    async with Host(RuntimeOptions.of({})) if host is None else Host(host.twin_options(), host.tally) as own:
         state = await _wait_for(launch(own, call, usual_place(call)))
     return _outcome(state, call)
 

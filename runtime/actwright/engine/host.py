@@ -20,6 +20,7 @@ from actwright.engine.at_exit import refuse_at_exit
 from actwright.engine.forked import fork_error, note_host
 from actwright.engine.hook_actor import Deliver, HookActor
 from actwright.engine.kit import clock_for
+from actwright.engine.load import Tally
 from actwright.engine.messages import Begin, Cancel, ChildEnded, ChildStarted
 from actwright.engine.registrar import Registrar
 from actwright.engine.rest import waits_for_time_alone
@@ -67,10 +68,11 @@ _LAST_MARGIN_SECONDS: Final = 5.0
 
 
 class Host:
-    """Runs on one loop, for the length of its `async with`."""
+    """Runs on one loop, for the length of its `async with`. `tally` is that of the host that it stands in for."""
 
-    def __init__(self, options: RuntimeOptions) -> None:
+    def __init__(self, options: RuntimeOptions, tally: Tally | None = None) -> None:
         self.options = options
+        self.tally = tally or Tally()
         self._journal = options.journal
         self._watches: list[Callable[[], None]] = []
         self._broken_by: ActwrightError | None = None
@@ -128,6 +130,7 @@ class Host:
             await self._system.__aexit__(type(error), error, error.__traceback__)
             raise
         self.status = "open"
+        self.tally.host_opened(self)
         # The journal may call at once, and in whatever thread; what it calls needs the loop.
         self._watches.append(self.journal.on_fenced(lambda error: self.post(partial(self._fenced, error))))
         self._watches.append(self.journal.watch_commands(self._take_command))
@@ -174,6 +177,7 @@ class Host:
             await self._system.__aexit__(exc_type, exc, tb)
         finally:
             self._fail_the_rest()
+            self.tally.host_closed(self)
         if first is not None and exc is first:
             raise first
 
@@ -333,7 +337,8 @@ class Host:
 
     def forget(self, run: LiveRun) -> None:
         """A run is done."""
-        self._runs.pop(run.snapshot.id, None)
+        if self._runs.pop(run.snapshot.id, None) and run.is_final:
+            self.tally.run_ended(run.snapshot)
         if run.ref is not None:
             self._by_actor.pop(run.ref, None)
         self._note_quiet()
@@ -451,6 +456,7 @@ class Host:
 
     def batch_done(self, batch: Batch) -> None:
         self._released.pop(batch, None)
+        self.tally.hooks_ended(batch)
         if done := self._delivered.pop(batch, None):
             done.set()
         batch.run.outbox.remove(batch)

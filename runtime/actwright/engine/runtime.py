@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from uuid import UUID
 
     from actwright.authoring.entry import Call
+    from actwright.engine.load import Load
     from actwright.journal.protocol import Journal
 
 __all__ = ["Runtime", "RuntimeKeywords"]
@@ -92,6 +93,10 @@ class Runtime:
             )
         call = flow.prepare(args, kwargs)
         return Handle(launch(self._host, call, usual_place(call)))
+
+    def load(self) -> Load:
+        """How much it has to do, and how much it has done. In any thread."""
+        return self._host.tally.load()
 
     def begin(self, call: Call) -> Handle[Any]:
         """Start a run that was prepared elsewhere, as `submit` does: one that was submitted, and claimed by this

@@ -20,6 +20,7 @@ __all__ = [
     "nodes",
     "runs",
     "schedules",
+    "services",
     "slots",
     "stored_objects",
     "submissions",
@@ -190,6 +191,15 @@ schedules = Table(
     Column("rule", Text, nullable=False),
     Column("known_since", String(32), nullable=False),  # no earlier time is due by this rule
     Column("through", String(32)),  # up to there all is settled
+)
+
+services = Table(  # what each service said of itself last
+    "services",
+    metadata,
+    Column("id", String(36), primary_key=True),
+    Column("node_id", String(36), nullable=False),
+    Column("said_at", String(32), nullable=False),
+    Column("health", Text, nullable=False),  # JSON, see models.health
 )
 
 variables = Table(

@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final, cast
 from uuid import UUID
 
-from sqlalchemy import and_, bindparam, exists, false, func, insert, or_, select, update
+from sqlalchemy import and_, bindparam, case, exists, false, func, insert, or_, select, update
 
 from actwright.journal import commands, reading
 from actwright.journal.batch import Batch, Entry
 from actwright.journal.commands import open_commands_of
 from actwright.journal.protocol import Transition
-from actwright.journal.rows import iso, run_of
+from actwright.journal.rows import iso, run_of, time_or_none
 from actwright.journal.schema import commands as c
 from actwright.journal.schema import hook_deliveries as d
 from actwright.journal.schema import runs as r
@@ -21,7 +21,7 @@ from actwright.journal.statements import write
 from actwright.models.commands import CommandKind
 from actwright.models.deliveries import DeliveryStatus
 from actwright.models.states import Cancelled, Cancelling
-from actwright.models.submissions import NOBODY, Claimed, Submission
+from actwright.models.submissions import NOBODY, Claimed, Submission, Waiting
 from actwright.models.values_at_rest import parameters_from_rest
 
 if TYPE_CHECKING:
@@ -46,6 +46,7 @@ __all__ = [
     "is_unclaimed",
     "open_of_schedule",
     "put_back",
+    "waiting",
 ]
 
 _OPEN_HOOK: Final = (DeliveryStatus.DUE.value, DeliveryStatus.RUNNING.value)
@@ -178,6 +179,16 @@ def is_unclaimed(connection: Connection, run_id: UUID) -> bool:
     """Whether a run was submitted, and waits to be claimed."""
     query = select(s.c.run_id).where(s.c.run_id == str(run_id), s.c.is_open)
     return connection.execute(query).first() is not None
+
+
+def waiting(connection: Connection, now: datetime) -> list[Waiting]:
+    """What nobody has claimed, by flow and queue."""
+    due_at = case((s.c.due_at <= iso(now), s.c.due_at))
+    query = select(s.c.entry, s.c.queue, func.count(due_at), func.count(), func.min(due_at)).where(s.c.is_open)
+    return [
+        Waiting(entry, queue, due, number - due, time_or_none(first))
+        for entry, queue, due, number, first in connection.execute(query.group_by(s.c.entry, s.c.queue))
+    ]
 
 
 def cancel_unclaimed(connection: Connection, run: FlowRun | TaskRun, reason: str | None, at: datetime) -> bool:

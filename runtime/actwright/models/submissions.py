@@ -6,10 +6,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from datetime import datetime
+
     from actwright.models.commands import Command
     from actwright.models.runs import FlowRun
 
-__all__ = ["DEFAULT_QUEUE", "NOBODY", "Claimed", "Offer", "Submission"]
+__all__ = ["DEFAULT_QUEUE", "NOBODY", "Claimed", "Offer", "Submission", "Waiting", "waiting_for"]
 
 DEFAULT_QUEUE: Final = "default"
 
@@ -76,3 +79,30 @@ class Claimed:
     deaths: int = 0
     is_named: bool = False
     cancels: tuple[Command, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """Submissions of one flow to one queue that no process has claimed.
+
+    Attributes:
+        due: how many may begin.
+        later: how many wait for their time.
+        due_since: since when the first of those that are due is; None where none is.
+    """
+
+    entry: str
+    queue: str
+    due: int
+    later: int
+    due_since: datetime | None
+
+    def is_for(self, offers: Iterable[Offer]) -> bool:
+        """Whether one of these offers takes them."""
+        return any(self.entry == offer.entry and self.queue in offer.queues for offer in offers)
+
+
+def waiting_for(offers: Iterable[Offer], waiting: Iterable[Waiting]) -> list[Waiting]:
+    """What waits for whoever makes these offers."""
+    offers = tuple(offers)
+    return [each for each in waiting if each.is_for(offers)]

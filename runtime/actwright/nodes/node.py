@@ -136,8 +136,8 @@ class Node:
         why = where_the_understudy_dies_too()
         if settings.understudy and why:
             logger.info(
-                "Should this process be killed, its understudy is as well (%s): its hooks then run when a program next "
-                "opens %s, or by `actwright recover`.",
+                "Takeover: at next start. Should this process be killed, its understudy is as well (%s): its hooks "
+                "then run when a program next opens %s, or by `actwright recover`.",
                 why, self.database.path,
             )  # fmt: skip
 

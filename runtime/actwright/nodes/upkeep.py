@@ -8,23 +8,34 @@ import threading
 import time
 from contextlib import suppress
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from actwright.exceptions import JournalError, RuntimeClosed
+from actwright.models.health import Takeover
 from actwright.nodes import locks
+from actwright.settings import get_current_settings
 
 if TYPE_CHECKING:
     from collections.abc import Collection
     from datetime import timedelta
-    from pathlib import Path
 
     from actwright.journal.database import Database
 
-__all__ = ["Pruning", "remove_lock_files", "where_the_understudy_dies_too"]
+__all__ = [
+    "Pruning",
+    "note_that_the_first_process_waits",
+    "remove_lock_files",
+    "takeover_of_this_process",
+    "where_the_understudy_dies_too",
+]
 
 logger = logging.getLogger("actwright.nodes")
 
 _BETWEEN_PRUNINGS_SECONDS: Final = 24 * 3600.0
+
+_MARKS_OF_CONTAINERS: Final = (Path("/.dockerenv"), Path("/run/.containerenv"))
+"""Files that Docker and Podman make in each."""
 
 
 def remove_lock_files(folder: Path, of_nodes_but: Collection[str]) -> None:
@@ -46,9 +57,30 @@ def where_the_understudy_dies_too() -> str | None:
     """Why a process's understudy is not likely to outlive it, in words; None where it is."""
     if os.getpid() == 1:
         return "this process is the first of its container, which ends with it"
+    if os.getppid() == 1 and _is_in_container() and not _first_process_waits:
+        return "the first process of its container started it, and most end with what they have started"
     if "INVOCATION_ID" in os.environ and os.getppid() == 1:
         return "systemd ends all processes of a service with it, unless its unit says KillMode=process"
     return None
+
+
+_first_process_waits = False
+
+
+def note_that_the_first_process_waits() -> None:
+    """Process 1 of this container is one that lets the understudy end its work: see `serving.first_process`."""
+    global _first_process_waits
+    _first_process_waits = True
+
+
+def _is_in_container() -> bool:
+    return "KUBERNETES_SERVICE_HOST" in os.environ or any(mark.exists() for mark in _MARKS_OF_CONTAINERS)
+
+
+def takeover_of_this_process() -> Takeover:
+    """When the hooks of this process run, should it be killed."""
+    is_alone = not get_current_settings().understudy or where_the_understudy_dies_too() is not None
+    return Takeover.AT_NEXT_START if is_alone else Takeover.AT_ONCE
 
 
 class Pruning:

@@ -8,7 +8,8 @@ async with Service(nightly):                                      # in an applic
 
 from __future__ import annotations
 
+from actwright.models.health import Health
 from actwright.serving.serve import serve
 from actwright.serving.service import Served, Service
 
-__all__ = ["Served", "Service", "serve"]
+__all__ = ["Health", "Served", "Service", "serve"]

@@ -8,6 +8,8 @@ import sys
 import time
 from typing import TYPE_CHECKING, Final
 
+from actwright.nodes.upkeep import note_that_the_first_process_waits
+
 if TYPE_CHECKING:
     from types import FrameType
 
@@ -28,6 +30,7 @@ def leave_to_child() -> None:
         return
     child = os.fork()
     if not child:
+        note_that_the_first_process_waits()
         return
 
     def pass_on(number: int, _: FrameType | None) -> None:

@@ -29,14 +29,19 @@ __all__ = ["serve"]
 logger = logging.getLogger("actwright.serving")
 
 
-def serve(*served: Servable, limit: int | None = None, **options: Unpack[RuntimeKeywords]) -> Any:
+def serve(
+    *served: Servable,
+    limit: int | None = None,
+    health_address: str | int | None = None,
+    **options: Unpack[RuntimeKeywords],
+) -> Any:
     """Serve until SIGINT or SIGTERM: `await serve(nightly)` in async code, `serve(nightly)` in a script.
 
     The first signal drains: nothing is claimed any more, what is at work has `drain_seconds`, and is then cancelled;
     every hook runs. A second one ends the process at once, and its understudy does what is left. In the main thread.
 
     Args:
-        *served, limit, **options: as for `Service`.
+        *served, limit, health_address, **options: as for `Service`.
 
     Raises:
         ServiceFailed: what is served fell too often.
@@ -47,7 +52,7 @@ def serve(*served: Servable, limit: int | None = None, **options: Unpack[Runtime
         raise RuntimeError(
             "serve hears signals, and so is called in the main thread. Elsewhere: async with Service(...)."
         )
-    serving = partial(_serve, Service(*served, limit=limit, **options))
+    serving = partial(_serve, Service(*served, limit=limit, health_address=health_address, **options))
     if in_async_code():
         return serving()
     name, backend = backend_options(get_current_settings().background_backend)
@@ -66,6 +71,9 @@ async def _serve(service: Service) -> None:
             async with service:
                 show_logs_of_a_script(f"History is kept in {get_current_settings().database}.")
                 logger.info("Serving %s", service)
+                if service.health_url is not None:
+                    logger.info("Health is told at %s/readyz, /livez, /status and /metrics.", service.health_url)
+                logger.info("Takeover: %s.", service.health().takeover)
                 systemd.tell("READY=1", f"STATUS=Serving {service}")
                 with until_stopped:
                     await service.failed()

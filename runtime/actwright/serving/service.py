@@ -19,8 +19,11 @@ from actwright.client.submitting import entry_of_flow, prepare
 from actwright.engine.runtime import Runtime, RuntimeKeywords
 from actwright.exceptions import Fenced, JournalError, ServiceFailed
 from actwright.journal.sql_journal import SqlJournal
+from actwright.models.health import Phase
 from actwright.models.outcomes import described
 from actwright.models.submissions import DEFAULT_QUEUE, Offer
+from actwright.serving.addresses import address_of
+from actwright.serving.checkup import Checkup
 from actwright.serving.claims import Claims, Work
 from actwright.serving.kept import KeptFlow
 from actwright.serving.others import Others
@@ -34,6 +37,7 @@ if TYPE_CHECKING:
 
     from actwright.exceptions import ActwrightError
     from actwright.journal.protocol import Journal
+    from actwright.models.health import Health
 
 __all__ = ["BACKOFF", "INTENSITY", "PERIOD_SECONDS", "Servable", "Served", "Service"]
 
@@ -114,13 +118,22 @@ class Service:
     Args:
         *served: flows, `Served(flow, ...)`, and `ChildSpec` of plain actors.
         limit: how many submitted runs may be at work here at once; None: no limit.
+        health_address: where probes are answered over HTTP, "127.0.0.1:8080"; a port alone is this machine's own, and 0
+            any that is free. None: where the setting says, and else nowhere.
         **options: of the Runtime.
 
     Raises:
         TypeError, ValueError: something that cannot be served; FlowNotFound: a flow without a name.
+        ServiceFailed: it cannot be listened at the address, from `async with`.
     """
 
-    def __init__(self, *served: Servable, limit: int | None = None, **options: Unpack[RuntimeKeywords]) -> None:
+    def __init__(
+        self,
+        *served: Servable,
+        limit: int | None = None,
+        health_address: str | int | None = None,
+        **options: Unpack[RuntimeKeywords],
+    ) -> None:
         if limit is not None:
             whole_number("limit", limit, least=1)
         self._flows = [flow for each in served if (flow := _served_flow(each)) is not None]
@@ -132,12 +145,14 @@ class Service:
         self._clock = options.get("clock")
         self.runtime = Runtime(**options)
         self.system: ActorSystem
+        self._checkup = Checkup(self.runtime, self._work, self._names(), address_of(health_address), self._clock)
         self._stack = AsyncExitStack()
         self._is_over = anyio.Event()
         self._error: ServiceFailed | None = None
 
     async def __aenter__(self) -> Self:
         async with AsyncExitStack() as stack:
+            await stack.enter_async_context(self._checkup)
             await stack.enter_async_context(self.runtime)
             journal = _durable(self.runtime.journal)
             stack.push_async_callback(self._put_back, journal)
@@ -149,13 +164,26 @@ class Service:
                 name="served",
             )
             supervisor.monitor(await self.system.spawn(_Watch(self), name="watch"))
+            await self._checkup.watch(journal, lambda: self.system.tree().actors)
+            self._checkup.phase = Phase.SERVING
             self._stack = stack.pop_all()
         return self
 
     async def __aexit__(
         self, exc_type: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None
     ) -> None:
+        if self._checkup.phase is Phase.SERVING:
+            self._checkup.phase = Phase.DRAINING
         await self._stack.__aexit__(exc_type, exc, tb)
+
+    def health(self) -> Health:
+        """How it is now: what `actwright status` and the endpoint tell of it. Inside of its block, in its loop."""
+        return self._checkup.health()
+
+    @property
+    def health_url(self) -> str | None:
+        """Where probes are answered: /livez, /readyz, /status, /metrics below that. None: nowhere."""
+        return self._checkup.url
 
     async def failed(self) -> None:
         """Wait until the service has to end, which it may never.
@@ -168,8 +196,11 @@ class Service:
             raise self._error
 
     def __str__(self) -> str:
-        flows = (f"flow {flow.name!r}" for flow in self.served.values())
-        return ", ".join([*flows, *(f"actor {each.name!r}" for each in self._actors)])
+        return ", ".join(self._names())
+
+    def _names(self) -> list[str]:
+        flows = [f"flow {flow.name!r}" for flow in self.served.values()]
+        return flows + [f"actor {each.name!r}" for each in self._actors]
 
     def _fenced(self, error: ActwrightError) -> None:
         failure = ServiceFailed(f"This service is another process's now. {error}")
@@ -179,6 +210,7 @@ class Service:
     def give_up(self, error: ServiceFailed) -> None:
         """What is served is not restarted any more."""
         self._error = self._error or error
+        self._checkup.phase, self._checkup.trouble = Phase.FAILED, str(self._error)
         self._is_over.set()
 
     def _specs(self, journal: SqlJournal) -> list[ChildSpec]:

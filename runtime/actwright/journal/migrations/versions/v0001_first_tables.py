@@ -152,6 +152,13 @@ def upgrade() -> None:
         Column("through", String(32)),
     )
     op.create_table(
+        "services",
+        Column("id", String(36), primary_key=True),
+        Column("node_id", String(36), nullable=False),
+        Column("said_at", String(32), nullable=False),
+        Column("health", Text, nullable=False),
+    )
+    op.create_table(
         "variables",
         Column("name", Text, primary_key=True),
         Column("value", Text, nullable=False),
