@@ -17,7 +17,7 @@ from tests.engine.watched import WATCHDOG_SECONDS, until
 from tests.serving import flows as f
 from tests.serving.serving import Told, ended, journal_of, serving, submitted, time_passes_until
 
-from actwright import flow
+from actwright import Runtime, flow
 from actwright.exceptions import ServiceFailed
 from actwright.journal import services as noted
 from actwright.journal.database import Database
@@ -166,11 +166,11 @@ async def test_probes_are_answered_before_the_journal_is_open(monkeypatch: pytes
     service = Service(f.quick, health_address=0)
     opened, found = service.runtime.__aenter__, list[httpx.Response]()
 
-    async def open_later() -> Any:
+    async def open_later(_: Runtime) -> Any:
         found.extend([await asked(service, "livez"), await asked(service, "readyz")])
         return await opened()
 
-    monkeypatch.setattr(type(service.runtime), "__aenter__", lambda _: open_later())
+    monkeypatch.setattr(type(service.runtime), "__aenter__", open_later)
     with anyio.fail_after(WATCHDOG_SECONDS):
         async with service:
             assert [(each.status_code, each.json()["status"]) for each in found] == [

@@ -136,7 +136,7 @@ async def _passes(service: Service, clock: ManualClock, hour: int) -> None:
             found = connection.exec_driver_sql("SELECT through FROM schedules").all()
         return bool(found) and bool(found[0][0] == moment.isoformat(timespec="microseconds"))
 
-    await time_passes_until(clock, is_seen)
+    await time_passes_until(clock, is_seen, 1.0)
 
 
 async def test_queued_it_begins_once_the_earlier_one_has_ended(told: Told) -> None:
