@@ -31,9 +31,9 @@ class Gates:
     """Where scripts wait to be let go, and what scripts in threads wait for besides."""
 
     def __init__(self) -> None:
-        self._standing: dict[str, tuple[Gate, Job | None]] = {}
+        self._standing: dict[str, tuple[Gate, Job | None, int]] = {}
         self._let_go: set[Job] = set()  # its pool counts no thread that was abandoned
-        self._blocked: dict[object, Callable[[Host], bool]] = {}
+        self._blocked: dict[object, tuple[Callable[[Host], bool], int]] = {}
         self._all_open = False
         self._lock = threading.Lock()
 
@@ -45,7 +45,7 @@ class Gates:
     def release(self, name: str) -> None:
         """Let go whoever stands there; from now on it counts as at work."""
         with self._lock:
-            gate, job = self._standing.pop(name)
+            gate, job, _ = self._standing.pop(name)
             if job is not None:
                 self._let_go.add(job)
         gate.open()
@@ -61,7 +61,7 @@ class Gates:
         """Around standing at a new gate."""
         gate, job = Gate(), getattr(waiting._thread, "slot", None)
         with self._lock:
-            self._standing[name] = gate, job
+            self._standing[name] = gate, job, threading.get_ident()
         if self._all_open:
             gate.open()
         try:
@@ -92,7 +92,7 @@ class Gates:
     def _blocked_until(self, is_woken: Callable[[Host], bool]) -> Generator[None]:
         me = object()
         with self._lock:
-            self._blocked[me] = is_woken
+            self._blocked[me] = is_woken, threading.get_ident()
         try:
             yield
         finally:
@@ -106,8 +106,10 @@ class Gates:
             has_begun: whether the script of a run's attempt has begun.
         """
         with self._lock:
-            woken = list(self._blocked.values())
-            jobs = [job for _, job in self._standing.values() if job is not None]
+            # What a thread calls may have been abandoned, and stand at a gate in that very thread.
+            standing = {thread for _, _, thread in self._standing.values()}
+            woken = [is_woken for is_woken, thread in self._blocked.values() if thread not in standing]
+            jobs = [job for _, job, _ in self._standing.values() if job is not None]
             self._let_go = {job for job in self._let_go if not job.done}
             at_work = [job for job in self._let_go if not job.waits and job not in jobs]
         pools = (host.worker_threads, host.hook_threads)

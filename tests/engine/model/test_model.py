@@ -15,12 +15,12 @@ from typing import Any
 
 import anyio
 import trio
-from hypothesis import given
+from hypothesis import example, given
 from tests.engine.faults import leaks_no_task
 from tests.engine.model import rules_at_rest, rules_of_ends, rules_of_hooks, rules_of_paths
 from tests.engine.model.drawing import programs
 from tests.engine.model.lives import History
-from tests.engine.model.program import Program
+from tests.engine.model.program import Advance, Cancel, Node, Program, Stand, Start, named
 from tests.engine.model.stage import Stage, opened
 from tests.histories import Budget, as_many_as_asked, play_many
 
@@ -48,7 +48,14 @@ def look(stage: Stage, when: str, *rules: Callable[[History], Any]) -> None:
     assert not broken, f"{when}:\n" + "\n".join([*broken, "", *stage.log.story()])
 
 
+_CALLED = Node((Stand("finally"),), is_async=False)
+ABANDONED_IN_THE_THREAD_OF_ITS_CALLER = Program(
+    named(Node((Start(_CALLED, how="call"),), is_async=False)), actions=(Cancel(), Advance(30.0), Advance())
+)
+
+
 @as_many_as_asked
+@example(program=ABANDONED_IN_THE_THREAD_OF_ITS_CALLER)
 @given(program=programs)
 def play_any(backend: str, options: dict[str, Any], budget: Budget, program: Program) -> None:
     with budget.one_more(), trio_wakes_tasks_in(program.order):
