@@ -11,6 +11,7 @@ import anyio
 from pydantic import BaseModel, SecretStr
 
 from actwright import Flow, FlowRun, State, flow, runtime
+from actwright.serving.service import Served
 
 
 class Order(BaseModel):
@@ -71,6 +72,17 @@ async def hooked(number: int = 0) -> None:
 async def waits(number: int = 0) -> None:
     note(f"body {number}")
     await anyio.sleep_forever()
+
+
+kept_waiting = Served(waits, keep="permanent")
+
+
+@flow
+def ends_when_told() -> None:
+    """It ends once somebody has noted that it may."""
+    note("body")
+    while "end" not in Path(os.environ["TOLD"]).read_text(encoding="utf-8").splitlines():
+        time.sleep(0.01)
 
 
 @flow

@@ -146,18 +146,36 @@ def test_a_service_that_goes_on_has_those_settled_that_died_with_nobody_standing
             soon(lambda: state_of(run_id) == "Crashed")
 
 
+@pytest.mark.parametrize("backend", EACH_BACKEND)
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_drains_and_what_does_not_end_in_time_is_cancelled_with_its_hooks(
-    number: signal.Signals, told: Told
+def test_a_signal_drains_and_what_does_not_end_in_time_is_cancelled_with_its_hooks_which_the_exit_code_tells(
+    number: signal.Signals, backend: str, told: Told
 ) -> None:
-    with a_service("waits", "hooked", ACTWRIGHT_DRAIN_SECONDS="0.2") as service:
-        run_id = submitted(f.waits)
-        soon(lambda: told() == ["body 0"])
+    settings = {"ACTWRIGHT_DRAIN_SECONDS": "0.2", "ACTWRIGHT_BACKGROUND_BACKEND": backend}
+    with a_service("waits", "hooked", **settings) as service:
+        run_ids = [submitted(f.waits, {"number": number}) for number in range(2)]
+        soon(lambda: len(told()) == 2)
         late = submitted(f.hooked, queue="another")
         service.send(number)
-        assert service.exit_code() == 0
-    assert state_of(run_id) == "Cancelled"
+        assert service.exit_code() == 3
+        assert service.has_said("Runs that did not end in time, and were cancelled or left behind: 2")
+    assert [state_of(run_id) for run_id in run_ids] == ["Cancelled"] * 2
     assert state_of(late) == "Scheduled"
+
+
+@pytest.mark.parametrize("backend", EACH_BACKEND)
+def test_a_drain_in_which_all_ends_by_itself_and_only_kept_flows_are_cancelled_ends_with_0(
+    backend: str, told: Told
+) -> None:
+    with a_service("ends_when_told", "kept_waiting", ACTWRIGHT_BACKGROUND_BACKEND=backend) as service:
+        run_id = submitted(f.ends_when_told)
+        soon(lambda: sorted(told()) == ["body", "body 0"])
+        service.send(signal.SIGTERM)
+        soon(lambda: service.has_said("draining"))
+        f.note("end")
+        assert service.exit_code() == 0
+        assert service.has_said("All that was at work has ended by itself.")
+    assert state_of(run_id) == "Completed"
 
 
 def test_a_second_signal_ends_it_at_once_and_its_understudy_settles_what_is_left(told: Told) -> None:

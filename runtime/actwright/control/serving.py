@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, cast
+from typing import TYPE_CHECKING, Annotated, Any, Final, cast
 
 import typer
 
@@ -14,7 +14,10 @@ from actwright.exceptions import FlowNotFound, ServiceFailed
 if TYPE_CHECKING:
     from actwright.serving.service import Servable
 
-__all__ = ["from_here", "serve"]
+__all__ = ["CUT_SHORT", "from_here", "serve"]
+
+CUT_SHORT: Final = 3
+"""The exit code where a drain had to cancel runs, or to leave some behind."""
 
 
 def serve(
@@ -33,8 +36,8 @@ def serve(
     """Serve flows, until SIGTERM or Ctrl-C: run what `actwright submit` and clients submit, each run in one process.
 
     The first signal drains: nothing new is begun, what is at work may end within ACTWRIGHT_DRAIN_SECONDS and is then
-    cancelled, and every hook runs. A second one ends the process at once. The exit code is 0 after a drain, and 1 when
-    what is served fell too often.
+    cancelled, and every hook runs. A second one ends the process at once. The exit code is 0 after a drain in which all
+    ended by itself, 3 where runs had to be cancelled, and 1 when what is served fell too often.
     """
     from actwright.models.submissions import DEFAULT_QUEUE
     from actwright.serving.first_process import leave_to_child
@@ -44,11 +47,13 @@ def serve(
     from_here()
     try:
         served = [_servable(each, queue or [DEFAULT_QUEUE]) for each in dict.fromkeys(flows)]
-        serve_until_told(*served, limit=limit, health_address=_address(health_address))
+        cut_short = serve_until_told(*served, limit=limit, health_address=_address(health_address))
     except FlowNotFound as error:
         fail(str(error))
     except ServiceFailed as error:
         fail(str(error), code=1)
+    if cut_short:
+        raise typer.Exit(CUT_SHORT)
 
 
 def _address(given: str | None) -> str | None:

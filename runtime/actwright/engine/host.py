@@ -88,6 +88,7 @@ class Host:
         self._released: dict[Batch, None] = {}
         self._delivered: dict[Batch, anyio.Event] = {}
         self._quiet: anyio.Event | None = None
+        self.cut_short: set[UUID] = set()  # what a close had to cancel, or left behind with something undone
         self._registrar = Registrar(options.on_hook_failure)
         self.close_twins: Callable[[], None] | None = None
         self.is_forked = False  # this process was forked from the one that it lives in
@@ -233,9 +234,11 @@ class Host:
             run.log.log(level, "It is %s, and is left behind by its Runtime, which is %s.", state, self.status)
             left = RuntimeClosed(f"{run.title} is {state}: its Runtime is {self.status}, and it had not ended.")
             run.let_go(self._broken_by or left)
+            self.cut_short.add(run.outermost_id)
         for batch in self._released:
             for due in batch.dues:
                 if not due.done and not self._is_abandoned:
+                    self.cut_short.add(batch.run.outermost_id)
                     batch.run.log.critical("Hook '%s' is left undone by its Runtime.", due.hook.name)
                 if due.call is not None:
                     due.call.abandon()
@@ -258,9 +261,8 @@ class Host:
         """Cancel what runs, but for what hooks have called, which are not cut short; and past every grace, go all the
         same, saying what is left."""
         for run in list(self._runs.values()):
-            is_top_level = run.parent is None or run.parent.host is not self
-            if is_top_level and not run.origin.in_hook:
-                run.signal(Cancel("its Runtime is closing."))
+            if run.snapshot.id == run.outermost_id and not run.origin.in_hook:
+                run.signal(Cancel("its Runtime is closing.", is_cut=True))
         self.call_later(self.patience_seconds, self._fail_the_rest)
 
     async def _close_twins(self) -> None:
@@ -345,6 +347,8 @@ class Host:
 
     def leave_behind(self, run: LiveRun) -> None:
         """Its caller was let go: a close does not wait for it either. Its actor goes on for as long as it can."""
+        if self.status == "draining":
+            self.cut_short.add(run.outermost_id)
         if run.parent is not None:
             run.parent.signal(ChildEnded(run))
         self._runs.pop(run.snapshot.id, None)

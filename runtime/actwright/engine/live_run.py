@@ -123,6 +123,14 @@ class LiveRun:
         return self.origin.parent
 
     @property
+    def outermost_id(self) -> UUID:
+        """Of the run around all others of its host that are around it; its own when no other one called it."""
+        run = self
+        while run.parent is not None and run.parent.host is self.host:
+            run = run.parent
+        return run.snapshot.id
+
+    @property
     def flow(self) -> LiveRun | None:
         """The flow run around it: itself when it is one."""
         run: LiveRun | None = self

@@ -48,12 +48,14 @@ class Cancel:
     Attributes:
         names_origin: the reason tells where it began, which is further up: it is passed on as it is. With the name of
             each run on the way, those of a thousand would be as long as a book.
+        is_cut: its Runtime closes, and has waited for it for as long as it was to.
     """
 
     reason: str | None = None
     answer: Future[None] | None = None
     run: LiveRun | None = None
     names_origin: bool = False
+    is_cut: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -414,6 +414,8 @@ class RunActor(Actor[m.RunMessage]):
             self._answer_cancels()
         elif not self._ends_for_good():
             self._why_names_origin = message.names_origin
+            if message.is_cut:
+                self.host.cut_short.add(self.run.outermost_id)
             self._begin_cancelling(message.reason)
 
     def _ends_for_good(self) -> bool:

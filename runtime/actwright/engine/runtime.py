@@ -70,6 +70,12 @@ class Runtime:
         """The history of its runs."""
         return self._host.journal
 
+    @property
+    def cut_short(self) -> int:
+        """How many runs did not end by themselves: leaving the block had to cancel them, or left them behind past every
+        grace, or a hook of theirs. What these called is not counted, and neither is what others have cancelled."""
+        return len(self._host.cut_short)
+
     @overload
     def submit(self, flow: Flow[P, Coroutine[Any, Any, T]], /, *args: P.args, **kwargs: P.kwargs) -> Handle[T]: ...
     @overload

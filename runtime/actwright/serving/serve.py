@@ -43,6 +43,10 @@ def serve(
     Args:
         *served, limit, health_address, **options: as for `Service`.
 
+    Returns:
+        How many runs the drain cut short, an int: those that it had to cancel, and those that it left behind past every
+        grace. Kept flows do not count: they are cancelled as a rule.
+
     Raises:
         ServiceFailed: what is served fell too often.
         TypeError, ValueError: something that cannot be served.
@@ -59,7 +63,7 @@ def serve(
     return anyio.run(serving, backend=name, backend_options=backend)
 
 
-async def _serve(service: Service) -> None:
+async def _serve(service: Service) -> int:
     failure: Exception | None = None
     systemd = Systemd.of_environment()
     async with anyio.create_task_group() as group:
@@ -83,6 +87,15 @@ async def _serve(service: Service) -> None:
         group.cancel_scope.cancel()
     if failure is not None:
         raise failure
+    return _told(service.runtime.cut_short)
+
+
+def _told(cut_short: int) -> int:
+    if cut_short:
+        logger.warning("Drained. Runs that did not end in time, and were cancelled or left behind: %d", cut_short)
+    else:
+        logger.info("Drained. All that was at work has ended by itself.")
+    return cut_short
 
 
 async def _beat(systemd: Systemd, pause: float) -> None:
