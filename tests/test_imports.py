@@ -45,6 +45,7 @@ LATER = {
     "cryptography",
     "cronsim",
     "dateutil",
+    "pythonjsonlogger",
     "actwright.engine",
 }
 
@@ -86,7 +87,7 @@ def test_writing_a_flow_loads_no_more() -> None:
     assert loaded & LATER == set()
 
 
-@pytest.mark.parametrize("name", ["trio", "typer", "rich"])
+@pytest.mark.parametrize("name", ["trio", "typer", "rich", "pythonjsonlogger"])
 def test_running_a_flow_on_asyncio_never_loads_what_it_does_not_use(name: str) -> None:
     program = """
 from actwright import flow

@@ -24,7 +24,8 @@ MAY_IMPORT = {
     "exceptions": set[str](),
     "settings": {"exceptions"},
     "models": {"exceptions"},
-    "authoring": {"models", "exceptions", "settings"},
+    "logging": {"models"},  # `actwright.logging`: for programs that configure logging themselves
+    "authoring": {"logging", "models", "exceptions", "settings"},
     "blocks": {"authoring", "models", "exceptions", "settings"},
     "journal": {"authoring", "models", "exceptions", "settings"},
     "nodes": {"journal", "models", "exceptions", "settings"},

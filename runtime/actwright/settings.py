@@ -92,6 +92,10 @@ class Settings(BaseSettings):
     logs_limit: NonNegativeInt = Field(
         default=10_000, description="How many log lines are kept of a run; 0 keeps none."
     )
+    log_format: Literal["text", "json"] = Field(
+        default="text",
+        description="How a script shows its log on stderr: as text, or each line as a JSON object.",
+    )
     understudy: bool = Field(
         default=True, description="Whether a companion process runs the hooks should this one die."
     )

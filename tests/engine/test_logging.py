@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import builtins
+import json
 import logging
 import os
 import re
@@ -168,6 +169,63 @@ fails(return_state=True)
     ]
 
 
+# As JSON
+
+
+IN_ALL_PLACES = """
+import os
+from pydantic import SecretStr
+from actwright import flow, get_run_logger, task
+
+@task(isolation="process", task_run_name="part")
+def part():
+    get_run_logger().warning("in the task", extra={"pid": os.getpid(), "key": SecretStr("hush"), "of": float("nan")})
+    raise ValueError("oops")
+
+def hook(*_):
+    get_run_logger().info("in the hook", extra={"hook": 1})
+
+async def async_hook(*_):
+    get_run_logger().error("in the async hook")
+
+@flow(flow_run_name="100 % sure", log_prints=True, on_completion=[hook, async_hook])
+def work():
+    get_run_logger().info("in the %s", "flow", extra={"pid": os.getpid()})
+    print("printed")
+    part(return_state=True)
+
+if __name__ == "__main__":
+    work()
+"""
+
+
+def test_with_log_format_json_each_line_of_a_script_is_an_object_wherever_it_was_written(tmp_path: Path) -> None:
+    ran = run_script(tmp_path, IN_ALL_PLACES, log_format="json")
+    assert ran.returncode == 0, ran.stderr
+    lines = [json.loads(line) for line in ran.stderr.splitlines()]
+    (run_id,) = {line["run_id"] for line in lines if line.get("run_name") == "100 % sure"}
+    of_flow = {"run_id": run_id, "run_name": "100 % sure", "run_kind": "flow"}
+    said = {line["message"]: line for line in lines}
+    for words, logger, more in [
+        ("in the flow", "actwright.flow_runs", {"pid": said["in the flow"]["pid"]}),
+        ("printed", "actwright.flow_runs.print", {}),
+        ("in the hook", "actwright.flow_runs", {"hook": 1}),
+        ("Finished in state Completed()", "actwright.flow_runs", {}),
+    ]:
+        assert without_time(said[words]) == {"level": "INFO", "logger": logger, "message": words, **of_flow, **more}
+    assert said["in the async hook"]["level"] == "ERROR"
+    of_task = said["in the task"]
+    assert (of_task["run_name"], of_task["run_kind"], of_task["logger"]) == ("part", "task", "actwright.task_runs")
+    assert (of_task["key"], of_task["of"]) == ("**********", "nan")
+    assert of_task["pid"] != said["in the flow"]["pid"]
+    failed = said["The body raised ValueError: oops"]
+    assert 'raise ValueError("oops")' in failed["exc_info"]
+
+
+def without_time(line: dict[str, Any]) -> dict[str, Any]:
+    return {field: value for field, value in line.items() if field != "timestamp"}
+
+
 # get_run_logger
 
 
@@ -207,6 +265,19 @@ async def test_a_line_of_a_run_carries_its_name_its_id_and_its_kind(log: pytest.
     assert (of_task.name, of_task.levelno) == ("actwright.task_runs", logging.WARNING)
     assert carried(of_task) == (str(task_run.id), "part of 100%", "task")
     assert of_task.__dict__["own"] == 1
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("args", [(), ("5 %",)])
+async def test_a_percent_sign_in_a_name_is_shown_as_one(args: tuple[str, ...], log: pytest.LogCaptureFixture) -> None:
+    @flow(flow_run_name="part of 100%")
+    async def work() -> None:
+        get_run_logger().info("at %s" if args else "there", *args)
+
+    async with open_runtime():
+        await work()
+    assert "Flow run 'part of 100%' - there" in log.messages or "Flow run 'part of 100%' - at 5 %" in log.messages
+    assert "Flow run 'part of 100%' - Finished in state Completed()" in log.messages
 
 
 def carried(record: logging.LogRecord) -> tuple[Any, Any, Any]:

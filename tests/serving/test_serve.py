@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -45,8 +46,13 @@ class Running:
         self._process = process
         self._log = log
 
+    @property
+    def said(self) -> str:
+        """All that it has said so far."""
+        return self._log.read_text(encoding="utf-8")
+
     def has_said(self, words: str) -> bool:
-        return words in self._log.read_text(encoding="utf-8")
+        return words in self.said
 
     def send(self, number: signal.Signals) -> None:
         self._process.send_signal(number)
@@ -176,6 +182,20 @@ def test_a_drain_in_which_all_ends_by_itself_and_only_kept_flows_are_cancelled_e
         assert service.exit_code() == 0
         assert service.has_said("All that was at work has ended by itself.")
     assert state_of(run_id) == "Completed"
+
+
+def test_a_service_shows_its_log_as_json_where_that_is_asked_for(told: Told) -> None:
+    with a_service("quick", ACTWRIGHT_LOG_FORMAT="json") as service:
+        run_id = submitted(f.quick, {"number": 1}, name="brave")
+        soon(lambda: state_of(run_id) == "Completed")
+        service.send(signal.SIGTERM)
+        assert service.exit_code() == 0
+        lines = [json.loads(line) for line in service.said.splitlines()]
+    words = [line["message"] for line in lines]
+    assert words[:2] == [f"History is kept in {get_current_settings().database}.", "Serving flow 'quick'"]
+    assert words[-2:] == ["SIGTERM: draining.", "Drained. All that was at work has ended by itself."]
+    (ended,) = (line for line in lines if line["message"] == "Finished in state Completed()")
+    assert (ended["run_id"], ended["run_name"], ended["level"]) == (run_id, "brave", "INFO")
 
 
 def test_a_second_signal_ends_it_at_once_and_its_understudy_settles_what_is_left(told: Told) -> None:

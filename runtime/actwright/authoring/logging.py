@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from actwright.authoring.context import current
 from actwright.exceptions import MissingContextError
-from actwright.models.log_fields import fields_at_rest
+from actwright.models.log_fields import fields_at_rest, line_title
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, MutableMapping
+    from collections.abc import Generator
 
     from actwright.authoring.context import ActiveRun
     from actwright.models.runs import FlowRun, TaskRun
@@ -60,14 +60,12 @@ class RunLogger(logging.LoggerAdapter[logging.Logger]):
         if self._keep is not None and level >= logging.INFO:
             fields = fields_at_rest(kwargs.get("extra"), kwargs.get("exc_info"))
             self._keep(level, self.logger.name, _formatted(msg, args), fields)
-        super().log(level, msg, *args, **kwargs)
-
-    def process(self, msg: Any, kwargs: MutableMapping[str, Any]) -> tuple[Any, MutableMapping[str, Any]]:
-        own = self.extra or {}
-        kwargs["extra"] = {**own, **(kwargs.get("extra") or {})}
-        # The name is data, not a format: a percent sign in it must not be taken for one.
-        title = f"{str(own['run_kind']).capitalize()} run {own['run_name']!r}".replace("%", "%%")
-        return f"{title} - {msg}", kwargs
+        if self.isEnabledFor(level):
+            own = self.extra or {}
+            kwargs["extra"] = {**own, **(kwargs.get("extra") or {})}
+            title = line_title(own["run_kind"], own["run_name"])
+            # The name is data, not a format: a percent sign in it must not be taken for one, where `logging` formats.
+            self.logger.log(level, f"{title.replace('%', '%%') if args else title}{msg}", *args, **kwargs)
 
 
 class EngineLogger(RunLogger):
@@ -184,7 +182,8 @@ _shown = threading.Lock()
 
 
 def show_logs_of_a_script(history: str) -> None:
-    """Show the lines of runs on stderr, if nobody has configured logging; and say, once, where history is kept.
+    """Show the lines of runs on stderr, in the `log_format` of the settings, if nobody has configured logging; and say,
+    once, where history is kept.
 
     Called at the first run of a plain script; never at import, and never for a Runtime that a program opened itself.
     """
@@ -192,7 +191,17 @@ def show_logs_of_a_script(history: str) -> None:
         return
     if not (_ROOT.hasHandlers() or _ROOT.level != logging.NOTSET):
         handler = logging.StreamHandler()
-        handler.setFormatter(logging.Formatter("%(asctime)s.%(msecs)03d | %(levelname)-7s | %(message)s", "%H:%M:%S"))
+        handler.setFormatter(_formatter())
         _ROOT.addHandler(handler)
         _ROOT.setLevel(logging.INFO)
     _ROOT.info("%s", history)
+
+
+def _formatter() -> logging.Formatter:
+    from actwright.settings import get_current_settings  # not for who only imports this: it takes a while to load
+
+    if get_current_settings().log_format == "json":
+        from actwright.logging import JsonFormatter  # most programs need none
+
+        return JsonFormatter()
+    return logging.Formatter("%(asctime)s.%(msecs)03d | %(levelname)-7s | %(message)s", "%H:%M:%S")

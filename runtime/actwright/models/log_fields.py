@@ -13,7 +13,7 @@ from actwright.models.values_at_rest import kept_parameters, parameters_at_rest
 if TYPE_CHECKING:
     from types import TracebackType
 
-__all__ = ["EXCEPTION", "EXTRA_LIMIT_BYTES", "exception_of", "fields_at_rest", "fields_from_rest"]
+__all__ = ["EXCEPTION", "EXTRA_LIMIT_BYTES", "exception_of", "fields_at_rest", "fields_from_rest", "line_title"]
 
 EXCEPTION: Final = "exc_info"
 """The field that tells of an exception. `logging` refuses an `extra` of that name."""
@@ -22,6 +22,11 @@ EXTRA_LIMIT_BYTES: Final = 8_192
 """What one line's `extra` may take, as JSON; the largest of what is too much are left out."""
 
 _ExcInfo: TypeAlias = "tuple[type[BaseException], BaseException, TracebackType | None]"
+
+
+def line_title(run_kind: object, run_name: object) -> str:
+    """What a line of a run begins with where it is shown as text, before its words: "Flow run 'brave-otter' - "."""
+    return f"{str(run_kind).capitalize()} run {run_name!r} - "
 
 
 def fields_at_rest(extra: object, exc_info: object) -> str | None:

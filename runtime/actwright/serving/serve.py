@@ -71,9 +71,9 @@ async def _serve(service: Service) -> int:
         await group.start(_hear_signals, until_stopped)
         if systemd.watchdog_seconds is not None:
             group.start_soon(_beat, systemd, systemd.watchdog_seconds / 2)
+        show_logs_of_a_script(f"History is kept in {get_current_settings().database}.")
         try:
             async with service:
-                show_logs_of_a_script(f"History is kept in {get_current_settings().database}.")
                 logger.info("Serving %s", service)
                 if service.health_url is not None:
                     logger.info("Health is told at %s/readyz, /livez, /status and /metrics.", service.health_url)
