@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import anyio
 from pydantic import BaseModel, SecretStr
 
 from actwright import Flow, FlowRun, State, flow, runtime
+from actwright.serving.schedules import Interval, Schedule
 from actwright.serving.service import Served
 
 
@@ -103,6 +105,32 @@ def dies(times: int) -> str:
         os.kill(os.getpid(), 9)
         time.sleep(60)
     return f"attempt {began}"
+
+
+@flow(flow_run_name="tried {number}", crash_retries=1, on_retry=[tell], on_completion=[tell], on_crashed=[tell])
+async def tried_again(number: int) -> None:
+    """At its first attempt it does not end."""
+    note(f"body {number}")
+    if runtime.flow_run.run_count == 1:
+        await anyio.sleep_forever()
+
+
+@flow(flow_run_name="once {number}", on_crashed=[tell])
+async def tried_once(number: int) -> None:
+    note(f"body {number}")
+    await anyio.sleep_forever()
+
+
+@flow(crash_retries=1)
+def measured(text: str) -> None:
+    """Its process dies at its first attempt."""
+    note(f"{runtime.flow_run.run_count} {len(text)} {sha256(text.encode()).hexdigest()}")
+    if runtime.flow_run.run_count == 1:
+        os.kill(os.getpid(), 9)
+        time.sleep(60)
+
+
+each_second = Served(quick, schedules=[Schedule(Interval(1.0), name="each second")])
 
 
 @flow

@@ -10,7 +10,7 @@ import pytest
 from anyio.to_thread import run_sync
 from tests.engine.watched import until
 from tests.serving import flows as f
-from tests.serving.serving import Told, journal_of, serving, time_passes_until
+from tests.serving.serving import Told, journal_of, serving, submitted, time_passes_until
 
 from actwright import FlowRun
 from actwright.exceptions import ParameterTypeError
@@ -102,6 +102,43 @@ async def test_a_clock_that_is_set_back_an_hour_fires_no_time_twice_and_loses_no
             clock.advance(240)
             await anyio.wait_all_tasks_blocked()
         await time_passes_until(clock, lambda: len(told()) == 2, 1.0)
+        assert await hours_of(service) == [10, 11]
+
+
+class SetClock(ManualClock):
+    """One that somebody sets while a service goes on."""
+
+    ahead = timedelta(0)
+
+    def wall(self) -> datetime:
+        return super().wall() + self.ahead
+
+
+async def test_when_the_clock_is_set_back_an_hour_meanwhile_no_time_is_fired_twice_and_none_lost(told: Told) -> None:
+    clock = SetClock(wall=datetime(2026, 7, 1, 9, 59, tzinfo=UTC))
+    async with serving(hourly(), f.takes, clock=clock) as service:
+        await submitted(service, f.takes, {"order": {"number": 5}}, at=datetime(2026, 7, 1, 10, 30, tzinfo=UTC))
+        await time_passes_until(clock, lambda: told() == ["body 0"], 1.0)
+        clock.ahead = timedelta(hours=-1)
+        await time_passes_until(clock, lambda: len(told()) == 2, 10.0)
+        assert clock.wall() >= datetime(2026, 7, 1, 10, 30, tzinfo=UTC)
+        await time_passes_until(clock, lambda: len(told()) == 3, 10.0)
+        assert clock.wall() >= datetime(2026, 7, 1, 11, tzinfo=UTC)
+        assert [run.expected_start_time.hour for run in await runs_of(service) if run.flow_name == "quick"] == [10, 11]
+    assert told() == ["body 0", "body 5 Order None", "body 0"]
+
+
+async def test_when_the_clock_is_set_forward_an_hour_meanwhile_what_was_passed_over_is_made_up_for_at_once(
+    told: Told,
+) -> None:
+    clock = SetClock(wall=datetime(2026, 7, 1, 9, 30, tzinfo=UTC))
+    async with serving(hourly(), clock=clock) as service:
+        await _has_looked(service)
+        clock.ahead = timedelta(hours=1)
+        await time_passes_until(clock, lambda: told() == ["body 0"], 1.0)
+        assert clock.wall() < datetime(2026, 7, 1, 10, 45, tzinfo=UTC)
+        await time_passes_until(clock, lambda: len(told()) == 2, 10.0)
+        assert clock.wall() >= datetime(2026, 7, 1, 11, tzinfo=UTC)
         assert await hours_of(service) == [10, 11]
 
 

@@ -63,8 +63,8 @@ class Running:
 
 @contextmanager
 def a_service(*flows: str, **environment: str) -> Generator[Running]:
-    """A service of these flows, once it serves."""
-    names = [f"tests.serving.flows:{flow}" for flow in flows]
+    """A service of these flows, once it serves. A name alone is one of `tests.serving.flows`."""
+    names = [flow if ":" in flow else f"tests.serving.flows:{flow}" for flow in flows]
     descriptor, log = tempfile.mkstemp(dir=Path(os.environ["TOLD"]).parent)
     process = subprocess.Popen(
         [sys.executable, "-m", "actwright", "serve", *names],
