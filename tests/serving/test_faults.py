@@ -69,6 +69,13 @@ def test_a_journal_that_is_away_for_ten_seconds_costs_no_run_and_no_hook_and_not
         away = path.rename(path.with_suffix(".away"))
         f.note("end")  # so that there is something to write
         soon(lambda: re.search(r"cannot write, for 1\d s now", service.said) is not None)
+        told_once = [
+            "cannot be claimed now",
+            "cannot be seen to now",
+            "What dead processes left",
+            "ask something of this one",
+        ]
+        assert [service.said.count(words) for words in told_once] == [1] * 4
         began = told().count("body 0")
         away.rename(path)
         soon(lambda: state_of(at_work) == state_of(meanwhile) == "Completed")

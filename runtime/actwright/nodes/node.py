@@ -127,6 +127,7 @@ class Node:
             self._pruning = Pruning(self.database, settings.retention, recovery.lock_path.parent)
             stack.pop_all()
         self._leave_until: dict[str, float] = {}
+        self._is_blind = False  # and has said so
         self._say_what_to_know(settings)
 
     def _say_what_to_know(self, settings: Settings) -> None:
@@ -171,8 +172,11 @@ class Node:
                     and rows.has_work(connection, node.id)
                 ]
         except JournalError as error:
-            logger.warning("What dead processes left in %s cannot be seen now: %s", self.database.path, error)
+            if not self._is_blind:
+                logger.warning("What dead processes left in %s cannot be seen now: %s", self.database.path, error)
+            self._is_blind = True
             return
+        self._is_blind = False
         for node in dead:
             self._leave_until[node.id] = now + _LEAVE_SECONDS
             self._see_to(node, by_understudies=True)
