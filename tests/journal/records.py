@@ -47,6 +47,7 @@ def any_run(draw: st.DrawFn) -> FlowRun | TaskRun:
         "expected_start_time": draw(times), "start_time": draw(st.none() | times), "end_time": draw(st.none() | times),
         "parent_flow_run_id": draw(st.none() | ids), "parent_task_run_id": draw(st.none() | ids),
         "retry_of": draw(st.none() | ids), "entry": draw(st.none() | texts),
+        "trace_context": draw(st.none() | st.dictionaries(texts, texts, max_size=2)),
     }  # fmt: skip
     if draw(st.booleans()):
         return FlowRun(flow_name=draw(texts), **fields)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final, TypeAlias, cast
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Row",
+    "carried_at_rest",
+    "carried_from_rest",
     "columns_of",
     "delivery_of",
     "delivery_row",
@@ -64,6 +67,22 @@ def _utf8_or_none(said: str | None) -> str | None:
     return None if said is None else utf8(said)
 
 
+def carried_at_rest(carried: Mapping[str, str] | None) -> str | None:
+    """A context of a trace as JSON."""
+    return None if carried is None else json.dumps(carried)
+
+
+def carried_from_rest(text: object) -> dict[str, str] | None:
+    """A context of a trace; None where there is none, or none that can be read."""
+    try:
+        kept = json.loads(cast("str", text))
+    except (TypeError, ValueError, RecursionError):
+        return None
+    if not isinstance(kept, dict):
+        return None
+    return {name: value for name, value in cast("dict[str, object]", kept).items() if isinstance(value, str)}
+
+
 def run_row(
     run: FlowRun | TaskRun, node_id: str, parameters: str, result: str | None, registration: str | None
 ) -> list[Any]:
@@ -93,6 +112,7 @@ def run_row(
         registration,
         _text(run.retry_of),
         _utf8_or_none(run.entry),
+        carried_at_rest(run.trace_context),
     ]
 
 
@@ -158,6 +178,7 @@ def run_of(row: Row) -> FlowRun | TaskRun:
         "parent_task_run_id": id_or_none(row["parent_task_run_id"]),
         "retry_of": id_or_none(row["retry_of"]),
         "entry": None if row["entry"] is None else words_or_mark(row["entry"]),
+        "trace_context": carried_from_rest(row["trace_context"]),
     }
     if is_flow:
         return FlowRun(flow_name=words_or_mark(row["subject_name"]), **fields)

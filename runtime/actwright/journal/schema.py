@@ -75,6 +75,7 @@ runs = Table(
     Column("registration", String(64)),  # stored_objects.hash of its hooks; null when it has none
     Column("retry_of", String(36)),  # the run that it tries again
     Column("entry", Text),  # "module:qualname" or "/file.py:qualname" of its flow or task; null when it has no name
+    Column("trace_context", Text),  # JSON: its OpenTelemetry span, for other processes; null where nobody listened
     # Few of many runs are open: one that begins and ends within a batch never comes into this index.
     # `postgresql_where` would load that dialect, 16 ms in each process.
     Index("runs_open_by_node", "node_id", sqlite_where=_OPEN),
@@ -178,6 +179,7 @@ submissions = Table(
     Column("deaths", Integer, nullable=False),  # how many processes died while its body ran
     Column("is_named", Boolean, nullable=False),  # by who submitted it
     Column("is_open", Boolean, nullable=False),  # it waits to be claimed
+    Column("caller_context", Text),  # JSON: where in a trace it was submitted; null where in none
     Index("submissions_open", "entry", "due_at", sqlite_where=text("is_open = 1")),  # few of many
     Index("submissions_by_key", "entry", "idempotency_key", unique=True),
     Index("submissions_by_schedule", "schedule"),

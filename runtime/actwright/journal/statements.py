@@ -29,7 +29,7 @@ __all__ = [
 ]  # fmt: skip
 
 _MOST_ROWS: Final = 64
-"""Of one statement: 64 rows of the widest table have 1,472 values, and SQLite takes 32,766."""
+"""Of one statement: 64 rows of the widest table have 1,536 values, and SQLite takes 32,766."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ _RUNS: Final = _Writing(
     schema.runs,
     (
         "name", "state_id", "state_type", "state_name", "state_message", "state_at", "run_count", "parameters",
-        "started_at", "ended_at", "result", "registration",
+        "started_at", "ended_at", "result", "registration", "trace_context",
     ),
 )  # fmt: skip
 _TRANSITIONS: Final = _Writing(schema.transitions)

@@ -11,7 +11,7 @@ from actwright.journal import commands, reading
 from actwright.journal.batch import Batch, Entry
 from actwright.journal.commands import open_commands_of
 from actwright.journal.protocol import Transition
-from actwright.journal.rows import iso, run_of, time_or_none
+from actwright.journal.rows import carried_at_rest, carried_from_rest, iso, run_of, time_or_none
 from actwright.journal.schema import commands as c
 from actwright.journal.schema import hook_deliveries as d
 from actwright.journal.schema import runs as r
@@ -99,6 +99,7 @@ def add(connection: Connection, submission: Submission, kept: str, registration:
         "idempotency_key": submission.idempotency_key, "schedule": submission.schedule,
         "takes_turns": submission.takes_turns,
         "crash_retries": submission.crash_retries, "deaths": 0, "is_open": True, "is_named": submission.is_named,
+        "caller_context": carried_at_rest(submission.caller_context),
     }  # fmt: skip
     connection.execute(insert(s).values(values))
     return run
@@ -228,8 +229,9 @@ def _is_offered(offers: Sequence[Offer]) -> ColumnElement[bool]:
 def _rows(connection: Connection, run_ids: Sequence[str]) -> list[Any]:
     """In that order, with all that they are begun with."""
     whole = s.c.parameters.label("whole")
-    query = select(r, t.c.cause, s.c.run_id, s.c.deaths, s.c.is_named, whole).join(t, t.c.id == r.c.state_id)
-    found = connection.execute(query.join(s, s.c.run_id == r.c.id).where(r.c.id.in_(run_ids))).mappings()
+    query = select(r, t.c.cause, s.c.run_id, s.c.deaths, s.c.is_named, s.c.caller_context, whole)
+    query = query.join(t, t.c.id == r.c.state_id).join(s, s.c.run_id == r.c.id)
+    found = connection.execute(query.where(r.c.id.in_(run_ids))).mappings()
     by_id = {row["run_id"]: row for row in found}
     return [by_id[run_id] for run_id in run_ids]
 
@@ -260,4 +262,5 @@ def _claimed(connection: Connection, row: Any, *, is_cancelled: bool) -> Claimed
     run = cast("FlowRun", run_of(row))
     asked = open_commands_of(connection, run.id) if is_cancelled else ()
     cancels = [each for each in asked if each.kind is CommandKind.CANCEL]
-    return Claimed(run, parameters_from_rest(row["whole"]), row["deaths"], row["is_named"], tuple(cancels))
+    parameters, caller = parameters_from_rest(row["whole"]), carried_from_rest(row["caller_context"])
+    return Claimed(run, parameters, row["deaths"], row["is_named"], tuple(cancels), caller)

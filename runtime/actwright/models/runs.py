@@ -34,6 +34,8 @@ class Run(BaseModel):
         retry_of: the run that this one tries again, if somebody asked for that (`actwright runs retry`).
         entry: where its flow or task is found by name, "module:qualname" or "/the/script.py:qualname"; None where it
             has no such name.
+        trace_context: its OpenTelemetry span, as names and values by which another process goes on below it; None where
+            nobody listened.
     """
 
     model_config = ConfigDict(frozen=True, arbitrary_types_allowed=True)
@@ -52,6 +54,7 @@ class Run(BaseModel):
     parent_task_run_id: UUID | None = None
     retry_of: UUID | None = None
     entry: str | None = Field(default=None, repr=False)
+    trace_context: dict[str, str] | None = Field(default=None, repr=False)
 
     @property
     def title(self) -> str:

@@ -34,6 +34,7 @@ class Submission:
         takes_turns: it begins once the earlier runs of its schedule have ended.
         crash_retries: how many processes may die while its body runs, before it ends Crashed.
         is_named: whoever submits it has given the run its name; else its flow may.
+        caller_context: where in a trace it is submitted, as `Run.trace_context`.
     """
 
     run: FlowRun
@@ -45,6 +46,7 @@ class Submission:
     takes_turns: bool = False
     crash_retries: int = 0
     is_named: bool = False
+    caller_context: dict[str, str] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +74,7 @@ class Claimed:
         deaths: how many processes died while its body ran.
         is_named: whoever submitted it gave it its name.
         cancels: that were asked for before it was claimed, and have no answer yet.
+        caller_context: where in a trace it was submitted.
     """
 
     run: FlowRun
@@ -79,6 +82,7 @@ class Claimed:
     deaths: int = 0
     is_named: bool = False
     cancels: tuple[Command, ...] = ()
+    caller_context: dict[str, str] | None = None
 
 
 @dataclass(frozen=True, slots=True)
