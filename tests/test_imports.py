@@ -45,7 +45,9 @@ LATER = {
     "cryptography",
     "cronsim",
     "dateutil",
+    "prometheus_client",
     "pythonjsonlogger",
+    "opentelemetry",
     "actwright.engine",
 }
 

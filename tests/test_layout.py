@@ -25,17 +25,18 @@ MAY_IMPORT = {
     "settings": {"exceptions"},
     "models": {"exceptions"},
     "logging": {"models"},  # `actwright.logging`: for programs that configure logging themselves
+    "telemetry": {"models", "exceptions"},
     "authoring": {"logging", "models", "exceptions", "settings"},
     "blocks": {"authoring", "models", "exceptions", "settings"},
     "journal": {"authoring", "models", "exceptions", "settings"},
     "nodes": {"journal", "models", "exceptions", "settings"},
-    "isolation": {"authoring", "nodes", "models", "exceptions"},
-    "engine": {"authoring", "isolation", "journal", "nodes", "models", "exceptions", "settings"},
-    "replay": {"authoring", "engine", "journal", "nodes", "models", "exceptions", "settings"},
+    "isolation": {"authoring", "nodes", "telemetry", "models", "exceptions"},
+    "engine": {"authoring", "isolation", "journal", "nodes", "telemetry", "models", "exceptions", "settings"},
+    "replay": {"authoring", "engine", "journal", "nodes", "telemetry", "models", "exceptions", "settings"},
     "runtime": {"authoring", "models", "exceptions"},  # `actwright.runtime`: what a body asks about its run
     "testing": {"actwright", "authoring", "engine", "journal", "nodes", "replay", "models", "exceptions", "settings"},
-    "client": {"authoring", "journal", "nodes", "models", "exceptions", "settings"},
-    "serving": {"authoring", "client", "engine", "journal", "nodes", "models", "exceptions", "settings"},
+    "client": {"authoring", "journal", "nodes", "telemetry", "models", "exceptions", "settings"},
+    "serving": {"authoring", "client", "engine", "journal", "nodes", "telemetry", "models", "exceptions", "settings"},
     "control": {
         "client",
         "serving",

@@ -20,6 +20,7 @@ from actwright.engine.outbox import FOREVER
 from actwright.journal.protocol import DeliveryChanged
 from actwright.models.deliveries import DeliveryStatus
 from actwright.models.outcomes import described
+from actwright.telemetry.reports import report_on_try
 from actwright_actors import Actor
 
 if TYPE_CHECKING:
@@ -104,15 +105,19 @@ class HookActor(Actor[Deliver]):
                 due.tries_cut += due.delivery.status is DeliveryStatus.RUNNING  # and nobody knows of its end
                 await self._host.commit(DeliveryChanged(self._started(due)))
                 log.info("Running hook '%s' in response to entering state '%s'", due.hook.name, batch.state.name)
-                args = (batch.run.subject, batch.snapshot, batch.state)
-                due.call = self._call(partial(due.hook.fn, *args), due.hook, self._context(batch, due))
+                args, context = (batch.run.subject, batch.snapshot, batch.state), self._context(batch, due)
+                due.report = report_on_try(batch.snapshot, due.delivery, context)
+                due.call = self._call(partial(due.hook.fn, *args), due.hook, context)
 
     async def _conclude(self, batch: Batch, due: Due, call: HookCall, log: RunLogger) -> None:
         """Wait for a try to end, record how, and see whether another one follows."""
         error = await call.error()
         if call.was_cut:
             due.call = None
-        elif error is None:
+            due.report.cut(self._now())
+            return
+        due.report.ended(self._now(), error)
+        if error is None:
             self._change(due, due.delivery.succeeded(self._now()))
             due.done = True
             log.info("Hook '%s' finished running successfully", due.hook.name)

@@ -242,6 +242,7 @@ class Host:
                     batch.run.log.critical("Hook '%s' is left undone by its Runtime.", due.hook.name)
                 if due.call is not None:
                     due.call.abandon()
+                    due.report.cut(self.now())
         for done in self._delivered.values():
             done.set()
         self._runs.clear()
@@ -314,6 +315,7 @@ class Host:
     def _start(self, run: LiveRun) -> None:
         if self.status not in ("open", "draining"):
             raise RuntimeClosed(f"This Runtime is {self.status}: {run.title} came too late.")
+        run.begin_report()
         ref, parent = self.start_actor(run), run.parent
         run.obey_first()
         # A call across loops blocks the caller's loop until it is done: that parent cannot end before.

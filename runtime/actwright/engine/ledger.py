@@ -51,6 +51,7 @@ class Ledger:
         wait for `Committed`."""
         run = self._run
         run.snapshot = run.snapshot.entered(state)
+        run.report.entered(run.snapshot)
         batches = due_hooks(run, run.snapshot, run.host.hooks_for(run))
         run.outbox += batches
         deliveries = tuple(due.delivery for batch in batches for due in batch.dues)
@@ -81,12 +82,20 @@ class Ledger:
         """It is, so its hooks may begin: all but those that wait for the body to unwind."""
         self._run.uncommitted.discard(state.id)
         self._run.durable.discard(state.id)
+        self._tell_of_end()
         self._release(lambda batch: batch.state is state and not batch.after_unwinding)
 
     def take_over(self) -> None:
         """Of an actor that died: what it entered is committed or about to be, so its hooks are due."""
         self._run.uncommitted -= self._run.durable
+        self._tell_of_end()
         self._release(lambda batch: self.has_committed(batch.state) and not batch.after_unwinding)
+
+    def _tell_of_end(self) -> None:
+        """Once the final state is committed: what is not could still become another one."""
+        run = self._run
+        if run.is_final and self.has_committed(run.snapshot.state):
+            run.report.ended(run.snapshot)
 
     def unwound(self) -> None:
         """The body has ended: what waited for that may begin."""

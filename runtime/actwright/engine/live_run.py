@@ -18,6 +18,7 @@ from actwright.engine.run_slots import RunSlots
 from actwright.exceptions import CancelledRun, JournalUnavailable, MailboxFull, RunIsFinal, RuntimeClosed
 from actwright.journal.protocol import LogLine
 from actwright.models.commands import Answer, CommandKind, checked_reason
+from actwright.telemetry.reports import SILENT, report_on_run
 from actwright_actors import SystemClosed
 
 if TYPE_CHECKING:
@@ -84,6 +85,7 @@ class LiveRun:
         takeovers: how many of its actors have died.
         slots: of the concurrency limits of its tags.
         inbox: what was sent to it, and was not received by its body yet.
+        report: what OpenTelemetry hears of it.
     """
 
     def __init__(self, host: Host, call: Call, snapshot: FlowRun | TaskRun, origin: Origin, place: Place) -> None:
@@ -105,6 +107,7 @@ class LiveRun:
         self.durable: set[UUID] = set()
         self.inbox = Inbox()
         self.slots = RunSlots(self)
+        self.report = SILENT
         self._lines = 0
         self.crashes = call.known.deaths if call.known else 0
         self.failures = snapshot.run_count - self.crashes
@@ -235,6 +238,14 @@ class LiveRun:
             done = self.send(Letter.from_payload(command.payload))
         done.add_done_callback(lambda done: answer(Answer.of(done.exception())))
 
+    def begin_report(self) -> None:
+        """Have OpenTelemetry hear of it from here on, if anybody listens."""
+        is_submitted = self.call.known is not None
+        began = self.host.now() if is_submitted else self.first_state.timestamp
+        self.report = report_on_run(self.snapshot, self.origin.context, began, is_submitted=is_submitted)
+        if (carried := self.report.context_to_carry) is not None:
+            self.snapshot = self.snapshot.model_copy(update={"trace_context": carried})
+
     def obey_first(self) -> None:
         """Do what was asked of it before its process claimed it: it has an actor, and has not begun."""
         known = self.call.known
@@ -272,6 +283,10 @@ class LiveRun:
 
     def let_go(self, error: Exception) -> None:
         """Give `error` to whoever waits for the run, since nothing will bring it to its end."""
+        self.report.left_behind(error, self.host.now())
+        self._release(error)
+
+    def _release(self, error: Exception) -> None:
         self.slots.free()
         if not self.future.done():
             self.future.set_exception(error)
@@ -281,7 +296,7 @@ class LiveRun:
     def leave_behind(self, error: JournalUnavailable, final: State[Any] | None) -> None:
         """Let its caller go, who has waited for the journal long enough, with its final state where it has one."""
         done = f"is {final.name}; its state, with its result, is on this error" if final else "did not begin"
-        self.let_go(JournalUnavailable(f"{self.title} {done}. {error}", final))
+        self._release(JournalUnavailable(f"{self.title} {done}. {error}", final))
         self.host.leave_behind(self)
 
     def _open_answers(self) -> Iterator[Future[None]]:

@@ -15,6 +15,7 @@ from uuid import uuid4
 from actwright.authoring.registration import in_order
 from actwright.models.deliveries import HookDelivery
 from actwright.models.transitions import hook_events
+from actwright.telemetry.reports import SILENT_TRY, TryReport
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -40,6 +41,7 @@ class Due:
         waits_until: while it waits to be tried again, until when; FOREVER for the end of code that does not return.
         done: nothing is left to do for it.
         tries_cut: how many tries went down with a hook actor.
+        report: what OpenTelemetry hears of the latest try.
     """
 
     delivery: HookDelivery
@@ -49,6 +51,7 @@ class Due:
     waits_until: datetime | None = None
     done: bool = False
     tries_cut: int = 0
+    report: TryReport = SILENT_TRY
 
 
 @dataclass(slots=True, eq=False)
