@@ -21,6 +21,7 @@ from actwright.models.states import Scheduled
 from actwright.models.submissions import DEFAULT_QUEUE, Submission
 from actwright.models.values_at_rest import kept_parameters, parameters_at_rest, why_not_kept
 from actwright.settings import get_current_settings
+from actwright.telemetry.carriers import context_to_carry
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -140,6 +141,7 @@ def _submission(flow: Flow[..., Any], parameters: Mapping[str, Any], options: Su
         takes_turns=options.get("takes_turns", False),
         crash_retries=flow.options.crash_retries,
         is_named=options.get("name") is not None,
+        caller_context=None if options.get("schedule") else context_to_carry(),  # a clock is part of no trace
     )
 
 

@@ -23,6 +23,7 @@ from actwright.isolation.crossing import Crossing
 from actwright.isolation.logs import handle_here
 from actwright.isolation.variables import portable, set_in
 from actwright.models.errors_at_rest import error_at_rest, error_from_rest
+from actwright.telemetry.carriers import go_on_in
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -167,9 +168,10 @@ class BodyService:
     def _done(self, request: object) -> Any:
         """What a request gives: picklable, or a future of it."""
         match request:
-            case m.Launch(call, variables):
+            case m.Launch(call, variables, carried):
                 context = self._run.origin.context.copy()
                 set_in(context, variables)
+                go_on_in(context, carried)
                 context.run(CURRENT.set, RunContext(self._run, self._attempt.number))
                 started = context.run(launch, self._run.host, call, usual_place(call))
                 return self._noted(started)

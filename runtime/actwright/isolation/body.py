@@ -22,6 +22,7 @@ from actwright.isolation.remote import OwnRun
 from actwright.isolation.stand_in import StandIn
 from actwright.isolation.variables import set_in
 from actwright.models.outcomes import Crash, Outcome, Raised, Returned, described, outcome_of_error
+from actwright.telemetry.carriers import go_on_in
 from actwright_actors.backends import backend_options, thread_safe_caller
 
 if TYPE_CHECKING:
@@ -38,6 +39,7 @@ def run_body(conversation: Conversation, work: Work, backend: BackendName) -> Ou
     """Run it to its end, in this thread; how it ended. None: it was told to stop, and has."""
     context, stands = Context(), RunContext(OwnRun(conversation, work), work.attempt)
     set_in(context, work.variables)
+    go_on_in(context, work.snapshot.trace_context)
     stand_in_for_engine(StandIn(conversation, context.copy()))
     os.register_at_fork(after_in_child=partial(_forget, conversation))
     set_slot(conversation)

@@ -129,10 +129,12 @@ class Launch:
 
     Attributes:
         variables: the context variables that are not as in `Work`.
+        trace_context: where in a trace it is called, as `Run.trace_context`.
     """
 
     call: Call
     variables: Variables
+    trace_context: dict[str, str] | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from actwright.authoring.waiting import blocking, event_of
 from actwright.exceptions import RuntimeClosed
 from actwright.isolation.messages import Launch, Stored
 from actwright.isolation.variables import portable
+from actwright.telemetry.carriers import context_to_carry
 from actwright_actors import wait_through
 
 if TYPE_CHECKING:
@@ -73,7 +74,7 @@ class StandIn:
         context = current()
         if context is not None:
             context.run.raise_if_stopped(context)
-        run_id = self._conversation.ask(Launch(call, self._changed_variables()))
+        run_id = self._conversation.ask(Launch(call, self._changed_variables(), context_to_carry()))
         return self._conversation.remote(run_id)
 
     def _changed_variables(self) -> Variables:

@@ -20,6 +20,7 @@ from actwright.replay.registered import RegisteredObjects
 from actwright.replay.settling import LAST_SECONDS, backend_of, next_work
 from actwright.replay.stand_ins import stand_in_for
 from actwright.settings import get_current_settings
+from actwright.telemetry.carriers import go_on_in
 from actwright_actors.backends import backend_options
 
 if TYPE_CHECKING:
@@ -207,6 +208,7 @@ class _Revived:
     def _with_outbox(self, dues: Sequence[OpenDelivery]) -> LiveRun:
         run = self._run(dues[0].run)
         run.outbox.extend(self._batch(run, of_one) for of_one in _by_transition(dues))
+        go_on_in(run.origin.context, run.snapshot.trace_context)  # here: its modules, which may set that up, are loaded
         return run
 
     def _batch(self, run: LiveRun, dues: Sequence[OpenDelivery]) -> Batch:

@@ -14,6 +14,7 @@ from actwright.authoring.entry import Call, Known
 from actwright.authoring.futures import wait
 from actwright.exceptions import Fenced
 from actwright.serving.trouble import Trouble
+from actwright.telemetry.carriers import context_of_caller
 from actwright_actors import Actor
 
 if TYPE_CHECKING:
@@ -115,7 +116,8 @@ class Claims(Actor[Look | Ended]):
         asked = tuple((command, partial(self._journal.answer, command)) for command in claimed.cancels)
         known = Known(claimed.run, claimed.deaths, claimed.is_named, asked)
         flow = self._work.flows[str(claimed.run.entry)]
-        handle = self._runtime.begin(Call(flow, claimed.parameters, return_state=True, known=known))
+        call = Call(flow, claimed.parameters, return_state=True, known=known)
+        handle = context_of_caller(claimed.caller_context).run(self._runtime.begin, call)
         self._work.begun[run_id] = handle
         self.context.start_soon(self._wait_for, run_id, handle)
 
