@@ -15,7 +15,7 @@ import pytest
 from tests.control.shell import a_killed_program, act, printed
 from tests.serving import flows as f
 from tests.serving.conftest import told
-from tests.serving.test_serve import Running, a_service, soon, submitted
+from tests.serving.processes import Running, a_service, soon, submitted
 
 from actwright.control.liveness import KnownNode, NodeStatus
 from actwright.control.overviews import QUIET_SECONDS, Overview, SeenService, troubles

@@ -14,7 +14,8 @@ from tests.control.following import command
 from tests.control.shell import printed
 from tests.engine.scripts import EACH_BACKEND
 from tests.serving import flows as f
-from tests.serving.test_serve import Told, a_service, journal, soon, state_of, states_of, submitted
+from tests.serving.processes import a_service, journal, soon, state_of, states_of, submitted
+from tests.serving.serving import Told
 
 from actwright import FlowRun
 from actwright.journal import reading

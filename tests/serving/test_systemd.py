@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from tests.serving.test_serve import a_service
+from tests.serving.processes import a_service
 
 from actwright.exceptions import ServiceFailed
 from actwright.serving.systemd import Systemd

@@ -23,9 +23,16 @@ _OF_THE_API: Final = ("opentelemetry.trace", "opentelemetry.metrics")
 
 def there_is_one() -> bool:
     """Whether a provider is set that does something."""
-    with harmless:  # one that the environment names, and that cannot be made
+    global _cannot_be_made
+    if _cannot_be_made:
+        return False
+    with harmless:
         return _does_something(get_tracer_provider()) or _does_something(get_meter_provider())
+    _cannot_be_made = True  # the one that the environment names: asked for again, it would fail again, and say so
     return False
+
+
+_cannot_be_made = False
 
 
 def tracer() -> Tracer:
