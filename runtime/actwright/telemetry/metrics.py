@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from opentelemetry.metrics import get_meter_provider
 
-from actwright.telemetry.providers import SCOPE
+from actwright.telemetry.tracer import SCOPE
 
 if TYPE_CHECKING:
     from opentelemetry.metrics import Meter, MeterProvider

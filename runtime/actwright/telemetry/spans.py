@@ -22,8 +22,8 @@ from actwright.models.runs import FlowRun
 from actwright.telemetry.harmless import harmless
 from actwright.telemetry.metrics import instruments
 from actwright.telemetry.propagation import carried
-from actwright.telemetry.providers import tracer
 from actwright.telemetry.reports import RunReport, TryReport
+from actwright.telemetry.tracer import tracer
 
 if TYPE_CHECKING:
     from contextvars import Context
