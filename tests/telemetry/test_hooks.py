@@ -8,13 +8,18 @@ import anyio
 import pytest
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.trace import StatusCode
-from tests.engine.watched import open_runtime
-from tests.telemetry.heard import Spans, current_name
+from tests.engine.faults import host_of, infrastructure
+from tests.engine.gate import Gate
+from tests.engine.watched import at_rest, open_runtime
+from tests.telemetry.heard import Measured, Spans, current_name
 
 from actwright import flow, hook, task
+from actwright.exceptions import RuntimeClosed
 from actwright.journal.protocol import Journal
 
 pytestmark = pytest.mark.anyio
+
+TRIES = "actwright.hook.tries"
 
 
 def told_by(span: ReadableSpan) -> dict[str, Any]:
@@ -104,6 +109,50 @@ async def test_a_hook_that_takes_too_long_is_an_error(spans: Spans) -> None:
     span = spans.one("hook hangs")
     assert span.status.status_code is StatusCode.ERROR
     assert "took longer than its timeout" in str(span.status.description)
+
+
+async def test_a_try_that_went_down_with_what_ran_it_is_an_error_and_the_next_one_has_a_span_of_its_own(
+    spans: Spans, measured: Measured
+) -> None:
+    gate = Gate()
+
+    async def slow(*_: object) -> None:
+        await gate.astop_here()
+
+    @flow(on_completion=[slow])
+    async def works() -> None: ...
+
+    async with open_runtime() as runtime:
+        handle = runtime.submit(works)
+        await gate.reached()
+        infrastructure(runtime, "hooks").kill()
+        await at_rest()
+        gate.open()
+        await handle
+    first, second = spans.named("hook slow")
+    assert (first.status.status_code, first.status.description) == (StatusCode.ERROR, "It was cut short.")
+    assert second.status.status_code is StatusCode.UNSET
+    outcomes = [(attributes["actwright.hook.outcome"], count) for attributes, count in measured.points(TRIES)]
+    assert sorted(outcomes) == [("cut", 1), ("succeeded", 1)]
+
+
+async def test_one_that_its_runtime_leaves_undone_is_an_error(spans: Spans) -> None:
+    gate = Gate()
+
+    def slow(*_: object) -> None:
+        gate.stop_here()
+
+    @flow(on_completion=[slow])
+    async def works() -> None: ...
+
+    async with open_runtime() as runtime:
+        handle = runtime.submit(works)
+        await gate.reached()
+        host_of(runtime).supervision_failed()
+        with pytest.raises(RuntimeClosed):
+            await handle
+    gate.open()
+    assert spans.one("hook slow").status.description == "It was cut short."
 
 
 async def test_a_failed_hook_says_nothing_of_its_run(spans: Spans) -> None:

@@ -55,11 +55,14 @@ def written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Written:
 
 @pytest.mark.anyio
 async def test_a_run_that_was_submitted_is_below_whoever_submitted_it(spans: Spans, told: Told) -> None:
-    async with serving(f.quick), get_client() as client:
+    async with serving(f.quick) as service, get_client() as client:
         with own_span("submits"):
             run = await client.submit_flow(f.quick, {"number": 1})
         await ended(run.id)
+        kept = await run_sync(service.runtime.journal.run, run.id)
     span = spans.one("flow quick")
+    assert kept is not None
+    assert f"{id_of(span):016x}" in str(kept.trace_context)  # its hooks, should they be replayed, are below that
     assert (spans.parent_of(span), span.kind) == ("submits", SpanKind.CONSUMER)
     assert [event.name for event in span.events] == ["Running", "Completed"]  # it was Scheduled before, elsewhere
 

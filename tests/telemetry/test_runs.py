@@ -12,11 +12,14 @@ import pytest
 from opentelemetry import baggage, context
 from opentelemetry.trace import SpanKind, StatusCode
 from pydantic import SecretStr
+from tests.engine.faults import host_of, kill
+from tests.engine.gate import Gate
 from tests.engine.subjects import bodies, final_state, kinds, made
 from tests.engine.watched import open_runtime
 from tests.telemetry.heard import Spans, current_id, current_name, id_of, own_span, trace_of
 
-from actwright import State, StateType, flow, run_flow, tags, task
+from actwright import State, StateType, flow, run_flow, tags, task, wait
+from actwright.engine.ledger import Ledger
 from actwright.exceptions import Fenced
 from actwright_actors.testing import ManualClock
 
@@ -315,6 +318,45 @@ async def test_a_run_that_is_cancelled_is_no_error(spans: Spans) -> None:
     assert (span.status.status_code, span.status.description) == (StatusCode.UNSET, None)
 
 
+async def test_a_run_whose_actor_dies_is_an_error(spans: Spans) -> None:
+    gate = Gate()
+
+    @flow
+    async def works() -> None:
+        await gate.astop_here()
+
+    async with open_runtime() as runtime:
+        handle = runtime.submit(works)
+        await gate.reached()
+        kill(runtime, handle)
+        await wait([handle])
+    span = spans.one("flow works")
+    assert (span.status.status_code, span.events[-2].name) == (StatusCode.ERROR, "Crashed")
+
+
+async def test_an_actor_that_dies_once_its_runs_final_state_is_written_leaves_no_span_open(
+    spans: Spans, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    committed = Ledger.committed
+
+    def dies(ledger: Ledger, state: State[Any]) -> None:
+        if not state.is_completed():
+            committed(ledger, state)
+            return
+        monkeypatch.setattr(Ledger, "committed", committed)
+        raise ValueError("in the actor")
+
+    monkeypatch.setattr(Ledger, "committed", dies)
+
+    @flow
+    async def works() -> int:
+        return 7
+
+    async with open_runtime():
+        assert await works() == 7
+    assert (spans.one("flow works").attributes or {})["actwright.run.state"] == "Completed"
+
+
 async def test_a_run_that_another_process_takes_over_ends_its_span_with_the_reason(spans: Spans) -> None:
     began = anyio.Event()
 
@@ -326,7 +368,7 @@ async def test_a_run_that_another_process_takes_over_ends_its_span_with_the_reas
     async with open_runtime() as runtime:
         handle = runtime.submit(waits)
         await began.wait()
-        runtime._host._fenced(Fenced("another process has it"))  # pyright: ignore[reportPrivateUsage]
+        host_of(runtime)._fenced(Fenced("another process has it"))  # pyright: ignore[reportPrivateUsage]
         with pytest.raises(Fenced):
             await handle
     span = spans.one("flow waits")

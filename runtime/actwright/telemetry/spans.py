@@ -43,10 +43,8 @@ class RunSpan(RunReport):
 
     def __init__(self, run: FlowRun | TaskRun, context: Context, began: datetime, *, is_submitted: bool) -> None:
         kind = SpanKind.CONSUMER if is_submitted else SpanKind.INTERNAL
-        self._span = _started(f"{run.kind} {_subject_name(run)}", context, began, _attributes_of(run), kind)
+        self._span = _Timed(f"{run.kind} {_subject_name(run)}", context, began, _attributes_of(run), kind)
         self._carried = carried(context.run(get_current))
-        self._began = began
-        self._is_over = False
         if not is_submitted:
             self.entered(run)
 
@@ -55,47 +53,35 @@ class RunSpan(RunReport):
         return self._carried
 
     def entered(self, run: FlowRun | TaskRun) -> None:
-        if self._is_over:
-            return
         state = run.state
-        with harmless:
-            self._span.add_event(state.name, _told_of(state), _nanoseconds(state.timestamp))
+        self._span.add_event(state.name, _told_of(state), state.timestamp)
         if state.is_scheduled():  # the delay between two attempts
             with harmless:
                 instruments().retried(run.kind, _subject_name(run))
 
     def ended(self, run: FlowRun | TaskRun) -> None:
         state = run.state
-        attributes: dict[str, Any] = {
-            "actwright.run.name": run.name,  # by now as its author has it
-            "actwright.run.state": state.name,
-            "actwright.run.count": run.run_count,
-        }
-        with harmless:
-            self._span.set_attributes(attributes)
         is_error = state.is_failed() or state.is_crashed()
-        if self._end(state.timestamp, state.message or state.name if is_error else None, state.cause):
+        self._span.set_attributes(
+            {
+                "actwright.run.name": run.name,  # by now as its author has it
+                "actwright.run.state": state.name,
+                "actwright.run.count": run.run_count,
+            }
+        )
+        seconds = self._span.end(state.timestamp, state.message or state.name if is_error else None, state.cause)
+        if seconds is not None:
             with harmless:
-                seconds = (state.timestamp - self._began).total_seconds()
                 instruments().run_ended(run.kind, _subject_name(run), state.name, seconds)
 
     def left_behind(self, why: BaseException, at: datetime) -> None:
-        self._end(at, described(why), why)
-
-    def _end(self, at: datetime, error: str | None, cause: BaseException | None) -> bool:
-        """Whether it had not ended before."""
-        if self._is_over:
-            return False
-        self._is_over = True
-        _end(self._span, at, error, cause)
-        return True
+        self._span.end(at, described(why), why)
 
 
 class TrySpan(TryReport):
     """The span of one try of a hook."""
 
     def __init__(self, run: FlowRun | TaskRun, delivery: HookDelivery, context: Context) -> None:
-        began = delivery.started_at or delivery.due_at
         attributes = {
             "actwright.hook.name": delivery.hook_name,
             "actwright.hook.event": delivery.event,
@@ -104,44 +90,63 @@ class TrySpan(TryReport):
             "actwright.hook.replayed": delivery.replayed,
             "actwright.run.id": str(run.id),
         }
-        self._span = _started(f"hook {delivery.hook_name}", context, began, attributes, SpanKind.INTERNAL)
+        began = delivery.started_at or delivery.due_at
+        self._span = _Timed(f"hook {delivery.hook_name}", context, began, attributes, SpanKind.INTERNAL)
         self._event = delivery.event
-        self._began = began
 
     def ended(self, at: datetime, error: BaseException | None) -> None:
-        _end(self._span, at, None if error is None else described(error), error)
         outcome = "succeeded" if error is None else "timed_out" if isinstance(error, HookTimedOut) else "failed"
-        self._count(at, outcome)
+        self._end(at, outcome, None if error is None else described(error), error)
 
     def cut(self, at: datetime) -> None:
-        _end(self._span, at, "It was cut short.", None)
-        self._count(at, "cut")
+        self._end(at, "cut", "It was cut short.", None)
 
-    def _count(self, at: datetime, outcome: str) -> None:
+    def _end(self, at: datetime, outcome: str, error: str | None, cause: BaseException | None) -> None:
+        seconds = self._span.end(at, error, cause)
+        if seconds is not None:
+            with harmless:
+                instruments().hook_tried(self._event, outcome, seconds)
+
+
+class _Timed:
+    """A span that begins and ends when it is told, below the one that is current in `context`. In copies of that it is
+    the current one from now on."""
+
+    def __init__(
+        self, name: str, context: Context, began: datetime, attributes: dict[str, Any], kind: SpanKind
+    ) -> None:
+        around = context.run(get_current)
+        self._began = began
+        self._is_over = False
+        self._span: Span = NonRecordingSpan(get_current_span(around).get_span_context())
         with harmless:
-            instruments().hook_tried(self._event, outcome, (at - self._began).total_seconds())
+            self._span = tracer().start_span(name, around, kind, attributes, start_time=_nanoseconds(began))
+        context.run(attach, set_span_in_context(self._span, around))  # never detached: it is a copy of a caller's
 
+    def add_event(self, name: str, attributes: dict[str, str], at: datetime) -> None:
+        if not self._is_over:
+            with harmless:
+                self._span.add_event(name, attributes, _nanoseconds(at))
 
-def _started(name: str, context: Context, at: datetime, attributes: dict[str, Any], kind: SpanKind) -> Span:
-    """A new span, below the one that is current in `context`, in which it is the current one from now on."""
-    around = context.run(get_current)
-    span: Span = NonRecordingSpan(get_current_span(around).get_span_context())
-    with harmless:
-        span = tracer().start_span(name, around, kind, attributes, start_time=_nanoseconds(at))
-    context.run(attach, set_span_in_context(span, around))  # never detached: no caller's context, but a copy
-    return span
+    def set_attributes(self, attributes: dict[str, Any]) -> None:
+        if not self._is_over:
+            with harmless:
+                self._span.set_attributes(attributes)
 
-
-def _end(span: Span, at: datetime, error: str | None, cause: BaseException | None) -> None:
-    """With `error` it ends badly, and says so."""
-    if error is not None:
-        with harmless:
-            span.set_status(Status(StatusCode.ERROR, error))
-        if cause is not None:
+    def end(self, at: datetime, error: str | None, cause: BaseException | None) -> float | None:
+        """How many seconds it took; None where it has ended before. With `error` it ends badly, and says so."""
+        if self._is_over:
+            return None
+        self._is_over = True
+        if error is not None:
+            with harmless:
+                self._span.set_status(Status(StatusCode.ERROR, error))
+        if error is not None and cause is not None:
             with harmless:  # an author's exception, whose words are the author's code
-                span.record_exception(cause, timestamp=_nanoseconds(at))
-    with harmless:
-        span.end(_nanoseconds(at))
+                self._span.record_exception(cause, timestamp=_nanoseconds(at))
+        with harmless:
+            self._span.end(_nanoseconds(at))
+        return (at - self._began).total_seconds()
 
 
 def _attributes_of(run: FlowRun | TaskRun) -> dict[str, Any]:
