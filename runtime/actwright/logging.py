@@ -61,9 +61,7 @@ class JsonFormatter(_JsonFormatter):
     def jsonify_log_record(self, log_data: dict[Any, Any]) -> str:
         try:
             return super().jsonify_log_record(log_data)
-        except (
-            Exception
-        ):  # of a number that is not finite, a key that is no text, what holds itself, a broken `__str__`
+        except Exception:  # a number that is not finite, a key that is no text, what holds itself, a broken `__str__`
             return super().jsonify_log_record({_text(name): self._told(value) for name, value in log_data.items()})
 
     def _told(self, value: object) -> Any:

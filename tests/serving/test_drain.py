@@ -10,7 +10,7 @@ import pytest
 from anyio.to_thread import run_sync
 from tests.engine.watched import WATCHDOG_SECONDS, until
 from tests.serving import flows as f
-from tests.serving import test_serve
+from tests.serving import processes
 from tests.serving.serving import Told, journal_of, serving, submitted, time_passes_until
 
 from actwright import flow, hook, serve, task
@@ -129,7 +129,7 @@ async def test_serve_returns_how_many_runs_its_drain_cut_short(told: Told) -> No
 
     with anyio.fail_after(WATCHDOG_SECONDS):
         async with anyio.create_task_group() as group:
-            await run_sync(test_serve.submitted, f.waits)
+            await run_sync(processes.submitted, f.waits)
             group.start_soon(live)
             await until(lambda: told() == ["body 0"])
             signal.raise_signal(signal.SIGTERM)

@@ -236,13 +236,8 @@ class Host:
             run.let_go(self._broken_by or left)
             self.cut_short.add(run.outermost_id)
         for batch in self._released:
-            for due in batch.dues:
-                if not due.done and not self._is_abandoned:
-                    self.cut_short.add(batch.run.outermost_id)
-                    batch.run.log.critical("Hook '%s' is left undone by its Runtime.", due.hook.name)
-                if due.call is not None:
-                    due.call.abandon()
-                    due.report.cut(self.now())
+            if batch.abandon(self.now(), is_told=not self._is_abandoned):
+                self.cut_short.add(batch.run.outermost_id)
         for done in self._delivered.values():
             done.set()
         self._runs.clear()

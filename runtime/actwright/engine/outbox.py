@@ -84,6 +84,16 @@ class Batch:
         """The first that is not done."""
         return next((due for due in self.dues if not due.done), None)
 
+    def abandon(self, at: datetime, *, is_told: bool) -> bool:
+        """Wait for none of them any longer; whether any was left undone."""
+        for due in self.dues:
+            if is_told and not due.done:
+                self.run.log.critical("Hook '%s' is left undone by its Runtime.", due.hook.name)
+            if due.call is not None:
+                due.call.abandon()
+                due.report.cut(at)
+        return self.next_due is not None
+
     @property
     def state(self) -> State[Any]:
         """The state that was entered: the very object that the caller gets."""

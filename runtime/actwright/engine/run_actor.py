@@ -419,10 +419,8 @@ class RunActor(Actor[m.RunMessage]):
             self._begin_cancelling(message.reason)
 
     def _ends_for_good(self) -> bool:
-        """Whether the body has ended and nothing but its children's end stands before the final state.
-
-        A body that returned while children run is not meant: cancelling its run stops these.
-        """
+        """Whether its body has ended and nothing but its children's end stands before the final state. Of one that has
+        returned that is not so: cancelling its run stops them."""
         verdict = self._verdict
         return self.phase is Phase.SETTLING and verdict is not None and not self._may_retry(verdict)
 
