@@ -45,9 +45,8 @@ def plain_part(number: int) -> int:
     flow_run_name="parts-{number}", tags=["few"], on_running=[tell], on_completion=[tell, hook(tell_async, wait=False)]
 )
 async def parts(number: int) -> list[int]:
-    inner = await empty(number)
-    assert inner is None
-    return [await part(number), *(await future for future in part.map([1, 2]))]
+    await empty(number)
+    return [await part(number), *[await future for future in part.map([1, 2])]]
 
 
 @flow
@@ -100,7 +99,7 @@ async def send_and_cancel(service: Service, number: int) -> None:
 
 
 def open_runs(service: Service) -> int:
-    service.runtime.journal.flush()
+    journal_of(service).flush()
     with journal_of(service).database.reading() as connection:
         open_runs = "SELECT (SELECT count(*) FROM runs WHERE ended_at IS NULL)"
         due = "(SELECT count(*) FROM hook_deliveries WHERE status IN ('DUE', 'RUNNING'))"
@@ -117,10 +116,14 @@ KEPT_FOR_A_WHILE = {
 }
 
 
+def name_of_type(each: object) -> str:
+    return f"{type(each).__module__}.{type(each).__qualname__}"
+
+
 def population() -> Counter[str]:
     """How many objects there are of each such type."""
     gc.collect()
-    kinds = Counter(f"{(kind := type(each)).__module__}.{kind.__qualname__}" for each in gc.get_objects())
+    kinds = Counter(map(name_of_type, gc.get_objects()))
     return Counter({kind: count for kind, count in kinds.items() if kind.startswith(MADE_FOR_RUNS)})
 
 
