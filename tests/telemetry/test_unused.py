@@ -86,3 +86,14 @@ def test_one_that_the_environment_names_and_that_there_is_not_fails_no_run(
     assert ran.returncode == 0, ran.stderr
     assert ran.stderr.count("OpenTelemetry raised") == ran.stderr.count("Failed to load") == 1
     assert carried(actwright_home) == [None] * 6
+
+
+def test_a_propagator_that_the_environment_names_and_that_there_is_not_fails_no_run(
+    tmp_path: Path, actwright_home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OTEL_PYTHON_TRACER_PROVIDER", "sdk_tracer_provider")
+    monkeypatch.setenv("OTEL_PROPAGATORS", "no_such_propagator")
+    ran = run_script(tmp_path, PROGRAM)
+    assert ran.returncode == 0, ran.stderr
+    assert ran.stderr.count("OpenTelemetry raised") == 1
+    assert carried(actwright_home) == [None] * 6
