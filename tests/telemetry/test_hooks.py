@@ -136,7 +136,9 @@ async def test_a_try_that_went_down_with_what_ran_it_is_an_error_and_the_next_on
     assert sorted(outcomes) == [("cut", 1), ("succeeded", 1)]
 
 
-async def test_one_that_its_runtime_leaves_undone_is_an_error(spans: Spans) -> None:
+async def test_one_that_its_runtime_leaves_undone_is_an_error_and_its_run_what_it_had_become(
+    spans: Spans, caplog: pytest.LogCaptureFixture
+) -> None:
     gate = Gate()
 
     def slow(*_: object) -> None:
@@ -153,6 +155,8 @@ async def test_one_that_its_runtime_leaves_undone_is_an_error(spans: Spans) -> N
             await handle
     gate.open()
     assert spans.one("hook slow").status.description == "It was cut short."
+    assert spans.one("flow works").status.status_code is StatusCode.UNSET
+    assert "ended span" not in caplog.text  # as OpenTelemetry says of one that is ended again
 
 
 async def test_a_failed_hook_says_nothing_of_its_run(spans: Spans) -> None:

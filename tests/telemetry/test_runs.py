@@ -216,6 +216,7 @@ async def test_a_run_that_is_retried_is_one_span_with_each_state_as_an_event(spa
     again = ["AwaitingRetry", "Retrying"]
     assert [event.name for event in span.events] == ["Pending", "Running", *again, *again, "Completed"]
     assert [event.timestamp for event in span.events] == [in_nanoseconds(step.run.state.timestamp) for step in steps]
+    assert span.start_time == span.events[0].timestamp
     told = span.events[2].attributes or {}
     assert told["actwright.state.type"] == "SCHEDULED"
     assert "ValueError: not yet" in str(told["actwright.state.message"])
