@@ -187,6 +187,14 @@ def test_no_line_is_lost_because_of_what_is_in_it(
     assert (line["message"], line["before"], line["after"]) == ("words", 1, 2)
 
 
+@pytest.mark.parametrize("name", [b"bytes", 7, None, ()])
+def test_nor_because_of_a_name_that_is_no_text(
+    name: Any, logger: logging.Logger, said: Callable[[], dict[str, Any]]
+) -> None:
+    logger.info("words", extra={name: 1})
+    assert said()[str(name)] == 1
+
+
 values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.binary() | st.builds(Broken)
     | st.builds(SecretStr, st.just("hush")),

@@ -50,6 +50,7 @@ class JsonFormatter(_JsonFormatter):
     def format(self, record: logging.LogRecord) -> str:
         told = copy(record)  # other handlers have the same one
         told.msg, told.args = _message(record), None
+        told.__dict__ = {_text(name): value for name, value in vars(told).items()}  # a name in `extra` may be any
         return super().format(told)
 
     def process_log_record(self, log_data: dict[str, Any]) -> dict[str, Any]:

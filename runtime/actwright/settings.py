@@ -106,7 +106,7 @@ class Settings(BaseSettings):
         default=3, description="How many processes a hook may take down by itself before it is given up."
     )
 
-    health_address: str | None = Field(
+    health_address: str | int | None = Field(
         default=None,
         description="Where a service answers probes: a port, or an IP address and a port; else nowhere.",
     )

@@ -93,10 +93,10 @@ def test_a_service_is_shown_with_what_it_has_and_what_waits_for_it(told: Told) -
 def test_what_nobody_serves_is_trouble_with_the_command_that_would(told: Told) -> None:
     with a_service("quick"):
         submitted(f.waits)
-        submitted(f.waits, queue="night")
+        submitted(f.waits, queue="night shift")
         ran = act("status")
         assert ran.exit_code == 1
-        for command in (f"serve {f.__name__}:waits`", f"serve {f.__name__}:waits --queue night`"):
+        for command in (f"serve {f.__name__}:waits`", f"serve --queue='night shift' {f.__name__}:waits`"):
             assert f"nobody serves that: `actwright {command} does." in ran.stderr
 
 
@@ -179,6 +179,23 @@ def test_all_is_well_where_all_that_is_due_is_served() -> None:
 def test_one_trouble_is_told_once(found: Overview, said: str) -> None:
     (trouble,) = troubles(found)
     assert said in trouble
+
+
+def test_of_many_that_nobody_serves_some_are_told_and_how_many_more() -> None:
+    waiting = [replace(WAITING, entry=f"m:g{number}") for number in range(25)]
+    found = troubles(replace(WELL, waiting=waiting))
+    assert len(found) == 11
+    assert "15 more flows or queues" in found[-1]
+
+
+def test_the_command_that_would_serve_them_is_safe_to_paste() -> None:
+    (trouble,) = troubles(replace(WELL, waiting=[replace(WAITING, entry="/my dir/f.py:f", queue="a; rm -rf ~")]))
+    assert "`actwright serve --queue='a; rm -rf ~' '/my dir/f.py:f'`" in trouble
+
+
+def test_one_of_another_version_may_serve_what_waits() -> None:
+    (trouble,) = troubles(replace(with_service(health=None), waiting=[replace(WAITING, entry="m:g")]))
+    assert "is of another version" in trouble
 
 
 @pytest.mark.parametrize(

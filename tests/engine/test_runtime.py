@@ -18,6 +18,8 @@ from tests.engine.watched import at_rest, open_runtime
 
 from actwright import Handle, Runtime, flow, hook, run_flow, task
 from actwright.exceptions import CancelledRun, RuntimeClosed
+from actwright.models.deliveries import DeliveryStatus
+from actwright.nodes.journal import journal_of_this_process
 from actwright_actors.backends import BackendName, backend_options
 from actwright_actors.testing import ManualClock
 
@@ -328,7 +330,10 @@ async def test_past_every_grace_it_is_left_though_a_hook_hangs_and_says_so(
         with pytest.raises(RuntimeClosed, match="is Cancelling"):
             await handles[0]
     assert "left undone" in caplog.text
+    assert "finished running successfully" not in caplog.text
     gate.open()
+    (delivery,) = journal_of_this_process().deliveries()
+    assert delivery.status is DeliveryStatus.RUNNING  # so that another process runs it when this one has ended
 
 
 @pytest.fixture

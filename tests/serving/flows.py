@@ -142,3 +142,16 @@ async def ends() -> None:
 async def fails() -> None:
     note("body")
     raise ConnectionError("the database is away")
+
+
+def hangs_once(subject: Flow[..., Any], run: FlowRun, state: State[Any]) -> None:
+    """A hook that never returns, and does its work when it is begun again."""
+    note(f"try {runtime.hook.attempt} in another process: {runtime.hook.replayed}")
+    if runtime.hook.attempt == 1:
+        time.sleep(600)
+
+
+@flow(on_cancellation=[hangs_once])
+async def hung() -> None:
+    note("body")
+    await anyio.sleep_forever()

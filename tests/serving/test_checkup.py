@@ -18,7 +18,7 @@ from tests.serving import flows as f
 from tests.serving.serving import Told, ended, journal_of, serving, submitted, time_passes_until
 
 from actwright import Runtime, flow
-from actwright.exceptions import ServiceFailed
+from actwright.exceptions import RuntimeClosed, ServiceFailed
 from actwright.journal import services as noted
 from actwright.journal.database import Database
 from actwright.journal.services import KnownService
@@ -41,6 +41,10 @@ def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
 async def asked(service: Service, page: str) -> httpx.Response:
     async with httpx.AsyncClient() as client:
         return await client.get(f"{service.health_url}/{page}")
+
+
+def phase_of(found: list[KnownService]) -> Phase | None:
+    return found[0].health.phase if found and found[0].health else None
 
 
 async def until_known(database: Database, holds: Callable[[list[KnownService]], bool]) -> None:
@@ -82,6 +86,24 @@ async def test_it_counts_what_it_has_claimed_and_what_waits_for_it_and_for_how_l
         assert 7.0 <= health.waiting_seconds < 7.0 + 100
 
 
+async def test_what_it_has_claimed_goes_down_while_it_drains(told: Told) -> None:
+    async with serving(f.ends_when_told) as service:
+        await submitted(service, f.ends_when_told, {})
+        await until(lambda: service.health().claimed == 1)
+        f.note("end")
+    assert service.health().claimed == 0
+
+
+async def test_what_waits_for_an_earlier_run_waits_for_no_place(told: Told) -> None:
+    clock = ManualClock()
+    async with serving(f.waits, clock=clock, on_exit="cancel") as service:
+        for _ in range(3):
+            await submitted(service, f.waits, {}, at=clock.wall(), schedule="hourly", takes_turns=True)
+        await time_passes_until(clock, lambda: len(told()) == 1)
+        clock.advance(BEAT_SECONDS)
+        await time_passes_until(clock, lambda: service.health().waiting == 0)
+
+
 async def test_it_counts_what_has_ended_hooks_too(told: Told) -> None:
     async with serving(f.hooked) as service:
         run = await submitted(service, f.hooked, {}, name="one")
@@ -101,6 +123,7 @@ async def test_it_counts_how_often_what_is_served_was_restarted() -> None:
             assert room is not None
             room.tell("fall")
             await until(lambda falls=falls: service.health().restarts == falls)  # type: ignore[misc]
+    assert service.health().restarts == 3  # also when they are gone
 
 
 async def test_what_holds_its_loop_shows_as_loop_lag_and_is_forgotten_a_minute_later() -> None:
@@ -137,7 +160,9 @@ async def test_a_journal_that_is_away_is_trouble_and_lag_and_it_is_ready_again_w
         assert service.health().journal_lag_seconds > 0.2
 
 
-async def test_probes_are_answered_while_it_drains_and_told_that_it_takes_nothing_more(told: Told) -> None:
+async def test_probes_are_answered_while_it_drains_and_others_see_at_once_that_it_takes_nothing_more(
+    told: Told,
+) -> None:
     released = anyio.Event()
 
     @flow
@@ -153,9 +178,11 @@ async def test_probes_are_answered_while_it_drains_and_told_that_it_takes_nothin
                 for page in ("livez", "readyz"):
                     found = await asked(service, page)
                     phases.append((found.status_code, found.json()["status"]))
+                database = journal_of(service).database
+                await until_known(database, lambda found: phase_of(found) is Phase.DRAINING)
                 released.set()
 
-            async with Service(f.quick, health_address=0) as service:
+            async with Service(f.quick, health_address=0, clock=ManualClock()) as service:
                 handle = service.runtime.submit(stays)
                 await until(lambda: handle.state.is_running())
                 tasks.start_soon(look_while_it_drains)
@@ -173,10 +200,8 @@ async def test_probes_are_answered_before_the_journal_is_open(monkeypatch: pytes
     monkeypatch.setattr(type(service.runtime), "__aenter__", open_later)
     with anyio.fail_after(WATCHDOG_SECONDS):
         async with service:
-            assert [(each.status_code, each.json()["status"]) for each in found] == [
-                (200, "starting"),
-                (503, "starting"),
-            ]
+            assert [each.status_code for each in found] == [200, 503]
+            assert found[0].json() == {"status": "starting", "trouble": ["Its journal is not open yet."]}
 
 
 @pytest.mark.usefixtures("no_pauses")
@@ -195,6 +220,17 @@ async def test_an_address_in_use_ends_it_before_it_has_begun(actwright_home: Pat
         with pytest.raises(ServiceFailed, match="Another program listens there"):
             async with Service(f.quick, health_address=str(service.health_url).removeprefix("http://")):
                 pytest.fail("it was opened")
+
+
+async def test_it_is_used_once_and_tells_how_it_is_only_once_it_was_opened() -> None:
+    service = Service(f.quick)
+    with pytest.raises(RuntimeClosed, match="is not open"):
+        service.health()
+    async with service:
+        pass
+    with pytest.raises(RuntimeClosed, match="a Service is used once"):
+        async with service:
+            pytest.fail("it was opened")
 
 
 async def test_without_an_address_it_listens_nowhere() -> None:

@@ -119,6 +119,29 @@ def test_a_service_shows_its_log_as_json_where_that_is_asked_for(told: Told) -> 
     assert (ended["run_id"], ended["run_name"], ended["level"]) == (run_id, "brave", "INFO")
 
 
+def test_lines_on_actors_are_objects_too(told: Told) -> None:
+    with a_service("tests.serving.falling:falls", ACTWRIGHT_LOG_FORMAT="json") as service:
+        assert service.exit_code() == 1
+        *lines, last = service.said.splitlines()
+    assert last.startswith("actwright: What is served fell too often")
+    of_actors = [line for line in map(json.loads, lines) if line["logger"] == "actwright_actors"]
+    assert any("out of licences" in line["exc_info"] for line in of_actors if "exc_info" in line)
+
+
+def test_a_hook_that_outlasts_every_grace_of_a_drain_is_run_again_by_another_process(told: Told) -> None:
+    graces = dict.fromkeys(
+        ("ACTWRIGHT_DRAIN_SECONDS", "ACTWRIGHT_CANCEL_GRACE_SECONDS", "ACTWRIGHT_HOOK_GRACE_SECONDS"), "0.1"
+    )
+    with a_service("hung", ACTWRIGHT_UNDERSTUDY="true", **graces) as service:
+        run_id = submitted(f.hung)
+        soon(lambda: told() == ["body"])
+        service.send(signal.SIGTERM)
+        assert service.exit_code() == 3
+        assert "finished running successfully" not in service.said
+    soon(lambda: told() == ["body", "try 1 in another process: False", "try 2 in another process: True"])
+    assert state_of(run_id) == "Cancelled"
+
+
 def test_a_second_signal_ends_it_at_once_and_its_understudy_settles_what_is_left(told: Told) -> None:
     with a_service("waits", ACTWRIGHT_DRAIN_SECONDS="1000", ACTWRIGHT_UNDERSTUDY="true") as service:
         run_id = submitted(f.waits)

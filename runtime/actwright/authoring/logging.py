@@ -34,6 +34,7 @@ __all__ = [
 ]
 
 _ROOT = logging.getLogger("actwright")
+_ACTORS = logging.getLogger("actwright_actors")
 _FLOW_RUNS = logging.getLogger("actwright.flow_runs")
 _TASK_RUNS = logging.getLogger("actwright.task_runs")
 
@@ -194,6 +195,7 @@ def show_logs_of_a_script(history: str) -> None:
         handler.setFormatter(_formatter())
         _ROOT.addHandler(handler)
         _ROOT.setLevel(logging.INFO)
+        _ACTORS.addHandler(handler)
     _ROOT.info("%s", history)
 
 

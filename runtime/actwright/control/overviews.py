@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from shlex import quote
 from typing import TYPE_CHECKING, Final
 
 from actwright.control.documents import program_text
@@ -12,6 +13,7 @@ from actwright.control.output import short
 from actwright.journal import services, submissions
 from actwright.journal.overview import open_runs_by_state, unsettled_hooks_by_status
 from actwright.models.health import Phase
+from actwright.models.submissions import DEFAULT_QUEUE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -24,6 +26,9 @@ __all__ = ["QUIET_SECONDS", "Overview", "SeenService", "overview_of", "troubles"
 
 QUIET_SECONDS: Final = 15.0
 """A service says how it is every 5 s. Later than that, something keeps it from that."""
+
+_MOST_UNSERVED: Final = 10
+"""Of flows and queues that nobody serves, so many are told one by one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +49,9 @@ class SeenService:
     def takes(self, waiting: Waiting) -> bool:
         """Whether it would claim these submissions."""
         health = self.known.health
-        takes_work = health is not None and self.is_alive and health.phase in (Phase.STARTING, Phase.SERVING)
-        offers = health.offers if health is not None and takes_work else ()
+        if health is None:
+            return self.is_alive  # which flows are its, nobody can tell
+        offers = health.offers if self.is_alive and health.phase in (Phase.STARTING, Phase.SERVING) else ()
         return any(each.entry == waiting.entry and waiting.queue in each.queues for each in offers)
 
 
@@ -123,10 +129,10 @@ def _of_services(found: Overview) -> Iterator[str]:
 
 
 def _of_submissions(found: Overview) -> Iterator[str]:
-    for each in found.waiting:
-        if each.due and not found.is_taken(each):
-            queue = "" if each.queue == "default" else f" --queue {each.queue}"
-            those = (
-                f"{each.due} submissions of {each.entry} are" if each.due > 1 else f"A submission of {each.entry} is"
-            )
-            yield f"{those} due, and nobody serves that: `actwright serve {each.entry}{queue}` does."
+    unserved = [each for each in found.waiting if each.due and not found.is_taken(each)]
+    for each in unserved[:_MOST_UNSERVED]:
+        queue = "" if each.queue == DEFAULT_QUEUE else f"--queue={quote(each.queue)} "
+        those = f"{each.due} submissions of {each.entry} are" if each.due > 1 else f"A submission of {each.entry} is"
+        yield f"{those} due, and nobody serves that: `actwright serve {queue}{quote(each.entry)}` does."
+    if (more := len(unserved) - _MOST_UNSERVED) > 0:
+        yield f"So it is with {more} more flows or queues: `actwright status -o json` has them."

@@ -41,7 +41,7 @@ class HookCall:
         timeout: seconds that the call may take, from when it begins: waiting for a thread does not count.
 
     Attributes:
-        was_cut: the hook actor died under it, so it neither succeeded nor failed.
+        was_cut: nobody was there any more to see its end, so it neither succeeded nor failed.
     """
 
     def __init__(
@@ -103,7 +103,7 @@ class HookCall:
         try:
             self._work = self._actor.start_soon(self._await_it, context=self._context)
         except ActorDead:
-            self._cut()
+            self._note_cut()
 
     async def _await_it(self) -> None:
         """Await the hook and keep how that ended. A cancellation that nobody ordered is a failure of the hook."""
@@ -120,14 +120,20 @@ class HookCall:
                 except BaseException as raised:
                     error = raised
         except anyio.get_cancelled_exc_class():
-            self._cut()
+            self._note_cut()
             raise
         if error is None:
             self._ended.set_result(None)
         else:
             self._ended.set_exception(error)
 
-    def _cut(self) -> None:
+    def cut(self) -> None:
+        """Wait for it no longer, however it ends."""
+        if not self._ended.done():
+            self._note_cut()
+            self.abandon()
+
+    def _note_cut(self) -> None:
         self.was_cut = True
         self._over.set()
 

@@ -85,12 +85,13 @@ class Batch:
         return next((due for due in self.dues if not due.done), None)
 
     def abandon(self, at: datetime, *, is_told: bool) -> bool:
-        """Wait for none of them any longer; whether any was left undone."""
+        """Wait for none of them any longer; whether any was left undone. Such stay due: another process runs them."""
+        self.taken_back = True
         for due in self.dues:
             if is_told and not due.done:
                 self.run.log.critical("Hook '%s' is left undone by its Runtime.", due.hook.name)
             if due.call is not None:
-                due.call.abandon()
+                due.call.cut()
                 due.report.cut(at)
         return self.next_due is not None
 

@@ -184,7 +184,7 @@ def is_unclaimed(connection: Connection, run_id: UUID) -> bool:
 
 def waiting(connection: Connection, now: datetime) -> list[Waiting]:
     """What nobody has claimed, by flow and queue."""
-    due_at = case((s.c.due_at <= iso(now), s.c.due_at))
+    due_at = case((_may_begin(now), s.c.due_at))
     query = select(s.c.entry, s.c.queue, func.count(due_at), func.count(), func.min(due_at)).where(s.c.is_open)
     return [
         Waiting(entry, queue, due, number - due, time_or_none(first))
@@ -216,9 +216,12 @@ def ask_to_cancel(connection: Connection, run: FlowRun | TaskRun, command: Comma
 
 
 def _is_due(offers: Sequence[Offer], now: datetime) -> ColumnElement[bool]:
+    return and_(_is_offered(offers), _may_begin(now))
+
+
+def _may_begin(now: datetime) -> ColumnElement[bool]:
     """Hooks of an earlier attempt come before the next one."""
-    may_begin = and_(s.c.due_at <= iso(now), ~_WAITS_FOR_EARLIER, ~_CANCEL_ASKED, ~_HOOKS_ARE_DUE)
-    return and_(_is_offered(offers), may_begin)
+    return and_(s.c.due_at <= iso(now), ~_WAITS_FOR_EARLIER, ~_CANCEL_ASKED, ~_HOOKS_ARE_DUE)
 
 
 def _is_offered(offers: Sequence[Offer]) -> ColumnElement[bool]:

@@ -49,7 +49,7 @@ class Health(BaseModel):
         serves: what, for people: "flow 'report'", "actor 'mail room'".
         offers: the flows that are run here when they are submitted.
         claimed: submitted runs that were claimed here and have not ended; limit: how many may be, None for no limit.
-        waiting: submissions that are due, that it could claim; None before it has looked.
+        waiting: submissions for it that are due and wait for a place; None before it has looked.
         waiting_seconds: for how long the first of them has been due.
         open_runs: runs of flows and tasks that have not ended.
         due_hooks: hooks that are due or running.

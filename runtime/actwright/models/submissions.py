@@ -90,8 +90,8 @@ class Waiting:
     """Submissions of one flow to one queue that no process has claimed.
 
     Attributes:
-        due: how many may begin.
-        later: how many wait for their time.
+        due: how many may begin, where there is a place.
+        later: how many wait for their time, for an earlier run, or for hooks.
         due_since: since when the first of those that are due is; None where none is.
     """
 

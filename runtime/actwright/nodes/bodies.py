@@ -34,6 +34,7 @@ BODY_VARIABLE: Final = "ACTWRIGHT_ISOLATED_BODY"
 _PATIENCE_SECONDS: Final = 10.0
 """How long recovery waits for killed processes to be gone. One that hangs in the kernel must not keep hooks waiting."""
 
+_TIMES_TO_READ: Final = 20
 _LOOK_SECONDS: Final = 0.002
 
 
@@ -130,7 +131,16 @@ def _members(group: int) -> Iterator[int]:
 
 
 def _has_token(pid: int, token: str) -> bool:
-    try:
-        return f"{BODY_VARIABLE}={token}".encode() in Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
-    except OSError:
-        return False
+    return f"{BODY_VARIABLE}={token}".encode() in _environment_of(pid).split(b"\0")
+
+
+def _environment_of(pid: int) -> bytes:
+    """Empty where it cannot be read. In the midst of an exec it is empty for a moment, too."""
+    for _ in range(_TIMES_TO_READ):
+        try:
+            if found := Path(f"/proc/{pid}/environ").read_bytes():
+                return found
+        except OSError:
+            break
+        time.sleep(_LOOK_SECONDS)
+    return b""

@@ -52,7 +52,7 @@ def address_of(given: str | int | None) -> Address | None:
         ValueError: it is no address.
     """
     if given is None:
-        given = get_current_settings().health_address
+        given = get_current_settings().health_address or None  # a variable that is set to nothing
     try:
         return None if given is None else Address.of(given)
     except ValueError as error:

@@ -12,12 +12,12 @@ from uuid import uuid4
 from actwright.exceptions import JournalError
 from actwright.models.health import Health, OfferedFlow, Phase
 from actwright.nodes.upkeep import takeover_of_this_process
-from actwright.serving.heartbeat import Heartbeat, Queue
+from actwright.serving.heartbeat import Beat, Heartbeat, Queue
 from actwright.serving.lags import Lags, Measure
-from actwright_actors import ActorSystem, Backoff, ChildSpec, Supervisor
+from actwright_actors import ActorSystem, Backoff, ChildSpec, Instrument, Supervisor
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from types import TracebackType
 
     from actwright.engine.runtime import Runtime
@@ -25,9 +25,9 @@ if TYPE_CHECKING:
     from actwright.serving.addresses import Address
     from actwright.serving.claims import Work
     from actwright.serving.endpoint import Listener
-    from actwright_actors import Actor, ActorInfo, Clock
+    from actwright_actors import Actor, ActorRef, Clock, ExitReason
 
-__all__ = ["Checkup"]
+__all__ = ["Checkup", "Restarts"]
 
 _INTENSITY: Final = 5
 _BACKOFF: Final = Backoff(initial=1.0, maximum=30.0)
@@ -42,8 +42,8 @@ class Checkup:
         address: where probes are answered; None: nowhere.
 
     Attributes:
-        phase: where the service is in its life; the service says so.
-        trouble: what keeps it from its work for good, in words; None where nothing does.
+        phase: where the service is in its life; it is told by `enters`.
+        restarts: counts those of the system that it is the instrument of.
         url: of the endpoint; None where there is none.
     """
 
@@ -59,9 +59,9 @@ class Checkup:
         self._lags = Lags()
         self._queue = Queue()
         self._journal: SqlJournal | None = None
-        self._actors: Callable[[], Iterable[ActorInfo]] = tuple
+        self._trouble: str | None = None
         self.phase = Phase.STARTING
-        self.trouble: str | None = None
+        self.restarts = Restarts()
         self.url: str | None = None
 
     async def __aenter__(self) -> Self:
@@ -93,9 +93,16 @@ class Checkup:
 
         await self._keep("endpoint", lambda: Endpoint(listener, lambda path: page(path, self.health())))
 
-    async def watch(self, journal: SqlJournal, actors: Callable[[], Iterable[ActorInfo]]) -> None:
-        """Begin to measure, and to write down: the journal is open, and these are the actors of what is served."""
-        self._journal, self._actors = journal, actors
+    def enters(self, phase: Phase, trouble: str | None = None) -> None:
+        """The service is in another phase, which is written down at once. `trouble` keeps it from its work for good."""
+        self.phase, self._trouble = phase, trouble or self._trouble
+        heartbeat = self._system.lookup("heartbeat")
+        if heartbeat is not None:
+            heartbeat.tell(Beat())
+
+    async def watch(self, journal: SqlJournal) -> None:
+        """Begin to measure, and to write down: the journal is open."""
+        self._journal = journal
         await self._keep("lags", lambda: Measure(journal, self._lags))
         service_id = str(uuid4())
         await self._keep(
@@ -119,7 +126,7 @@ class Checkup:
             since=self._since,
             serves=self._serves,
             offers=tuple(OfferedFlow(entry=each.entry, queues=tuple(sorted(each.queues))) for each in work.offers),
-            claimed=len(work.begun) + len(work.claimed),
+            claimed=sum(not handle.done() for handle in work.begun.values()) + len(work.claimed),
             limit=work.limit,
             waiting=self._queue.due,
             waiting_seconds=0.0 if since is None else max((at - since).total_seconds(), 0.0),
@@ -127,21 +134,29 @@ class Checkup:
             due_hooks=load.due_hooks,
             ended_runs={" ".join(key): count for key, count in load.ended_runs.items()},
             ended_hooks={" ".join(key): count for key, count in load.ended_hooks.items()},
-            restarts=sum(map(_restarts, self._actors())),
+            restarts=self.restarts.count,
             loop_lag_seconds=self._lags.loop_seconds(now),
             journal_lag_seconds=self._lags.journal_seconds(now),
             takeover=takeover_of_this_process(),
         )
 
     def _troubles(self) -> Iterator[str]:
-        if self.trouble is not None:
-            yield self.trouble
-        if self._journal is not None:
+        if self._trouble is not None:
+            yield self._trouble
+        if self._journal is None:
+            yield "Its journal is not open yet."
+        else:
             try:
                 self._journal.check(0.0)
             except JournalError as error:
                 yield str(error)
 
 
-def _restarts(actor: ActorInfo) -> int:
-    return actor.restarts + sum(map(_restarts, actor.children))
+class Restarts(Instrument):
+    """How often actors of a system were restarted. It outlives them."""
+
+    def __init__(self) -> None:
+        self.count = 0
+
+    def actor_restarted(self, ref: ActorRef[Any], reason: ExitReason, restarts: int) -> None:
+        self.count += 1

@@ -10,6 +10,7 @@ import errno
 import logging
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Final, TypeAlias
+from urllib.parse import urlsplit
 
 import anyio
 import h11
@@ -65,25 +66,27 @@ class Endpoint(Actor[None]):
     def __init__(self, listener: Listener, answer: Answer) -> None:
         self._listener = listener
         self._answer = answer
-        self._open = 0
+        self._open: list[anyio.CancelScope] = []
 
     async def on_start(self) -> None:
         self.context.start_soon(self._listener.serve, self._talk)
 
     async def _talk(self, stream: SocketStream) -> None:
-        self._open += 1
+        scope = anyio.move_on_after(_REQUEST_SECONDS)
+        self._open.append(scope)
+        if len(self._open) > _MOST_CONNECTIONS:  # who says nothing must not keep a probe from its answer
+            self._open[0].cancel()
         try:
             async with stream:
-                if self._open <= _MOST_CONNECTIONS:
-                    with anyio.move_on_after(_REQUEST_SECONDS):
-                        await talk(stream, self._answer)
-                        await _hear_the_rest(stream)
+                with scope:
+                    await talk(stream, self._answer)
+                    await _hear_the_rest(stream)
         except (anyio.BrokenResourceError, anyio.ClosedResourceError, OSError):
             pass  # whoever asked has gone
         except Exception:  # one request's, and no other's
             logger.exception("A request to the health endpoint could not be answered.")
         finally:
-            self._open -= 1
+            self._open.remove(scope)
 
 
 async def talk(stream: ByteStream, answer: Answer) -> None:
@@ -96,12 +99,20 @@ async def talk(stream: ByteStream, answer: Answer) -> None:
         return
     if request is None:
         return
-    method, path = request.method.decode("ascii"), request.target.decode("ascii", "replace").partition("?")[0]
+    method, path = request.method.decode("ascii"), _path(request.target.decode("ascii", "replace"))
     if method not in ("GET", "HEAD"):
         await _send(stream, connection, 405, "text/plain", "Only GET and HEAD are answered.\n", with_body=True)
         return
     page = answer(path)
     await _send(stream, connection, page.status, page.content_type, page.body, with_body=method == "GET")
+
+
+def _path(target: str) -> str:
+    """Of a target in origin form, "/livez?x", or in absolute form, as proxies may send it."""
+    try:
+        return urlsplit(target).path
+    except ValueError:  # a host in brackets that is none
+        return target
 
 
 async def _hear_the_rest(stream: SocketStream) -> None:

@@ -45,7 +45,7 @@ class _Once(Collector):
         if health.limit is not None:
             yield _gauge("claimed_runs_limit", "How many of them there may be.", health.limit)
         if health.waiting is not None:
-            yield _gauge("waiting_submissions", "Submissions that are due, that it could claim.", health.waiting)
+            yield _gauge("waiting_submissions", "Submissions for it that are due and wait for a place.", health.waiting)
             yield _gauge("waiting_seconds", "For how long the first of them has been due.", health.waiting_seconds)
         yield _gauge("open_runs", "Runs of flows and tasks that have not ended.", health.open_runs)
         yield _gauge("due_hooks", "Hooks that are due or running.", health.due_hooks)

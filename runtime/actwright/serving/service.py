@@ -17,7 +17,7 @@ from actwright.authoring.checks import whole_number
 from actwright.authoring.flows import Flow
 from actwright.client.submitting import entry_of_flow, prepare
 from actwright.engine.runtime import Runtime, RuntimeKeywords
-from actwright.exceptions import Fenced, JournalError, ServiceFailed
+from actwright.exceptions import Fenced, JournalError, RuntimeClosed, ServiceFailed
 from actwright.journal.sql_journal import SqlJournal
 from actwright.models.health import Phase
 from actwright.models.outcomes import described
@@ -149,14 +149,19 @@ class Service:
         self._stack = AsyncExitStack()
         self._is_over = anyio.Event()
         self._error: ServiceFailed | None = None
+        self._was_opened = False
 
     async def __aenter__(self) -> Self:
+        if self._was_opened:
+            raise RuntimeClosed("This Service was opened before, and a Service is used once. Make another.")
+        self._was_opened = True
         async with AsyncExitStack() as stack:
             await stack.enter_async_context(self._checkup)
             await stack.enter_async_context(self.runtime)
             journal = _durable(self.runtime.journal)
             stack.push_async_callback(self._put_back, journal)
-            self.system = await stack.enter_async_context(ActorSystem("actwright-service", clock=self._clock))
+            system = ActorSystem("actwright-service", clock=self._clock, instrument=self._checkup.restarts)
+            self.system = await stack.enter_async_context(system)
             stack.callback(self._stop_claiming)
             stack.callback(journal.on_fenced(lambda error: self.system.post(partial(self._fenced, error))))
             supervisor = await self.system.spawn(
@@ -164,8 +169,8 @@ class Service:
                 name="served",
             )
             supervisor.monitor(await self.system.spawn(_Watch(self), name="watch"))
-            await self._checkup.watch(journal, lambda: self.system.tree().actors)
-            self._checkup.phase = Phase.SERVING
+            await self._checkup.watch(journal)
+            self._checkup.enters(Phase.SERVING)
             self._stack = stack.pop_all()
         return self
 
@@ -173,11 +178,17 @@ class Service:
         self, exc_type: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None
     ) -> None:
         if self._checkup.phase is Phase.SERVING:
-            self._checkup.phase = Phase.DRAINING
+            self._checkup.enters(Phase.DRAINING)
         await self._stack.__aexit__(exc_type, exc, tb)
 
     def health(self) -> Health:
-        """How it is now: what `actwright status` and the endpoint tell of it. Inside of its block, in its loop."""
+        """How it is now: what `actwright status` and the endpoint tell of it. In its loop.
+
+        Raises:
+            RuntimeClosed: it was not opened.
+        """
+        if not self._was_opened:
+            raise RuntimeClosed("This Service is not open: its health is told inside of `async with Service(...):`.")
         return self._checkup.health()
 
     @property
@@ -210,7 +221,7 @@ class Service:
     def give_up(self, error: ServiceFailed) -> None:
         """What is served is not restarted any more."""
         self._error = self._error or error
-        self._checkup.phase, self._checkup.trouble = Phase.FAILED, str(self._error)
+        self._checkup.enters(Phase.FAILED, str(self._error))
         self._is_over.set()
 
     def _specs(self, journal: SqlJournal) -> list[ChildSpec]:
@@ -232,6 +243,7 @@ class Service:
         left = [each.run.id for each in self._work.claimed]
         if not left:
             return
+        self._work.claimed.clear()
         with anyio.CancelScope(shield=True):
             try:
                 await run_sync(journal.put_back, left)
