@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Callable
 from typing import Any
@@ -19,6 +20,10 @@ from tests.telemetry.heard import Spans, current_name, own_span
 from actwright import flow, task
 
 pytestmark = pytest.mark.anyio
+
+
+class Odd(BaseException):
+    """No Exception."""
 
 
 def failing(error: BaseException) -> Callable[..., Any]:
@@ -54,7 +59,11 @@ def lines_of(caplog: pytest.LogCaptureFixture) -> list[logging.LogRecord]:
 
 
 @pytest.mark.parametrize("method", ["on_start", "on_end"])
-@pytest.mark.parametrize("error", [ConnectionError("the collector is away"), SystemExit(1)], ids=["error", "exit"])
+@pytest.mark.parametrize(
+    "error",
+    [ConnectionError("the collector is away"), SystemExit(1), asyncio.CancelledError(), GeneratorExit(), Odd()],
+    ids=["error", "exit", "forged cancellation", "generator", "of its own"],
+)
 async def test_a_processor_that_raises_fails_no_run_and_is_said_once_with_its_traceback(
     method: str, error: BaseException, provider: TracerProvider, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -66,6 +75,19 @@ async def test_a_processor_that_raises_fails_no_run_and_is_said_once_with_its_tr
     assert line.exc_info is not None
     assert line.exc_info[1] is error
     assert type(error).__name__ in line.getMessage()
+
+
+async def test_a_run_that_a_keyboard_interrupt_keeps_from_its_start_holds_up_no_close(provider: TracerProvider) -> None:
+    processor = SpanProcessor()
+    processor.on_start = failing(KeyboardInterrupt())  # type: ignore[method-assign]
+    provider.add_span_processor(processor)
+
+    @flow
+    async def empty() -> None: ...
+
+    async with open_runtime():
+        with pytest.raises(KeyboardInterrupt):
+            await empty()
 
 
 async def test_where_a_span_cannot_be_started_what_is_called_stays_below_the_callers(

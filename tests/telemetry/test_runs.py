@@ -291,6 +291,23 @@ async def test_a_run_that_fails_times_out_or_crashes_is_an_error_with_its_except
     assert str((raised.attributes or {})["exception.type"]).endswith(exception)
 
 
+async def test_parameters_that_are_refused_are_in_no_span_either(spans: Spans) -> None:
+    @flow
+    async def login(pin: int) -> None: ...
+
+    untyped: Any = login
+
+    @flow
+    async def calls() -> None:
+        await untyped("hunter2")
+
+    async with open_runtime():
+        await untyped("hunter2", return_state=True)
+        await calls(return_state=True)
+    assert {span.status.description for span in spans.all} == {"ParameterTypeError: see the log"}
+    assert not any("hunter2" in span.to_json() for span in spans.all)
+
+
 async def test_a_state_that_is_returned_as_failed_is_an_error_that_says_what_it_says(spans: Spans) -> None:
     @flow
     async def gives_up() -> State[None]:

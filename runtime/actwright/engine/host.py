@@ -295,9 +295,11 @@ class Host:
                 self._start(run)
             else:
                 self.post(lambda: self._start_posted(run))
-        except (SystemClosed, RuntimeClosed):
-            self._runs.pop(run.snapshot.id, None)
-            raise RuntimeClosed("This Runtime closed while a run was being started in it.") from None
+        except BaseException as error:
+            self._runs.pop(run.snapshot.id, None)  # a close must not wait for half a run
+            if isinstance(error, SystemClosed | RuntimeClosed):
+                raise RuntimeClosed("This Runtime closed while a run was being started in it.") from None
+            raise
 
     def _start_posted(self, run: LiveRun) -> None:
         try:

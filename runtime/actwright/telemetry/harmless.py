@@ -5,6 +5,8 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Final
 
+from actwright.exceptions import Interrupted
+
 if TYPE_CHECKING:
     from types import CodeType, TracebackType
 
@@ -14,10 +16,8 @@ logger = logging.getLogger("actwright.telemetry")
 
 
 class _Harmless:
-    """`with harmless:` what is inside may fail: then it is left there.
-
-    SystemExit as well: telemetry ends no process. What cuts a thread short (a KeyboardInterrupt, an interrupted body)
-    goes on its way.
+    """`with harmless:` what is inside may fail, in whatever way: then it is left there. Nothing inside awaits, so that
+    no cancellation is lost by it. What cuts a thread short (a KeyboardInterrupt, an interrupted body) goes on its way.
     """
 
     def __init__(self) -> None:
@@ -26,7 +26,7 @@ class _Harmless:
     def __enter__(self) -> None: ...
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> bool:
-        if error is None or not isinstance(error, Exception | SystemExit):
+        if error is None or isinstance(error, KeyboardInterrupt | Interrupted):
             return False
         place = _place_of(error, tb)
         if place not in self._said:

@@ -16,7 +16,7 @@ from opentelemetry.trace import (
     set_span_in_context,
 )
 
-from actwright.exceptions import HookTimedOut
+from actwright.exceptions import HookTimedOut, ParameterBindError, ParameterTypeError
 from actwright.models.outcomes import described
 from actwright.models.runs import FlowRun
 from actwright.telemetry.harmless import harmless
@@ -69,7 +69,8 @@ class RunSpan(RunReport):
                 "actwright.run.count": run.run_count,
             }
         )
-        seconds = self._span.end(state.timestamp, state.message or state.name if is_error else None, state.cause)
+        cause = None if _tells_parameters(state.cause) else state.cause
+        seconds = self._span.end(state.timestamp, (_words_of(state) or state.name) if is_error else None, cause)
         if seconds is not None:
             with harmless:
                 instruments().run_ended(run.kind, _subject_name(run), state.name, seconds)
@@ -145,8 +146,8 @@ class _Timed:
             with harmless:  # an author's exception, whose words are the author's code
                 self._span.record_exception(cause, timestamp=_nanoseconds(at))
         with harmless:
-            self._span.end(_nanoseconds(at))
-        return (at - self._began).total_seconds()
+            self._span.end(_nanoseconds(max(at, self._began)))
+        return max((at - self._began).total_seconds(), 0.0)  # the clock may have been set back
 
 
 def _attributes_of(run: FlowRun | TaskRun) -> dict[str, Any]:
@@ -166,9 +167,18 @@ def _subject_name(run: FlowRun | TaskRun) -> str:
 
 def _told_of(state: State[Any]) -> dict[str, str]:
     told = {"actwright.state.type": state.type.value}
-    if state.message is not None:
-        told["actwright.state.message"] = state.message
+    if (words := _words_of(state)) is not None:
+        told["actwright.state.message"] = words
     return told
+
+
+def _words_of(state: State[Any]) -> str | None:
+    return f"{type(state.cause).__name__}: see the log" if _tells_parameters(state.cause) else state.message
+
+
+def _tells_parameters(error: BaseException | None) -> bool:
+    """Whether its words, which are ours and no author's, have the values of parameters in them."""
+    return isinstance(error, ParameterTypeError | ParameterBindError)
 
 
 def _nanoseconds(at: datetime) -> int:
