@@ -18,7 +18,7 @@ from tests.engine.subjects import bodies, final_state, kinds, made
 from tests.engine.watched import open_runtime
 from tests.telemetry.heard import Spans, current_id, current_name, id_of, own_span, trace_of
 
-from actwright import State, StateType, flow, run_flow, tags, task, wait
+from actwright import Handle, Runtime, State, StateType, flow, run_flow, tags, task, wait
 from actwright.engine.ledger import Ledger
 from actwright.exceptions import Fenced
 from actwright_actors.testing import ManualClock
@@ -319,17 +319,23 @@ async def test_a_state_that_is_returned_as_failed_is_an_error_that_says_what_it_
     assert (status.status_code, status.description) == (StatusCode.ERROR, "nothing to do")
 
 
-async def test_a_run_that_is_cancelled_is_no_error(spans: Spans) -> None:
-    began = anyio.Event()
+async def begun(runtime: Runtime) -> Handle[None]:
+    """A run that ends only when it is told to."""
+    has_begun = anyio.Event()
 
     @flow
     async def waits() -> None:
-        began.set()
+        has_begun.set()
         await anyio.sleep_forever()
 
+    handle = runtime.submit(waits)
+    await has_begun.wait()
+    return handle
+
+
+async def test_a_run_that_is_cancelled_is_no_error(spans: Spans) -> None:
     async with open_runtime() as runtime:
-        handle = runtime.submit(waits)
-        await began.wait()
+        handle = await begun(runtime)
         await handle.cancel(reason="not needed")
     span = spans.one("flow waits")
     assert [event.name for event in span.events] == ["Pending", "Running", "Cancelling", "Cancelled"]
@@ -376,16 +382,8 @@ async def test_an_actor_that_dies_once_its_runs_final_state_is_written_leaves_no
 
 
 async def test_a_run_that_another_process_takes_over_ends_its_span_with_the_reason(spans: Spans) -> None:
-    began = anyio.Event()
-
-    @flow
-    async def waits() -> None:
-        began.set()
-        await anyio.sleep_forever()
-
     async with open_runtime() as runtime:
-        handle = runtime.submit(waits)
-        await began.wait()
+        handle = await begun(runtime)
         host_of(runtime)._fenced(Fenced("another process has it"))  # pyright: ignore[reportPrivateUsage]
         with pytest.raises(Fenced):
             await handle

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import subprocess
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -46,6 +47,12 @@ if __name__ == "__main__":
 """
 
 
+def runs_well(folder: Path, program: str) -> subprocess.CompletedProcess[str]:
+    ran = run_script(folder, program)
+    assert ran.returncode == 0, ran.stderr
+    return ran
+
+
 def carried(home: Path) -> list[Any]:
     """What history has of contexts."""
     with closing(sqlite3.connect(home / "actwright.db")) as journal:
@@ -62,8 +69,7 @@ def test_it_is_loaded_by_no_run_no_hook_no_submission_and_no_isolated_body(
 
 
 def test_where_no_provider_is_set_nothing_is_made_of_it(tmp_path: Path, actwright_home: Path) -> None:
-    ran = run_script(tmp_path, f"from opentelemetry import trace, metrics\n{PROGRAM}")
-    assert ran.returncode == 0, ran.stderr
+    runs_well(tmp_path, f"from opentelemetry import trace, metrics\n{PROGRAM}")
     assert carried(actwright_home) == [None] * 6
 
 
@@ -71,8 +77,7 @@ def test_a_provider_that_the_environment_names_is_used(
     tmp_path: Path, actwright_home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("OTEL_PYTHON_TRACER_PROVIDER", "sdk_tracer_provider")
-    ran = run_script(tmp_path, PROGRAM)
-    assert ran.returncode == 0, ran.stderr
+    runs_well(tmp_path, PROGRAM)
     *of_runs, of_submission = carried(actwright_home)
     assert all("traceparent" in each for each in of_runs)
     assert of_submission is None
@@ -82,8 +87,7 @@ def test_one_that_the_environment_names_and_that_there_is_not_fails_no_run(
     tmp_path: Path, actwright_home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("OTEL_PYTHON_TRACER_PROVIDER", "no_such_provider")
-    ran = run_script(tmp_path, PROGRAM)
-    assert ran.returncode == 0, ran.stderr
+    ran = runs_well(tmp_path, PROGRAM)
     assert ran.stderr.count("OpenTelemetry raised") == ran.stderr.count("Failed to load") == 1
     assert carried(actwright_home) == [None] * 6
 
@@ -93,7 +97,6 @@ def test_a_propagator_that_the_environment_names_and_that_there_is_not_fails_no_
 ) -> None:
     monkeypatch.setenv("OTEL_PYTHON_TRACER_PROVIDER", "sdk_tracer_provider")
     monkeypatch.setenv("OTEL_PROPAGATORS", "no_such_propagator")
-    ran = run_script(tmp_path, PROGRAM)
-    assert ran.returncode == 0, ran.stderr
+    ran = runs_well(tmp_path, PROGRAM)
     assert ran.stderr.count("OpenTelemetry raised") == 1
     assert carried(actwright_home) == [None] * 6

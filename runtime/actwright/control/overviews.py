@@ -11,7 +11,7 @@ from actwright.control.documents import program_text
 from actwright.control.liveness import KnownNode, NodeStatus, known_nodes
 from actwright.control.output import short
 from actwright.journal import services, submissions
-from actwright.journal.overview import open_runs_by_state, unsettled_hooks_by_status
+from actwright.journal.queries import open_runs_by_state, unsettled_hooks_by_status
 from actwright.models.health import Phase
 from actwright.models.submissions import DEFAULT_QUEUE
 
@@ -52,7 +52,7 @@ class SeenService:
         if health is None:
             return self.is_alive  # which flows are its, nobody can tell
         offers = health.offers if self.is_alive and health.phase in (Phase.STARTING, Phase.SERVING) else ()
-        return any(each.entry == waiting.entry and waiting.queue in each.queues for each in offers)
+        return waiting.is_for(offers)
 
 
 @dataclass(frozen=True, slots=True)

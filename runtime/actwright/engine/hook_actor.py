@@ -104,9 +104,9 @@ class HookActor(Actor[Deliver]):
             else:
                 due.tries_cut += due.delivery.status is DeliveryStatus.RUNNING  # and nobody knows of its end
                 await self._host.commit(DeliveryChanged(self._started(due)))
-                log.info("Running hook '%s' in response to entering state '%s'", due.hook.name, batch.state.name)
                 if batch.taken_back:  # while that was committed
                     return
+                log.info("Running hook '%s' in response to entering state '%s'", due.hook.name, batch.state.name)
                 args, context = (batch.run.subject, batch.snapshot, batch.state), self._context(batch, due)
                 due.report = report_on_try(batch.snapshot, due.delivery, context)
                 due.call = self._call(partial(due.hook.fn, *args), due.hook, context)

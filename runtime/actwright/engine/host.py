@@ -257,7 +257,7 @@ class Host:
         """Cancel what runs, but for what hooks have called, which are not cut short; and past every grace, go all the
         same, saying what is left."""
         for run in list(self._runs.values()):
-            if run.snapshot.id == run.outermost_id and not run.origin.in_hook:
+            if not run.origin.in_hook and (run.parent is None or run.parent.host is not self):
                 run.signal(Cancel("its Runtime is closing.", is_cut=True))
         self.call_later(self.patience_seconds, self._fail_the_rest)
 

@@ -47,11 +47,13 @@ __all__ = [
     "node_deliveries",
     "node_of_run",
     "node_runs",
+    "open_runs_by_state",
     "parameters_at_rest_of",
     "result_at_rest_of",
     "runs_where",
     "state_names",
     "tree_of",
+    "unsettled_hooks_by_status",
     "work_of_nodes",
 ]
 
@@ -220,6 +222,13 @@ def parameters_at_rest_of(connection: Connection, run_id: str) -> str:
     return text
 
 
+def open_runs_by_state(connection: Connection) -> dict[str, int]:
+    """The name of a state -> how many runs, of flows and tasks, are in it and have not ended."""
+    query = select(r.c.state_name, func.count().label("number")).where(r.c.ended_at.is_(None))
+    found = connection.execute(query.group_by(r.c.state_name).order_by(r.c.state_name)).mappings()
+    return {row["state_name"]: row["number"] for row in found}
+
+
 def kept_lines(
     connection: Connection, run_id: str, *, called: bool = False, level: int = 0, limit: int | None = None
 ) -> list[KeptLine]:
@@ -295,6 +304,14 @@ def matching_deliveries(connection: Connection, given: str) -> list[FoundDeliver
         if found := deliveries_where(connection, condition):
             return found
     return []
+
+
+def unsettled_hooks_by_status(connection: Connection) -> dict[str, int]:
+    """DUE, RUNNING, FAILED -> how many deliveries are."""
+    statuses = [*_OPEN, DeliveryStatus.FAILED.value]
+    query = select(d.c.status, func.count().label("number")).where(d.c.status.in_(statuses)).group_by(d.c.status)
+    found = {row["status"]: row["number"] for row in connection.execute(query).mappings()}
+    return {status: found.get(status, 0) for status in statuses}
 
 
 # Nodes

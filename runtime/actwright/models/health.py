@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from enum import StrEnum
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
@@ -86,7 +85,3 @@ class Health(BaseModel):
     def is_ready(self) -> bool:
         """Whether it takes work."""
         return self.phase is Phase.SERVING and not self.trouble
-
-    def seconds_since(self, moment: datetime) -> float:
-        """How long it has been since, at that moment; never less than nothing."""
-        return max((self.at - moment).total_seconds(), 0.0)

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Collection, Iterable
     from datetime import datetime
 
     from actwright.models.commands import Command
     from actwright.models.runs import FlowRun
 
-__all__ = ["DEFAULT_QUEUE", "NOBODY", "Claimed", "Offer", "Submission", "Waiting", "waiting_for"]
+__all__ = ["DEFAULT_QUEUE", "NOBODY", "Claimed", "Offer", "Submission", "TakesSubmissions", "Waiting"]
 
 DEFAULT_QUEUE: Final = "default"
 
@@ -85,6 +85,15 @@ class Claimed:
     caller_context: dict[str, str] | None = None
 
 
+class TakesSubmissions(Protocol):
+    """A flow, and the queues whose submissions of it are taken: an `Offer`, or what a service tells of one."""
+
+    @property
+    def entry(self) -> str: ...
+    @property
+    def queues(self) -> Collection[str]: ...
+
+
 @dataclass(frozen=True, slots=True)
 class Waiting:
     """Submissions of one flow to one queue that no process has claimed.
@@ -101,12 +110,6 @@ class Waiting:
     later: int
     due_since: datetime | None
 
-    def is_for(self, offers: Iterable[Offer]) -> bool:
+    def is_for(self, offers: Iterable[TakesSubmissions]) -> bool:
         """Whether one of these offers takes them."""
         return any(self.entry == offer.entry and self.queue in offer.queues for offer in offers)
-
-
-def waiting_for(offers: Iterable[Offer], waiting: Iterable[Waiting]) -> list[Waiting]:
-    """What waits for whoever makes these offers."""
-    offers = tuple(offers)
-    return [each for each in waiting if each.is_for(offers)]

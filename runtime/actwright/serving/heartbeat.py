@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Final
 from anyio.to_thread import run_sync
 
 from actwright.journal import services, submissions
-from actwright.models.submissions import waiting_for
 from actwright.serving.trouble import Trouble
 from actwright_actors import Actor
 
@@ -66,7 +65,7 @@ class Heartbeat(Actor[Beat]):
         self.context.ref.tell(Beat())
 
     async def handle(self, message: Beat) -> None:
-        await run_sync(self._look)
+        await run_sync(self._trouble.passed_over, self._count)
         health = self._health()
         await run_sync(self._trouble.passed_over, lambda: self._note(health))
         self.context.timers.start("beat", Beat(), BEAT_SECONDS)
@@ -75,13 +74,10 @@ class Heartbeat(Actor[Beat]):
         """Nobody is to look for a service that has ended; one that is killed is found by its process."""
         await run_sync(self._trouble.passed_over, self._forget)
 
-    def _look(self) -> None:
-        self._trouble.passed_over(self._count)
-
     def _count(self) -> None:
         now = self.context.system.clock.wall()
         with self._journal.database.reading() as connection:
-            found = waiting_for(self._offers, submissions.waiting(connection, now))
+            found = [each for each in submissions.waiting(connection, now) if each.is_for(self._offers)]
         self._queue.due = sum(each.due for each in found)
         self._queue.since = min((each.due_since for each in found if each.due_since is not None), default=None)
 
