@@ -7,7 +7,7 @@ where a method says otherwise.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import AbstractContextManager, nullcontext
 from contextvars import Context
 from functools import partial
@@ -15,8 +15,6 @@ from threading import get_ident
 from typing import TYPE_CHECKING, Any
 
 import anyio
-from anyio.abc import TaskGroup
-
 from actwright_actors import _backend
 from actwright_actors._cell import Cell, Keeper
 from actwright_actors._checks import require_actor, require_at_least
@@ -85,6 +83,7 @@ class Kernel:
         self._spawned = 0
         self._call_soon = _backend.thread_safe_caller()
         self._block = anyio.CancelScope()
+        self._helpers: list[anyio.CancelScope] = []
         self._opened, self._closing, self._closed = (Latch(self.make_wake) for _ in range(3))
         self._none_abandoned: Latch | None = None
 
@@ -124,13 +123,13 @@ class Kernel:
     async def _host(self) -> None:
         """Hold the group of all tasks until told to close; then stop the actors in order."""
         try:
-            async with anyio.create_task_group() as group:
-                self._group: TaskGroup = group
-                group.start_soon(self.timers.run, name=f"{self.name} timers")
+            async with _backend.open_task_host() as tasks:
+                self._tasks: _backend.TaskHost = tasks
+                self._help(self.timers.run, "timers")
                 self._opened.set()
                 await self._closing.wait()
                 if isinstance(self.clock, SteppedClock):
-                    group.start_soon(self._step, self.clock, name=f"{self.name} end")
+                    self._help(partial(self._step, self.clock), "end")
                 # This task walks the actors, not the caller's, because it is out of reach of cancellation. Only the
                 # end of the loop itself cancels it, if the block is never left; then there is nothing to wait for.
                 for cell in reversed(list(self.cells.values())):
@@ -143,9 +142,21 @@ class Kernel:
                     self._mark_closed()
                     for one in self.abandoned:  # which may be in its on_stop by now, under a shield
                         one.cancel()
-                group.cancel_scope.cancel()  # the timers, and what is abandoned and does not end
+                for scope in self._helpers:
+                    scope.cancel()
         finally:
             self._mark_closed()
+
+    def _help(self, async_fn: Callable[[], Awaitable[object]], name: str) -> None:
+        """Have a task run `async_fn` until the actors are gone."""
+        scope = anyio.CancelScope()
+        self._helpers.append(scope)
+
+        async def run() -> None:
+            with scope:
+                await async_fn()
+
+        self._tasks.start(run, name=f"{self.name} {name}")
 
     def _mark_closed(self) -> None:
         self.is_open = False
@@ -234,14 +245,14 @@ class Kernel:
     def start_task(
         self, async_fn: Callable[..., Coroutine[Any, Any, None]], *args: Any, name: str, context: Context | None
     ) -> None:
-        """Run an actor's or a child's task in the host's group. `async_fn` must not raise."""
+        """Run an actor's or a child's task beside all others. `async_fn` must not raise."""
         if context is None:
-            self._group.start_soon(async_fn, *args, name=name)
+            self._tasks.start(async_fn, *args, name=name)
         else:
             # A context that is current somewhere up the stack cannot be entered again; a copy, which is cheap, can.
             context = context.copy()
             _backend.remember_event_loop(context)  # a posted function starts tasks too, and it may come from a thread
-            context.run(partial(self._group.start_soon, async_fn, *args, name=name))
+            context.run(partial(self._tasks.start, async_fn, *args, name=name))
 
     def reraise_if_closed(self, error: BaseException, task: object | None) -> None:
         """Let an error pass that means that the loop was torn down under `task`: its coroutine is being closed, and

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextvars
 from typing import TYPE_CHECKING, Any
-from uuid import UUID, uuid4
 
 from actwright.authoring.context import RunContext, within_reach
 from actwright.authoring.names import default_run_name
@@ -13,10 +12,13 @@ from actwright.authoring.stored import entry_of
 from actwright.authoring.tags import current_tags
 from actwright.engine.bodies import OnLoop, Place, WorkerThread
 from actwright.engine.live_run import LiveRun, Origin
+from actwright.models.ids import new_id
 from actwright.models.runs import FlowRun, TaskRun
 from actwright.models.states import Pending
 
 if TYPE_CHECKING:
+    from uuid import UUID
+
     from actwright.authoring.entry import Call
     from actwright.engine.host import Host
 
@@ -71,7 +73,7 @@ def _caller(context: RunContext | None) -> LiveRun | None:
 
 def _first_snapshot(host: Host, call: Call, parent: LiveRun | None) -> FlowRun | TaskRun:
     subject, retry, now = call.subject, call.retry, host.now()
-    run_id = uuid4() if retry is None else retry.run_id
+    run_id = new_id() if retry is None else retry.run_id
     around = parent.snapshot if parent else None
     shared: dict[str, Any] = {
         "id": run_id,

@@ -10,10 +10,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
-from uuid import uuid4
 
 from actwright.authoring.registration import in_order
 from actwright.models.deliveries import HookDelivery
+from actwright.models.ids import new_id
 from actwright.models.transitions import hook_events
 from actwright.telemetry.reports import SILENT_TRY, TryReport
 
@@ -131,7 +131,7 @@ def due_hooks(run: LiveRun, snapshot: FlowRun | TaskRun, runtime_wide: Mapping[s
 
 def _delivery(snapshot: FlowRun | TaskRun, event: str, hook: Hook, position: int) -> HookDelivery:
     return HookDelivery(
-        id=uuid4(),
+        id=new_id(),
         transition_id=snapshot.state.id,
         run_id=snapshot.id,
         event=event,

@@ -35,7 +35,8 @@ class Entry:
 
 @dataclass(slots=True)
 class Batch:
-    """Rows for each table, in order. A run's row is that of its last transition here.
+    """Rows for each table, in order. A run's row is that of its last transition here: made once, since most runs begin
+    and end within a batch.
 
     Attributes:
         objects: hash -> payload, of the hooks that its runs registered.
@@ -52,25 +53,25 @@ class Batch:
     @classmethod
     def of(cls, entries: Iterable[Entry], node_id: str) -> Batch:
         batch = cls()
+        last: dict[UUID, tuple[Transition, str]] = {}
         for entry in entries:
             parameters = iter(entry.parameters)
             for record in entry.records:
                 match record:
                     case Transition():
-                        batch._add_transition(record, next(parameters), node_id)
+                        batch._add_transition(record, node_id)
+                        last[record.run.id] = record, next(parameters)
                     case DeliveryChanged(delivery):
                         batch._add_delivery(delivery, node_id)
                     case LogLine():
                         batch.logs.append(log_row(record))
                     case CommandAnswered():
                         batch.answers.append(answered_row(record))
+        batch.runs = {run_id: _run_row(*transition, node_id) for run_id, transition in last.items()}
         return batch
 
-    def _add_transition(self, record: Transition, parameters: str, node_id: str) -> None:
+    def _add_transition(self, record: Transition, node_id: str) -> None:
         run, registration = record.run, record.registration
-        self.runs[run.id] = run_row(
-            run, node_id, parameters, record.result, registration.hash if registration else None
-        )
         cause = run.state.cause
         self.transitions.append(transition_row(run, None if cause is None else _at_rest(cause)))
         for delivery in record.deliveries:
@@ -81,6 +82,11 @@ class Batch:
 
     def _add_delivery(self, delivery: HookDelivery, node_id: str) -> None:
         self.deliveries[delivery.id] = delivery_row(delivery, node_id)
+
+
+def _run_row(record: Transition, parameters: str, node_id: str) -> list[Any]:
+    registration = record.registration
+    return run_row(record.run, node_id, parameters, record.result, registration.hash if registration else None)
 
 
 def _at_rest(cause: BaseException) -> str:

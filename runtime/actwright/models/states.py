@@ -10,12 +10,13 @@ import builtins
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final, Generic, Literal, cast, overload
-from uuid import UUID, uuid4
+from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from typing_extensions import TypeVar
 
 from actwright.exceptions import CancelledRun, CrashedRun, FailedRun, MissingResult, UnfinishedRun
+from actwright.models.ids import new_id
 
 if TYPE_CHECKING:
     from typing import Self
@@ -81,7 +82,7 @@ class State(BaseModel, Generic[R]):
 
     model_config = ConfigDict(frozen=True, arbitrary_types_allowed=True)
 
-    id: UUID = Field(default_factory=uuid4)
+    id: UUID = Field(default_factory=new_id)
     type: StateType
     name: str = ""
     message: str | None = None
