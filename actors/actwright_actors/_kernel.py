@@ -15,6 +15,7 @@ from threading import get_ident
 from typing import TYPE_CHECKING, Any
 
 import anyio
+
 from actwright_actors import _backend
 from actwright_actors._cell import Cell, Keeper
 from actwright_actors._checks import require_actor, require_at_least

@@ -9,7 +9,7 @@ import sys
 import threading
 import traceback
 from collections.abc import Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from actwright.authoring.context import current
@@ -17,8 +17,6 @@ from actwright.exceptions import MissingContextError
 from actwright.models.log_fields import fields_at_rest, line_title
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
-
     from actwright.authoring.context import ActiveRun
     from actwright.models.runs import FlowRun, TaskRun
 
@@ -169,14 +167,9 @@ _print_to_log = _PrintToLog()
 os.register_at_fork(after_in_child=_print_to_log.make_lock)
 
 
-@contextmanager
-def printing_to_log(wanted: bool) -> Generator[None]:
+def printing_to_log(wanted: bool) -> AbstractContextManager[None]:
     """Around a body: where `wanted`, its `print` goes to the run's log, at level INFO."""
-    if not wanted:
-        yield
-        return
-    with _print_to_log:
-        yield
+    return _print_to_log if wanted else nullcontext()
 
 
 _shown = threading.Lock()

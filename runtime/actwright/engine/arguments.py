@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from actwright.authoring.annotations import allow_failure
 from actwright.authoring.futures import Handle
@@ -16,8 +16,15 @@ if TYPE_CHECKING:
 __all__ = ["check_upstream", "handles_in", "resolve_arguments", "resolve_returned"]
 
 
+# Made once: `list | tuple` makes a type each time that it is evaluated.
+_COLLECTIONS: Final = (list, tuple, set, frozenset, dict)
+_HOLDERS: Final = (*_COLLECTIONS, Handle, allow_failure)
+
+
 def handles_in(value: object) -> Iterator[Handle[Any]]:
     """The futures in a value, looking into lists, tuples, sets, dicts and `allow_failure(...)`."""
+    if not isinstance(value, _HOLDERS):
+        return
     for item in _leaves(value):
         if isinstance(item, Handle):
             yield cast("Handle[Any]", item)
@@ -76,7 +83,7 @@ def _leaves(value: object) -> Iterator[object]:
     left, seen = [value], set[int]()
     while left:
         item = left.pop()
-        if not isinstance(item, list | tuple | set | frozenset | dict):
+        if not isinstance(item, _COLLECTIONS):
             yield item
         elif id(cast(object, item)) not in seen:
             seen.add(id(cast(object, item)))  # a list may hold itself
@@ -84,6 +91,8 @@ def _leaves(value: object) -> Iterator[object]:
 
 
 def _resolved(value: Any, of_handle: Callable[[Handle[Any]], Any]) -> Any:
+    if not isinstance(value, _HOLDERS):
+        return value
     if isinstance(value, allow_failure):
         allowed = cast("allow_failure[Any]", value)
         return _resolved(allowed.value, lambda handle: handle.state.result(raise_on_failure=False))

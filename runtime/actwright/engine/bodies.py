@@ -129,26 +129,29 @@ class Attempt:
             if body.unstrike is not None:
                 retire_this_thread()
 
-    async def await_on_loop(self, scope: anyio.CancelScope) -> None:
-        """Run an async body to its end, and say how it ended."""
+    async def await_on_loop(self, is_cancelled: Callable[[], bool]) -> None:
+        """Run an async body to its end, and say how it ended.
+
+        Args:
+            is_cancelled: whether somebody has cancelled the task that this is called in.
+        """
         context = RunContext(self.run, self.number)
         CURRENT.set(context)
         outcome: Outcome | None = None
         try:
-            with scope:
-                outcome = await self._outcome(scope, context)
-        finally:  # the end of its actor cancels the task around this scope too, and then that escapes
+            outcome = await self._outcome(is_cancelled, context)
+        finally:
             self.ended(outcome or Crash(CancelledRun(f"{self.run.title}: the body was cancelled.")))
 
-    async def _outcome(self, scope: anyio.CancelScope, context: RunContext) -> Outcome:
+    async def _outcome(self, is_cancelled: Callable[[], bool], context: RunContext) -> Outcome:
         try:
             self.run.raise_if_stopped(context)  # since its task was made: else it would go on to its first await
             with printing_to_log(self.run.logs_prints):
                 return Returned(await self.call())
         except anyio.get_cancelled_exc_class() as error:
-            if scope.cancel_called:
+            if is_cancelled():
                 raise
-            return Crash(error)  # nobody cancelled this scope: it is forged
+            return Crash(error)  # nobody cancelled it: it is forged
         except BaseException as error:
             return outcome_of_error(error)
 
@@ -187,18 +190,19 @@ class OnLoop:
     """An async body: in a child task of the run's actor, so that the mailbox stays live."""
 
     def start(self, attempt: Attempt, actor: ActorContext) -> Execution:
-        scope = anyio.CancelScope()
-        context = attempt.run.origin.context.copy()
-        return _LoopExecution(scope, actor.start_soon(attempt.await_on_loop, scope, context=context))
+        return _LoopExecution(attempt, actor)
 
 
 class _LoopExecution:
-    def __init__(self, scope: anyio.CancelScope, task: ChildTask) -> None:
-        self._scope = scope
-        self._task = task
+    def __init__(self, attempt: Attempt, actor: ActorContext) -> None:
+        context = attempt.run.origin.context
+        self._task: ChildTask = actor.start_soon(attempt.await_on_loop, self._is_cancelled, context=context)
+
+    def _is_cancelled(self) -> bool:
+        return self._task.scope.cancel_called
 
     def stop(self) -> None:
-        self._scope.cancel()
+        self._task.cancel()
 
     def abandon(self) -> None:
         self._task.abandon()

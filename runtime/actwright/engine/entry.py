@@ -18,14 +18,14 @@ from actwright.authoring.waiting import blocking, event_of, take
 from actwright.engine.ambient import ambient_host
 from actwright.engine.background import background_host
 from actwright.engine.bodies import CallersThread
-from actwright.engine.host import Host
+from actwright.engine.host import Host, keep_whole
 from actwright.engine.launch import launch, usual_place
 from actwright.engine.options import RuntimeOptions
 from actwright.engine.signals import interrupts_of_script, without_interrupts
 from actwright.exceptions import RuntimeClosed
 from actwright.settings import get_current_settings
 from actwright_actors import wait_through
-from actwright_actors.backends import current_backend_name, protect_from_keyboard_interrupt
+from actwright_actors.backends import current_backend_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -97,7 +97,6 @@ async def call_async(call: Call) -> Any:
 
     Cancelled, by whatever means and however often, it cancels the run, waits for that to end, and re-raises.
     """
-    protect_from_keyboard_interrupt(call_async, _wait_for, launch)  # half a call could leave a run that nobody awaits
     host = ambient_host()
     if host is not None and host.in_loop_thread():
         return _outcome(await _wait_for(launch(host, call, usual_place(call))), call)
@@ -156,6 +155,9 @@ def _where_history_is_kept() -> str:
 
 def _outcome(state: State[Any], call: Call) -> Any:
     return state if call.return_state else state.result()
+
+
+keep_whole(call_async, _wait_for, launch)  # half a call could leave a run that nobody awaits
 
 
 _warned_lines: set[tuple[str, int]] = set()

@@ -21,7 +21,7 @@ from actwright.engine.forked import fork_error, note_host
 from actwright.engine.hook_actor import Deliver, HookActor
 from actwright.engine.kit import clock_for
 from actwright.engine.load import Tally
-from actwright.engine.messages import Begin, Cancel, ChildEnded, ChildStarted
+from actwright.engine.messages import Begin, Cancel
 from actwright.engine.registrar import Registrar
 from actwright.engine.rest import waits_for_time_alone
 from actwright.engine.run_actor import RunActor
@@ -57,7 +57,7 @@ if TYPE_CHECKING:
     from actwright.models.states import State
     from actwright_actors import ActorRef, Timer
 
-__all__ = ["Host", "HostStatus"]
+__all__ = ["Host", "HostStatus", "keep_whole"]
 
 logger = logging.getLogger("actwright.engine")
 
@@ -65,6 +65,14 @@ HostStatus = Literal["new", "open", "draining", "closed", "broken"]
 
 _LAST_MARGIN_SECONDS: Final = 5.0
 """Past every grace, how much longer a close waits before it says what is left and goes."""
+
+
+_kept_whole: list[Callable[..., object]] = []
+
+
+def keep_whole(*functions: Callable[..., object]) -> None:
+    """Have each host that opens see to it that no Ctrl-C is raised in these, which start runs or wait for them."""
+    _kept_whole.extend(functions)
 
 
 class Host:
@@ -115,7 +123,7 @@ class Host:
     async def __aenter__(self) -> Self:
         """Start the actors that every run needs: hooks first, so that they stop last."""
         # Half a host, or half a run, could never be brought to its end.
-        protect_from_keyboard_interrupt(Host.__aenter__, Host.__aexit__, Host.launch)
+        protect_from_keyboard_interrupt(Host.__aenter__, Host.__aexit__, Host.launch, *_kept_whole)
         refuse_while_loading("A Runtime was opened")
         refuse_at_exit("A Runtime was opened")
         await self._open_journal()
@@ -320,8 +328,7 @@ class Host:
             if parent.is_final:  # it ended while this was on its way here from another thread
                 run.cancel(f"{parent.title} is {parent.snapshot.state.name}.")
             else:
-                parent.children.add(run)
-                parent.signal(ChildStarted(run))
+                parent.child_started(run)
         ref.signal(Begin())
 
     def start_actor(self, run: LiveRun) -> ActorRef[RunMessage]:
@@ -342,14 +349,15 @@ class Host:
             self.tally.run_ended(run.snapshot)
         if run.ref is not None:
             self._by_actor.pop(run.ref, None)
+            if supervisor := self._system.lookup("runs"):
+                run.ref.demonitor(supervisor)  # its actor's end is none that anybody has to hear of
         self._note_quiet()
 
     def leave_behind(self, run: LiveRun) -> None:
         """Its caller was let go: a close does not wait for it either. Its actor goes on for as long as it can."""
         if self.status == "draining":
             self.cut_short.add(run.outermost_id)
-        if run.parent is not None:
-            run.parent.signal(ChildEnded(run))
+        run.tell_parent_of_end()
         self._runs.pop(run.snapshot.id, None)
         self._note_quiet()
 
@@ -359,8 +367,7 @@ class Host:
         run.let_go(error)
         for child in run.children:
             child.signal(Cancel(f"{run.title} was given up.", names_origin=True))
-        if run.parent is not None:
-            run.parent.signal(ChildEnded(run))
+        run.tell_parent_of_end()
         self.forget(run)
 
     def live_run(self, run_id: UUID) -> LiveRun | None:
@@ -376,7 +383,7 @@ class Host:
         """Whether a transition is committed before anything follows from it: where a hook is registered for the run, or
         where it is the end, or a cancel, that the caller of the whole waits for. And of a run that was submitted: if
         its process dies, history tells whether its body was at work."""
-        if run.options.has_hooks or run.call.known is not None or self.hooks_for(run):
+        if run.has_hooks or run.call.known is not None:
             return True
         return run.parent is None and (state.is_final() or state.is_cancelling())
 

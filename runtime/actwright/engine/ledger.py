@@ -52,7 +52,7 @@ class Ledger:
         run = self._run
         run.snapshot = run.snapshot.entered(state)
         run.report.entered(run.snapshot)
-        batches = due_hooks(run, run.snapshot, run.host.hooks_for(run))
+        batches = due_hooks(run, run.snapshot, run.shared_hooks) if run.has_hooks else []
         run.outbox += batches
         deliveries = tuple(due.delivery for batch in batches for due in batch.dues)
         if not batches and not run.host.commits_first(run, state):

@@ -13,7 +13,7 @@ from actwright.authoring.letters import Letter
 from actwright.authoring.logging import RunLogger, engine_logger_of
 from actwright.engine.forked import fork_error
 from actwright.engine.inbox import MAILBOX_LIMIT, Inbox
-from actwright.engine.messages import Cancel, Committed, RoomInJournal
+from actwright.engine.messages import Cancel, ChildrenEnded, Committed, RoomInJournal
 from actwright.engine.run_slots import RunSlots
 from actwright.exceptions import CancelledRun, JournalUnavailable, MailboxFull, RunIsFinal, RuntimeClosed
 from actwright.journal.protocol import LogLine
@@ -23,12 +23,13 @@ from actwright_actors import SystemClosed
 
 if TYPE_CHECKING:
     import contextvars
-    from collections.abc import Callable, Generator, Iterator, Sequence
+    from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
     from queue import SimpleQueue
     from uuid import UUID
 
     from actwright.authoring.context import RunContext
     from actwright.authoring.entry import Call
+    from actwright.authoring.hooks import Hook
     from actwright.authoring.options import RunOptions
     from actwright.authoring.registration import Registration
     from actwright.authoring.runnable import Runnable
@@ -71,9 +72,13 @@ class LiveRun:
         snapshot: the run as it is now.
         first_state: the one that it came to be in.
         options: those of its flow or task when it began; hooks that are added to that later are not for this run.
+        shared_hooks: those of its Runtime, by their events; beside its own.
+        has_hooks: of whichever of the two.
         future: its final state, once the hooks that its caller waits for are done.
         ref: its actor; another one when a run had to be taken over.
         children: the runs that its body started and that are not done.
+        is_ending: what its body starts is cancelled, since that has ended, or is to.
+        heard: by which exceptions children of its latest attempt ended; their tracebacks stand in the log.
         attempt: its body, while that runs.
         outbox: hooks that are due and not done.
         cancels: requests that have no answer yet.
@@ -97,6 +102,8 @@ class LiveRun:
         self.future: Future[State[Any]] = Future()
         self.ref: ActorRef[RunMessage] | None = None
         self.children: set[LiveRun] = set()
+        self.is_ending = False
+        self.heard: list[BaseException] = []
         self.attempt: Attempt | None = None
         self.outbox: list[Batch] = []
         self.cancels: list[Cancel] = []
@@ -113,6 +120,8 @@ class LiveRun:
         self.failures = snapshot.run_count - self.crashes
         self.snapshot = snapshot
         self.first_state = snapshot.state
+        self.shared_hooks: Mapping[str, tuple[Hook, ...]] = host.hooks_for(self)
+        self.has_hooks = self.options.has_hooks or bool(self.shared_hooks)
         self._stopped: tuple[int, str] = (0, "")
         self._waiting: set[SimpleQueue[None]] = set()
 
@@ -200,6 +209,30 @@ class LiveRun:
             self.host.post(lambda: self.signal(message))
         elif isinstance(message, Cancel):  # its Runtime closed before it could start
             self.refuse(message)
+
+    def child_started(self, child: LiveRun) -> None:
+        """Its body has started a run. In the loop's thread."""
+        self.children.add(child)
+        if self.is_ending:
+            child.signal(Cancel(f"{self.title} is {self.snapshot.state.name}.", names_origin=True))
+
+    def tell_parent_of_end(self) -> None:
+        """It is done, or nobody waits for it any more. In the loop's thread."""
+        parent = self.parent
+        if parent is None:
+            return
+        if parent.host is self.host:
+            parent._child_ended(self)
+        else:
+            with suppress(SystemClosed, RuntimeClosed):  # it closed past every grace, and has said so
+                parent.host.post(lambda: parent._child_ended(self))
+
+    def _child_ended(self, child: LiveRun) -> None:
+        self.children.discard(child)
+        if cause := child.snapshot.state.cause:
+            self.heard.append(cause)
+        if self.attempt is None and not self.children:  # while a body is at work, nothing waits for its children alone
+            self.signal_if_open(ChildrenEnded())
 
     def cancel(self, reason: str | None = None, answer: Future[None] | None = None) -> Future[None]:
         """Ask it to stop. `answer`, or a new future, is done when Cancelling is committed, or with RunIsFinal."""

@@ -21,8 +21,7 @@ __all__ = [
     "Begin",
     "BodyEnded",
     "Cancel",
-    "ChildEnded",
-    "ChildStarted",
+    "ChildrenEnded",
     "CommitIsLate",
     "Committed",
     "Crash",
@@ -140,17 +139,8 @@ class RetryDelayPassed:
 
 
 @dataclass(frozen=True, slots=True)
-class ChildStarted:
-    """The body started a run of its own."""
-
-    child: LiveRun
-
-
-@dataclass(frozen=True, slots=True)
-class ChildEnded:
-    """A run that the body started is final and its hooks are done."""
-
-    child: LiveRun
+class ChildrenEnded:
+    """No body is at work, and of the runs that it started the last one is done."""
 
 
 RunMessage = (
@@ -168,6 +158,5 @@ RunMessage = (
     | GracePassed
     | RetryDecided
     | RetryDelayPassed
-    | ChildStarted
-    | ChildEnded
+    | ChildrenEnded
 )

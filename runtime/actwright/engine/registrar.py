@@ -31,10 +31,9 @@ class Registrar:
 
     def registration_of(self, run: LiveRun) -> Registration | None:
         """The hooks of a run; None where it has none, or where nothing would outlive this process."""
-        shared = run.host.hooks_for(run)
-        if not (run.host.journal.is_durable and (run.options.has_hooks or shared)):
+        if not (run.has_hooks and run.host.journal.is_durable):
             return None
-        registration = Registration.of(run.subject, shared, self._on_hook_failure, current_backend_name())
+        registration = Registration.of(run.subject, run.shared_hooks, self._on_hook_failure, current_backend_name())
         for hook in registration.unfindable:
             if hook not in self._said:
                 self._said.add(hook)

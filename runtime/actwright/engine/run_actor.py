@@ -86,7 +86,6 @@ class RunActor(Actor[m.RunMessage]):
         self._was_ended = False
         self._is_finished = False
         self._why_names_origin = False
-        self._heard: list[BaseException] = []
         self._timer: Timer | None = None
 
     async def handle(self, message: m.RunMessage) -> None:
@@ -109,7 +108,8 @@ class RunActor(Actor[m.RunMessage]):
     def _record(self) -> None:
         self._ledger.open()
         call = self.run.call
-        awaited = [handle for handle in handles_in([call.parameters, call.wait_for]) if not handle.done()]
+        given = (*handles_in(call.parameters), *handles_in(call.wait_for))
+        awaited = [handle for handle in given if not handle.done()]
         if awaited:
             self._tell_when_done(awaited)
         else:
@@ -133,8 +133,10 @@ class RunActor(Actor[m.RunMessage]):
         run = self.run
         try:
             self._parameters = arguments_of(run)
-            self._change(parameters=parameters_to_show(run, self._parameters))
-            self._change(name=name_of_run(run))
+            if self._parameters:
+                self._change(parameters=parameters_to_show(run, self._parameters))
+            if (name := name_of_run(run)) != run.snapshot.name:
+                self._change(name=name)
         except Exception as error:
             self._enter(Failed(message=described(error), cause=error))
             return
@@ -232,8 +234,7 @@ class RunActor(Actor[m.RunMessage]):
             run.refuse(message)
         if not run.future.done():  # else it was left behind: past every grace, or while the journal could not write
             run.future.set_result(state)
-        if run.parent:
-            run.parent.signal(m.ChildEnded(run))
+        run.tell_parent_of_end()
         self.host.forget(run)
         self.context.ref.stop()
 
@@ -245,7 +246,8 @@ class RunActor(Actor[m.RunMessage]):
         self.phase = Phase.BODY
         self._clear_timer()
         self._verdict = self._returned = None
-        self._heard.clear()
+        self.run.is_ending = False
+        self.run.heard.clear()
         attempt = self.run.attempt = Attempt(self.run, self.run.snapshot.run_count, self._parameters)
         timeout = self.run.options.timeout_seconds
         if timeout is not None:
@@ -283,8 +285,6 @@ class RunActor(Actor[m.RunMessage]):
     def crash(self, message: m.Crash) -> None:
         self._was_ended = True
         state = self.run.snapshot.state
-        # What was said to an actor that died is lost: these have ended.
-        self.run.children = {child for child in self.run.children if not child.future.done()}
         self._ledger.take_over()
         if self.phase is Phase.UNWINDING:
             self._answer_cancels()
@@ -300,9 +300,10 @@ class RunActor(Actor[m.RunMessage]):
         self.phase = Phase.SETTLING
         self._verdict = verdict
         self._returned = None
+        self.run.is_ending = True
         if verdict.cause is not None:
             # A traceback once: where a child's exception became this run's, the child has shown it.
-            heard = any(verdict.cause is cause for cause in self._heard)
+            heard = any(verdict.cause is cause for cause in self.run.heard)
             self.run.log.error("%s", verdict.message, exc_info=None if heard else authors_traceback(verdict.cause))
         self._stop_work(why)
         self._check_settled()
@@ -335,14 +336,7 @@ class RunActor(Actor[m.RunMessage]):
 
     # Children
 
-    def child_started(self, message: m.ChildStarted) -> None:
-        if self._verdict is not None or self.phase is Phase.UNWINDING:
-            message.child.signal(m.Cancel(f"{self.run.title} is {self.run.snapshot.state.name}.", names_origin=True))
-
-    def child_ended(self, message: m.ChildEnded) -> None:
-        if cause := message.child.snapshot.state.cause:
-            self._heard.append(cause)
-        self.run.children.discard(message.child)
+    def children_ended(self, _: m.ChildrenEnded) -> None:
         self._go_on(self.run.snapshot.state)
 
     # After an attempt
@@ -357,6 +351,7 @@ class RunActor(Actor[m.RunMessage]):
                 self._tell_when_done(still_open)
                 return
             self._verdict = end_of_attempt(Returned(resolve_returned(value)))
+            self.run.is_ending = True
         self._clear_timer()
         self._conclude(self._the_verdict())
 
@@ -427,6 +422,7 @@ class RunActor(Actor[m.RunMessage]):
     def _begin_cancelling(self, reason: str | None) -> None:
         self.phase = Phase.UNWINDING
         self._verdict = self._returned = None
+        self.run.is_ending = True
         self._clear_timer()
         state = Cancelling(message=reason)
         self._set_timer(_LATE_COMMIT_SECONDS, m.CommitIsLate(state))
@@ -491,8 +487,7 @@ _HANDLERS: dict[type[m.RunMessage], Callable[[RunActor, Any], None]] = {
     m.BodyEnded: RunActor.body_ended,
     m.TimeoutPassed: RunActor.timeout_passed,
     m.GracePassed: RunActor.grace_passed,
-    m.ChildStarted: RunActor.child_started,
-    m.ChildEnded: RunActor.child_ended,
+    m.ChildrenEnded: RunActor.children_ended,
     m.RetryDecided: RunActor.retry_decided,
     m.RetryDelayPassed: RunActor.retry_delay_passed,
     m.Cancel: RunActor.cancel,

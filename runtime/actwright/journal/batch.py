@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from actwright.exceptions import RecordedError
 from actwright.journal.commands import answered_row
@@ -20,8 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["Batch", "Entry"]
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(NamedTuple):
     """What one `append` added.
 
     Attributes:

@@ -33,7 +33,8 @@ class WriteQueue:
     def __init__(self, limit: int) -> None:
         self._limit = limit
         self._entries: deque[Entry] = deque()
-        self._changed = threading.Condition()
+        self._lock = threading.RLock()  # a finalizer or signal handler that logs may come in between
+        self._changed = threading.Condition(self._lock)
         self._size = 0
         self.added = 0
         self._awaited = 0  # entries that somebody waits for
@@ -47,12 +48,13 @@ class WriteQueue:
 
     def add(self, entry: Entry) -> bool:
         """Whether it was taken: a closed queue takes nothing more. Never waits."""
-        with self._changed:
+        with self._lock:
             if self._closed:
                 return False
             self._entries.append(entry)
-            self._size += len(entry.records)
-            self.added += len(entry.records)
+            records = len(entry.records)
+            self._size += records
+            self.added += records
             self._awaited += entry.committed is not None
             if self._taker == "idle" or (self._taker == "lingering" and self._is_urgent):
                 self._changed.notify()
