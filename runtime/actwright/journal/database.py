@@ -148,7 +148,7 @@ class Database:
                 with engine.begin() as connection:
                     self._see_that_it_is_there()
                     yield connection
-            except DBAPIError as error:
+            except (DBAPIError, sqlite3.Error) as error:
                 meaning = fault(error, self.path)
                 if meaning is None:
                     raise
@@ -284,6 +284,7 @@ def _engine(path: Path, busy_seconds: float) -> Engine:
         pool_size=_IDLE_CONNECTIONS,
         max_overflow=-1,  # who asks never waits for others that read
         pool_use_lifo=True,
+        pool_reset_on_return=None,  # each transaction ends before its connection comes back
     )
 
 
@@ -295,7 +296,8 @@ def _connect(uri: str, busy_seconds: float) -> sqlite3.Connection:
 def _begin(connection: Connection) -> None:
     """A transaction that reads first and then writes fails at once where another wrote in between: so begin as one."""
     reading = connection.get_execution_options().get(_READING, False)
-    connection.exec_driver_sql("BEGIN" if reading else "BEGIN IMMEDIATE")
+    with closing(connection.connection.cursor()) as cursor:
+        cursor.execute("BEGIN" if reading else "BEGIN IMMEDIATE")
 
 
 _OPEN: weakref.WeakSet[Database] = weakref.WeakSet()

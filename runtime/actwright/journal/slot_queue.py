@@ -19,7 +19,8 @@ from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any, Final
 
 from actwright.exceptions import Fenced, ForkedRuntime, InternalError, JournalError, RuntimeClosed, WouldDeadlock
-from actwright.journal import slots, statements
+from actwright.journal import slots
+from actwright.journal.statements import own_node
 from actwright.models.slots import LimitKind, SlotRow, front_suffices, grants, in_the_way, refusal
 
 if TYPE_CHECKING:
@@ -336,7 +337,7 @@ class SlotQueue:
             self._limited = (read_at, frozenset(limits))
 
     def _look_at_fence(self, connection: Connection) -> None:
-        found = connection.execute(statements.OWN_NODE, {"node_id": self._node_id}).one_or_none()
+        found = own_node(connection, self._node_id)
         if found is None or found[0] != self._epoch:
             raise Fenced(f"Another process has taken over node {self._node_id}: it holds no slots any more.")
 

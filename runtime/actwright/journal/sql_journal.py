@@ -17,14 +17,14 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from actwright.exceptions import Fenced, JournalError, JournalUnavailable
-from actwright.journal import keeping, reading, statements, submissions
+from actwright.journal import keeping, reading, submissions
 from actwright.journal.batch import Batch, Entry
 from actwright.journal.command_watch import CommandWatch
 from actwright.journal.protocol import CommandAnswered, Transition
 from actwright.journal.queue import WriteQueue
 from actwright.journal.slot_queue import SlotQueue
 from actwright.journal.slots import set_tag_limit, tag_limits, unset_tag_limit
-from actwright.journal.statements import write
+from actwright.journal.statements import own_node, write
 from actwright.models.values_at_rest import parameters_at_rest
 
 if TYPE_CHECKING:
@@ -186,8 +186,7 @@ class SqlJournal:
 
     def _look_at_fence(self, connection: Connection) -> int:
         """How often stored objects were deleted, if this process still writes for its node."""
-        found = connection.execute(statements.OWN_NODE, {"node_id": self.node_id}).one_or_none()
-        epoch, prunings = found or (None, 0)
+        epoch, prunings = own_node(connection, self.node_id) or (None, 0)
         if epoch != self.epoch:
             raise Fenced(
                 f"Another process has taken over node {self.node_id} (epoch {self.epoch} here, {epoch} there). "

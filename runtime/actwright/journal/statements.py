@@ -1,13 +1,17 @@
 """The statements that write, each compiled once.
 
+What each batch needs goes to a cursor of the driver's own: SQLAlchemy takes longer to execute a statement than SQLite
+does, and a flow run waits for five of them.
+
 Many rows go in by one statement. A statement a row, as `executemany` makes them, hands the GIL over at each: with one
 busy thread in the process, fifty rows take 174 ms so, and 16 ms in one.
 """
 
 from __future__ import annotations
 
+from contextlib import closing
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import bindparam, delete, select, update
@@ -20,12 +24,13 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from sqlalchemy import Connection, Dialect, Table
+    from sqlalchemy.engine.interfaces import DBAPICursor
 
     from actwright.journal.batch import Batch
 
 __all__ = [
-    "ADD_BLOCK", "ADD_OBJECT", "ADD_VARIABLE", "ANSWER_COMMAND", "OWN_NODE", "SET_BLOCK", "SET_VARIABLE", "UNSET_BLOCK",
-    "UNSET_VARIABLE", "write",
+    "ADD_BLOCK", "ADD_OBJECT", "ADD_VARIABLE", "ANSWER_COMMAND", "SET_BLOCK", "SET_VARIABLE", "UNSET_BLOCK",
+    "UNSET_VARIABLE", "own_node", "write",
 ]  # fmt: skip
 
 _MOST_ROWS: Final = 64
@@ -76,8 +81,7 @@ _LOGS: Final = _Writing(schema.logs)
 
 ADD_OBJECT: Final = sqlite.insert(schema.stored_objects).on_conflict_do_nothing()
 _NODES = schema.nodes.c
-OWN_NODE: Final = select(_NODES.epoch, _NODES.prunings).where(_NODES.id == bindparam("node_id"))
-"""What each batch looks at first, in its own transaction."""
+_OWN_NODE: Final = select(_NODES.epoch, _NODES.prunings).where(_NODES.id == bindparam("node_id"))
 
 _COMMANDS = schema.commands.c
 ANSWER_COMMAND: Final = (
@@ -104,24 +108,39 @@ UNSET_BLOCK: Final = delete(schema.blocks).where(
 )
 
 
+def own_node(connection: Connection, node_id: str) -> tuple[int, int] | None:
+    """The epoch and the prunings of a node; None when there is no such node. Each batch looks at it first, in its own
+    transaction."""
+    with closing(connection.connection.cursor()) as cursor:
+        cursor.execute(_own_node_sql(connection.dialect), (node_id,))
+        return cursor.fetchone()
+
+
+@cache
+def _own_node_sql(dialect: Dialect) -> str:
+    return str(_OWN_NODE.compile(dialect=dialect))
+
+
 def write(connection: Connection, batch: Batch) -> None:
     """Write a batch, in the transaction of this connection. What it holds already stays as it is, or becomes newer."""
     for hash, payload in batch.objects.items():
         connection.execute(ADD_OBJECT, {"hash": hash, "payload": payload})
-    _write_rows(connection, _RUNS, list(batch.runs.values()))
-    _write_rows(connection, _TRANSITIONS, batch.transitions)
-    _write_rows(connection, _DELIVERIES, list(batch.deliveries.values()))
-    _write_rows(connection, _LOGS, batch.logs)
+    with closing(connection.connection.cursor()) as cursor:
+        write_rows = partial(_write_rows, cursor, connection.dialect)
+        write_rows(_RUNS, list(batch.runs.values()))
+        write_rows(_TRANSITIONS, batch.transitions)
+        write_rows(_DELIVERIES, list(batch.deliveries.values()))
+        write_rows(_LOGS, batch.logs)
     if batch.answers:
         connection.execute(ANSWER_COMMAND, batch.answers)
 
 
-def _write_rows(connection: Connection, writing: _Writing, rows: Sequence[Sequence[Any]]) -> None:
+def _write_rows(cursor: DBAPICursor, dialect: Dialect, writing: _Writing, rows: Sequence[Sequence[Any]]) -> None:
     start = 0
     while left := len(rows) - start:
         count = min(_MOST_ROWS, 1 << (left.bit_length() - 1))  # powers of two: few statements to compile and prepare
         values = tuple(value for row in rows[start : start + count] for value in row)
-        connection.exec_driver_sql(_sql(writing, count, connection.dialect), values)
+        cursor.execute(_sql(writing, count, dialect), values)
         start += count
 
 

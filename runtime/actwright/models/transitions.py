@@ -51,7 +51,7 @@ def row_of(state: State[Any]) -> str:
     """The table's row for a state: its type, except that AwaitingRetry is told apart from other SCHEDULED states."""
     if state.type is StateType.SCHEDULED and state.name == "AwaitingRetry":
         return "AWAITING_RETRY"
-    return state.type.value
+    return state.type  # a string, too; `.value` is a call of Python code
 
 
 def may_follow(before: State[Any], after: State[Any]) -> bool:
