@@ -6,6 +6,7 @@ mailbox and references stay. Everything here runs in the loop's thread.
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable, Hashable
 from contextvars import Context
 from functools import partial
@@ -63,7 +64,11 @@ class Cell:
 
     __slots__ = (
         "__weakref__",
+        "_dead_life",
+        "_dead_ref",
+        "_life",
         "_links",
+        "_ref",
         "_watchers",
         "_watchers_to_check",
         "exit_reason",
@@ -71,14 +76,16 @@ class Cell:
         "is_awaited",
         "keeper",
         "kernel",
-        "life",
         "mailbox",
         "name",
-        "ref",
         "restarts",
         "stop_timeout",
         "stopped",
     )
+
+    _dead_ref: weakref.ref[ActorRef[Any]]
+    _dead_life: weakref.ref[Incarnation]
+    """What others may still have of it. Not set while it lives."""
 
     def __init__(
         self, kernel: Kernel, actor: Actor[Any], name: str, options: MailboxOptions, stop_timeout: float | None
@@ -87,7 +94,7 @@ class Cell:
         self.name = name
         self.stop_timeout = stop_timeout
         self.mailbox: Mailbox = Mailbox(options, kernel.make_wake)
-        self.ref: ActorRef[Any] = ActorRef(self)
+        self._ref: ActorRef[Any] | None = ActorRef(self)
         self.keeper: Keeper | None = None
         self.is_awaited = False
         """Somebody waits for its start, and is told of a failure."""
@@ -99,7 +106,31 @@ class Cell:
         self._watchers: dict[Hashable, Callable[[Down], object]] | None = None
         self._watchers_to_check = FEW_WATCHERS
         self._links: dict[Cell, None] | None = None
-        self.life = Incarnation(self, actor)
+        self._life: Incarnation | None = Incarnation(self, actor)
+
+    @property
+    def ref(self) -> ActorRef[Any]:
+        """By which others know it."""
+        ref: ActorRef[Any] | None = self._ref or self._dead_ref()
+        if ref is None:
+            ref = ActorRef(self)
+            self._dead_ref = weakref.ref(ref)
+        return ref
+
+    @property
+    def life(self) -> Incarnation:
+        """The one that it is in; of the dead the last one, or one that is like it, over."""
+        life = self._life or self._dead_life()
+        if life is None:
+            life = Incarnation.over(self)
+            self._dead_life = weakref.ref(life)
+        return life
+
+    def _let_go(self) -> None:
+        """Keep of the dead what others keep, and no more. Reference and life keep the cell: if it kept them as well,
+        each dead actor, with all that its task has seen, would wait for the garbage collector."""
+        self._dead_ref, self._dead_life = weakref.ref(self.ref), weakref.ref(self.life)
+        self._ref = self._life = None
 
     @property
     def status(self) -> Status:
@@ -124,15 +155,16 @@ class Cell:
 
     def relaunch(self, actor: Actor[Any], reason: ExitReason) -> None:
         """Start the next incarnation, with the mail that is left, since the one before ended for `reason`."""
-        before, self.life = self.life, Incarnation(self, actor)
-        self.life.follow(before)
+        before = self.life
+        self._life = life = Incarnation(self, actor)
+        life.follow(before)
         self.restarts += 1
         if self.kernel.instrument is not None:
             self.kernel.observe(lambda instrument: instrument.actor_restarted(self.ref, reason, self.restarts))
         try:
-            self.life.launch(None)
+            life.launch(None)
         except BaseException:
-            self.life.status = "ended"  # it never began
+            life.status = "ended"  # it never began
             raise
 
     def incarnation_started(self) -> None:
@@ -170,6 +202,7 @@ class Cell:
         self.keeper = None
         if self.life not in self.kernel.abandoned:  # which may yet come to its on_stop
             self.life.forget_actor()
+            self._let_go()
 
     def request_stop(self, reason: ExitReason) -> None:
         self.signal(StopRequest(reason))

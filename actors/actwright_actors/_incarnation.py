@@ -107,6 +107,15 @@ class Incarnation:
         self._timers: KeyedTimers | None = None
         actor.context = ActorContext(self)
 
+    @classmethod
+    def over(cls, cell: Cell) -> Incarnation:
+        """A life that has ended, for who looks for that of a dead actor when nobody has it any more."""
+        life = cls(cell, Actor())
+        life.status, life.reason = "ended", cell.exit_reason
+        life.settled.set()
+        life.forget_actor()
+        return life
+
     # -- life cycle ------------------------------------------------------------------------------------------------
 
     def launch(self, context: Context | None) -> None:

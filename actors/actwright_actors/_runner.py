@@ -53,6 +53,7 @@ async def run_actor(life: Incarnation) -> None:
         life.end(reason)
     finally:
         del kernel.lives[life.task]
+        life.task = None
         kernel.abandoned_ended(life, None)
         if life.cell.exit_reason is not None:
             life.forget_actor()

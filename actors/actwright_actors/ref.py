@@ -48,7 +48,7 @@ class ActorRef(Generic[M_contra]):
     alone.
     """
 
-    __slots__ = ("_cell", "_mailbox", "_thread_id")
+    __slots__ = ("__weakref__", "_cell", "_mailbox", "_thread_id")
 
     def __init__(self, cell: Cell) -> None:
         self._cell = cell

@@ -120,13 +120,14 @@ class ActorSystem:
         kernel = self._opened()
         cell = self._add(actor, name, mailbox, stop_timeout, context)
         cell.is_awaited = True
-        with kernel.waiting_for(cell, cell.life.settled.is_set):
+        life = cell.life
+        with kernel.waiting_for(cell, life.settled.is_set):
             try:
-                await wait_through(cell.life.settled.wait, on_cancel=cell.ref.kill)
+                await wait_through(life.settled.wait, on_cancel=cell.ref.kill)
             except BaseException:
                 cell.is_awaited = False  # the caller hears of the cancellation alone
                 if isinstance(cell.exit_reason, StartFailed):
-                    cell.life.report(cell.exit_reason)
+                    life.report(cell.exit_reason)
                 raise
         if isinstance(cell.exit_reason, StartFailed):
             raise cell.exit_reason.error

@@ -16,14 +16,12 @@ if TYPE_CHECKING:
 __all__ = ["check_upstream", "handles_in", "resolve_arguments", "resolve_returned"]
 
 
-# Made once: `list | tuple` makes a type each time that it is evaluated.
-_COLLECTIONS: Final = (list, tuple, set, frozenset, dict)
-_HOLDERS: Final = (*_COLLECTIONS, Handle, allow_failure)
+_HOLDERS: Final = (list, tuple, set, frozenset, dict, Handle, allow_failure)
 
 
 def handles_in(value: object) -> Iterator[Handle[Any]]:
     """The futures in a value, looking into lists, tuples, sets, dicts and `allow_failure(...)`."""
-    if not isinstance(value, _HOLDERS):
+    if not _may_hold(value):
         return
     for item in _leaves(value):
         if isinstance(item, Handle):
@@ -78,12 +76,16 @@ def _upstream_failed(title: str, state: State[Any], run_id: UUID | None = None) 
     return error
 
 
+def _may_hold(value: object) -> bool:
+    return isinstance(value, _HOLDERS)
+
+
 def _leaves(value: object) -> Iterator[object]:
     """What lists, tuples, sets and dicts hold at any depth, in order."""
     left, seen = [value], set[int]()
     while left:
         item = left.pop()
-        if not isinstance(item, _COLLECTIONS):
+        if not isinstance(item, list | tuple | set | frozenset | dict):
             yield item
         elif id(cast(object, item)) not in seen:
             seen.add(id(cast(object, item)))  # a list may hold itself
@@ -91,7 +93,7 @@ def _leaves(value: object) -> Iterator[object]:
 
 
 def _resolved(value: Any, of_handle: Callable[[Handle[Any]], Any]) -> Any:
-    if not isinstance(value, _HOLDERS):
+    if not _may_hold(value):
         return value
     if isinstance(value, allow_failure):
         allowed = cast("allow_failure[Any]", value)

@@ -137,11 +137,12 @@ class Attempt:
         """
         context = RunContext(self.run, self.number)
         CURRENT.set(context)
-        outcome: Outcome | None = None
         try:
             outcome = await self._outcome(is_cancelled, context)
-        finally:
-            self.ended(outcome or Crash(CancelledRun(f"{self.run.title}: the body was cancelled.")))
+        except BaseException:
+            self.ended(Crash(CancelledRun(f"{self.run.title}: the body was cancelled.")))
+            raise
+        self.ended(outcome)
 
     async def _outcome(self, is_cancelled: Callable[[], bool], context: RunContext) -> Outcome:
         try:

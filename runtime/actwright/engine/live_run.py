@@ -113,7 +113,7 @@ class LiveRun:
         self.uncommitted: set[UUID] = set()
         self.durable: set[UUID] = set()
         self.inbox = Inbox()
-        self.slots = RunSlots(self)
+        self.slots = RunSlots()
         self.report = SILENT
         self._lines = 0
         self.crashes = call.known.deaths if call.known else 0
@@ -320,7 +320,7 @@ class LiveRun:
         self._release(error)
 
     def _release(self, error: Exception) -> None:
-        self.slots.free()
+        self.slots.free(self)
         if not self.future.done():
             self.future.set_exception(error)
         for answer in self._open_answers():

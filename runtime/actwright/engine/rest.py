@@ -46,7 +46,7 @@ def _calling_hook(run: LiveRun) -> UUID | None:
 
 
 def _run_waits(run: LiveRun) -> bool:
-    if run.uncommitted or not run.is_recorded or run.slots.are_looked_at:
+    if run.uncommitted or not run.is_recorded or run.slots.are_looked_at(run):
         return False
     if run.children:
         return True  # and those are looked at themselves

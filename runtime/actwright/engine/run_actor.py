@@ -145,7 +145,7 @@ class RunActor(Actor[m.RunMessage]):
 
     def _begin_attempt(self) -> None:
         """Once it has a slot of each limit of its tags."""
-        if self.run.slots.seek():
+        if self.run.slots.seek(self.run):
             self._enter_running()
 
     def admitted(self, message: m.Admitted) -> None:
@@ -175,7 +175,7 @@ class RunActor(Actor[m.RunMessage]):
             self.phase = Phase.FINAL
         elif self.phase is not Phase.UNWINDING:
             self.phase = Phase.ENTERING
-        run.slots.entered(state)
+        run.slots.entered(run, state)
         if not self._ledger.enter(state):
             self.committed(m.Committed(state))
         elif state.is_final() or (state.is_running() and run.snapshot.run_count == 1 and run.call.known is None):

@@ -25,33 +25,22 @@ __all__ = ["RunSlots"]
 
 
 class RunSlots:
-    """What one run has, or waits for."""
+    """What one run has, or waits for. It is given the run each time: the two would keep each other."""
 
-    def __init__(self, run: LiveRun) -> None:
-        self._run = run
+    def __init__(self) -> None:
         self._claim_id: str | None = None
         self._is_held = False
 
-    def seek(self) -> bool:
+    def seek(self, run: LiveRun) -> bool:
         """Ask for a slot of each limited tag of the run. Whether it may go on at once; else `Admitted` tells."""
-        run = self._run
         journal = run.host.journal
         tags = run.snapshot.tags
         if not tags or not journal.slots.may_be_limited(tags):
             return True
-        claim = self._claim()
+        claim = _claim(run)
         self._claim_id, self._is_held = claim.id, False
-        journal.ask_slots(claim).add_done_callback(partial(self._tell, claim.id))
+        journal.ask_slots(claim).add_done_callback(partial(_tell, run, claim.id))
         return False
-
-    def _claim(self) -> Claim:
-        run = self._run
-        wants = tuple(Want(Limit(LimitKind.TAG, tag)) for tag in run.snapshot.tags)
-        return Claim(str(uuid4()), wants, run.title, str(run.snapshot.id), *surroundings(run.origin.context))
-
-    def _tell(self, claim_id: str, answer: Future[None]) -> None:
-        """In whatever thread."""
-        self._run.signal_if_open(Admitted(claim_id, answer.exception()))
 
     def take(self, message: Admitted) -> bool:
         """Whether these are the slots that the run waits for; if so, it has them from here on."""
@@ -60,19 +49,28 @@ class RunSlots:
             self._is_held = True
         return is_awaited
 
-    @property
-    def are_looked_at(self) -> bool:
+    def are_looked_at(self, run: LiveRun) -> bool:
         """Whether an answer is on its way, which nothing but the journal has to give."""
         waits = self._claim_id is not None and not self._is_held
-        return waits and not self._run.host.journal.slots.is_queued(str(self._claim_id))
+        return waits and not run.host.journal.slots.is_queued(str(self._claim_id))
 
-    def entered(self, state: State[Any]) -> None:
+    def entered(self, run: LiveRun, state: State[Any]) -> None:
         """The run enters a state."""
         if not (state.is_running() or (state.is_cancelling() and self._is_held)):
-            self.free()
+            self.free(run)
 
-    def free(self) -> None:
+    def free(self, run: LiveRun) -> None:
         """Give them back, or wait for them no longer."""
         claim_id, self._claim_id, self._is_held = self._claim_id, None, False
         if claim_id is not None:
-            self._run.host.journal.free_slots(claim_id)
+            run.host.journal.free_slots(claim_id)
+
+
+def _claim(run: LiveRun) -> Claim:
+    wants = tuple(Want(Limit(LimitKind.TAG, tag)) for tag in run.snapshot.tags)
+    return Claim(str(uuid4()), wants, run.title, str(run.snapshot.id), *surroundings(run.origin.context))
+
+
+def _tell(run: LiveRun, claim_id: str, answer: Future[None]) -> None:
+    """In whatever thread."""
+    run.signal_if_open(Admitted(claim_id, answer.exception()))

@@ -39,6 +39,8 @@ def fields_at_rest(extra: object, exc_info: object) -> str | None:
         extra: names and values; what is no mapping is for `logging` to complain of.
         exc_info: as `logging` takes it: an exception, what `sys.exc_info` gave, or whether to ask that.
     """
+    if extra is None and not exc_info:  # as of most lines
+        return None
     named: dict[str, Any] = {}
     if isinstance(extra, Mapping):
         given = dict(cast("Mapping[object, Any]", extra).items())
