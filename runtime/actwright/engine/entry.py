@@ -18,10 +18,11 @@ from actwright.authoring.waiting import blocking, event_of, take
 from actwright.engine.ambient import ambient_host
 from actwright.engine.background import background_host
 from actwright.engine.bodies import CallersThread
-from actwright.engine.host import Host, keep_whole
+from actwright.engine.host import Host
 from actwright.engine.launch import launch, usual_place
 from actwright.engine.options import RuntimeOptions
 from actwright.engine.signals import interrupts_of_script, without_interrupts
+from actwright.engine.whole import keep_whole
 from actwright.exceptions import RuntimeClosed
 from actwright.settings import get_current_settings
 from actwright_actors import wait_through
@@ -157,7 +158,7 @@ def _outcome(state: State[Any], call: Call) -> Any:
     return state if call.return_state else state.result()
 
 
-keep_whole(call_async, _wait_for, launch)  # half a call could leave a run that nobody awaits
+keep_whole(call_async, _wait_for, launch)
 
 
 _warned_lines: set[tuple[str, int]] = set()

@@ -27,18 +27,11 @@ from actwright.engine.rest import waits_for_time_alone
 from actwright.engine.run_actor import RunActor
 from actwright.engine.supervisor import CancelRequested, Escalation, RunSupervisor
 from actwright.engine.threads import WorkerThreads
+from actwright.engine.whole import keep_whole, see_to_whole
 from actwright.exceptions import RunError, RunIsFinal, RuntimeClosed
 from actwright.models.commands import checked_reason
 from actwright.nodes.journal import journal_of_this_process, watch_loop
-from actwright_actors import (
-    ActorSystem,
-    ChildSpec,
-    DeadLetter,
-    Supervisor,
-    SystemClosed,
-    wait_through,
-)
-from actwright_actors.backends import protect_from_keyboard_interrupt
+from actwright_actors import ActorSystem, ChildSpec, DeadLetter, Supervisor, SystemClosed, wait_through
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -57,7 +50,7 @@ if TYPE_CHECKING:
     from actwright.models.states import State
     from actwright_actors import ActorRef, Timer
 
-__all__ = ["Host", "HostStatus", "keep_whole"]
+__all__ = ["Host", "HostStatus"]
 
 logger = logging.getLogger("actwright.engine")
 
@@ -65,14 +58,6 @@ HostStatus = Literal["new", "open", "draining", "closed", "broken"]
 
 _LAST_MARGIN_SECONDS: Final = 5.0
 """Past every grace, how much longer a close waits before it says what is left and goes."""
-
-
-_kept_whole: list[Callable[..., object]] = []
-
-
-def keep_whole(*functions: Callable[..., object]) -> None:
-    """Have each host that opens see to it that no Ctrl-C is raised in these, which start runs or wait for them."""
-    _kept_whole.extend(functions)
 
 
 class Host:
@@ -122,8 +107,7 @@ class Host:
 
     async def __aenter__(self) -> Self:
         """Start the actors that every run needs: hooks first, so that they stop last."""
-        # Half a host, or half a run, could never be brought to its end.
-        protect_from_keyboard_interrupt(Host.__aenter__, Host.__aexit__, Host.launch, *_kept_whole)
+        see_to_whole()
         refuse_while_loading("A Runtime was opened")
         refuse_at_exit("A Runtime was opened")
         await self._open_journal()
@@ -505,3 +489,6 @@ class Host:
         self.journal.append(*records, committed=lambda: committed.set_result(None))
         if not committed.done():
             await event_of(committed).wait()
+
+
+keep_whole(Host.__aenter__, Host.__aexit__, Host.launch)

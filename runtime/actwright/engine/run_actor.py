@@ -138,7 +138,7 @@ class RunActor(Actor[m.RunMessage]):
             if (name := name_of_run(run)) != run.snapshot.name:
                 self._change(name=name)
         except Exception as error:
-            self._enter(Failed(message=described(error), cause=error))
+            self._enter_now(Failed(message=described(error), cause=error))
             return
         run.log.info("Beginning, for %s %r", run.snapshot.kind, run.subject.name)
         self._begin_attempt()
@@ -157,12 +157,17 @@ class RunActor(Actor[m.RunMessage]):
             self._enter_running()
 
     def _enter_running(self) -> None:
-        self._enter(Retrying() if self.run.snapshot.run_count else Running())
+        state = Retrying if self.run.snapshot.run_count else Running
+        self._enter(state(timestamp=self.host.now()))
 
     # Entering a state
 
     def _change(self, **fields: Any) -> None:
         self.run.snapshot = self.run.snapshot.model_copy(update=fields)
+
+    def _enter_now(self, state: State[Any]) -> None:
+        """Enter a state that was made a while ago, or by another clock."""
+        self._enter(state.model_copy(update={"timestamp": self.host.now()}))
 
     def _enter(self, state: State[Any]) -> None:
         """Commit a transition together with what it makes due; what comes then is said by `Committed`."""
@@ -170,7 +175,6 @@ class RunActor(Actor[m.RunMessage]):
         if not may_follow(run.snapshot.state, state):
             logger.error("%s is %s: refused to enter %s", run.title, run.snapshot.state, state)
             return
-        state = state.model_copy(update={"timestamp": self.host.now()})  # it may have been made a while ago
         if state.is_final():
             self.phase = Phase.FINAL
         elif self.phase is not Phase.UNWINDING:
@@ -360,7 +364,7 @@ class RunActor(Actor[m.RunMessage]):
         if verdict.is_cancelling() or verdict.is_cancelled():
             self._begin_cancelling(verdict.message)
         elif not self._may_retry(verdict):
-            self._enter(verdict)
+            self._enter_now(verdict)
         elif options.retry_condition_fn is None:
             self._await_retry(verdict)
         else:
@@ -373,14 +377,14 @@ class RunActor(Actor[m.RunMessage]):
     def retry_decided(self, message: m.RetryDecided) -> None:
         if self.phase is Phase.DECIDING:
             verdict = self._the_verdict()
-            self._await_retry(verdict) if message.again else self._enter(verdict)
+            self._await_retry(verdict) if message.again else self._enter_now(verdict)
 
     def _await_retry(self, verdict: State[Any]) -> None:
         run = self.run
         left = retries_left(run, verdict)
         self._retry_delay = delay_before(run.snapshot.run_count, run.options, self.host.rng)
         count_retry(run, verdict, self._retry_delay)
-        self._enter(awaiting_retry(verdict, left, self._retry_delay))
+        self._enter_now(awaiting_retry(verdict, left, self._retry_delay))
 
     def retry_delay_passed(self, _: m.RetryDelayPassed) -> None:
         if self.phase is Phase.WAITING:
@@ -424,7 +428,7 @@ class RunActor(Actor[m.RunMessage]):
         self._verdict = self._returned = None
         self.run.is_ending = True
         self._clear_timer()
-        state = Cancelling(message=reason)
+        state = Cancelling(message=reason, timestamp=self.host.now())
         self._set_timer(_LATE_COMMIT_SECONDS, m.CommitIsLate(state))
         self._enter(state)
 
@@ -461,7 +465,7 @@ class RunActor(Actor[m.RunMessage]):
         self._clear_timer()
         self._ledger.unwound()
         if self._is_quiet:
-            self._enter(Cancelled(message=self.run.snapshot.state.message))
+            self._enter_now(Cancelled(message=self.run.snapshot.state.message))
 
     # Time
 

@@ -1,0 +1,109 @@
+"""What a run costs, counted and not timed: the bytecodes that Python executes for it, against those of a bare task.
+
+A count does not depend on the machine, nor on what else it does; so a bound can be near, and a change that makes each
+run dearer by a quarter is seen. Seconds are `benchmarks`' business.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Awaitable, Callable
+from types import FrameType
+from typing import Any
+
+import anyio
+import pytest
+
+from actwright import Runtime, flow, run_flow, task
+from actwright_actors.backends import current_backend_name
+
+RUNS = 20
+
+
+@task
+async def nothing() -> None: ...
+
+
+@task
+async def told(number: int, text: str = "") -> str:
+    return f"{number}{text}"
+
+
+@flow
+async def empty() -> None: ...
+
+
+@flow
+async def calls(fn: Callable[[], Awaitable[object]], times: int) -> None:
+    for _ in range(times):
+        await fn()
+
+
+class Bytecodes:
+    """Counts those that this thread executes inside of a `with`."""
+
+    def __init__(self) -> None:
+        self.count = 0
+
+    def __enter__(self) -> Bytecodes:
+        self._before = sys.gettrace()
+        sys.settrace(self._trace)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        sys.settrace(self._before)
+
+    def _trace(self, frame: FrameType, event: str, _: Any) -> Any:
+        frame.f_trace_opcodes, frame.f_trace_lines = True, False
+        self.count += event == "opcode"
+        return self._trace
+
+
+async def of_each(repeat: Callable[[int], Awaitable[object]]) -> float:
+    """Bytecodes of one repetition; `repeat(n)` makes n of them. What the first ones cost that come is left out."""
+    await repeat(2)
+    with Bytecodes() as few:
+        await repeat(2)
+    with Bytecodes() as many:
+        await repeat(2 + RUNS)
+    return (many.count - few.count) / RUNS
+
+
+async def bare_tasks(times: int) -> None:
+    """As a run does: a task that is started, tells of its end, and is waited for."""
+    async with anyio.create_task_group() as tasks:
+        for _ in range(times):
+            done = anyio.Event()
+
+            async def tell(done: anyio.Event = done) -> None:
+                done.set()
+
+            tasks.start_soon(tell)
+            await done.wait()
+
+
+async def flows(times: int) -> None:
+    for _ in range(times):
+        await run_flow(empty)
+
+
+WORK: dict[str, Callable[[int], Awaitable[object]]] = {
+    "a task run": lambda times: run_flow(calls, nothing, times),
+    "a task run with two arguments": lambda times: run_flow(calls, lambda: told(1, text="a"), times),
+    "a flow run": flows,
+}
+
+MOST_BARE_TASKS: dict[str, dict[str, float]] = {  # a fifth above what it was when this was written
+    "asyncio": {"a task run": 7.9, "a task run with two arguments": 8.6, "a flow run": 8.6},
+    "asyncio+uvloop": {"a task run": 10.7, "a task run with two arguments": 11.7, "a flow run": 11.4},
+    "trio": {"a task run": 7.0, "a task run with two arguments": 7.5, "a flow run": 7.5},
+}
+
+
+@pytest.mark.anyio
+async def test_a_run_costs_no_more_than_a_few_bare_tasks() -> None:
+    most = MOST_BARE_TASKS[str(current_backend_name())]
+    bare = await of_each(bare_tasks)
+    async with Runtime(journal="memory"):
+        costs = {what: await of_each(repeat) / bare for what, repeat in WORK.items()}
+    assert {what: cost for what, cost in costs.items() if not most[what] / 2 < cost <= most[what]} == {}
