@@ -6,13 +6,11 @@ run dearer by a quarter is seen. Seconds are `benchmarks`' business.
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Awaitable, Callable
-from types import FrameType
-from typing import Any
 
 import anyio
 import pytest
+from benchmarks.measuring.bytecodes import Bytecodes
 
 from actwright import Runtime, flow, run_flow, task
 from actwright_actors.backends import current_backend_name
@@ -37,26 +35,6 @@ async def empty() -> None: ...
 async def calls(fn: Callable[[], Awaitable[object]], times: int) -> None:
     for _ in range(times):
         await fn()
-
-
-class Bytecodes:
-    """Counts those that this thread executes inside of a `with`."""
-
-    def __init__(self) -> None:
-        self.count = 0
-
-    def __enter__(self) -> Bytecodes:
-        self._before = sys.gettrace()
-        sys.settrace(self._trace)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        sys.settrace(self._before)
-
-    def _trace(self, frame: FrameType, event: str, _: Any) -> Any:
-        frame.f_trace_opcodes, frame.f_trace_lines = True, False
-        self.count += event == "opcode"
-        return self._trace
 
 
 async def of_each(repeat: Callable[[int], Awaitable[object]]) -> float:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final, TypeAlias, cast
 from uuid import UUID
 
@@ -53,6 +54,10 @@ def columns_of(table: Table) -> tuple[str, ...]:
     return tuple(column.name for column in table.columns if column.name not in _GENERATED)
 
 
+_id_text: Final = lru_cache(maxsize=1_024)(str)
+"""Of ids that stand in many rows of a batch, as that of a run does; it takes longer to spell one than to find it."""
+
+
 def iso(at: datetime | None) -> str | None:
     """A time as the tables have it: of one length, so that it sorts as text."""
     return None if at is None else at.isoformat(timespec="microseconds")
@@ -89,13 +94,13 @@ def run_row(
     """A run as it is now. `parameters` and `result` are JSON already."""
     state = run.state
     return [
-        str(run.id),
+        _id_text(run.id),
         run.kind,
         utf8(run.flow_name if isinstance(run, FlowRun) else run.task_name),
         utf8(run.name),
         node_id,
         str(state.id),
-        state.type.value,
+        str(state.type),
         utf8(state.name),
         _utf8_or_none(state.message),
         iso(state.timestamp),
@@ -120,7 +125,7 @@ def transition_row(run: FlowRun | TaskRun, cause: str | None) -> list[Any]:
     """The state that a run entered. `cause` is JSON already."""
     state = run.state
     at, name, message = iso(state.timestamp), utf8(state.name), _utf8_or_none(state.message)
-    return [str(state.id), str(run.id), state.type.value, name, message, at, run.run_count, cause]
+    return [str(state.id), _id_text(run.id), str(state.type), name, message, at, run.run_count, cause]
 
 
 def delivery_row(delivery: HookDelivery, node_id: str) -> list[Any]:
@@ -128,7 +133,7 @@ def delivery_row(delivery: HookDelivery, node_id: str) -> list[Any]:
     return [
         str(delivery.id),
         str(delivery.transition_id),
-        str(delivery.run_id),
+        _id_text(delivery.run_id),
         node_id,
         delivery.event,
         utf8(delivery.hook_name),
@@ -147,7 +152,7 @@ def delivery_row(delivery: HookDelivery, node_id: str) -> list[Any]:
 
 
 def log_row(line: LogLine) -> list[Any]:
-    return [str(line.run_id), iso(line.at), line.level, utf8(line.logger), utf8(line.message), line.fields]
+    return [_id_text(line.run_id), iso(line.at), line.level, utf8(line.logger), utf8(line.message), line.fields]
 
 
 def line_of(row: Row) -> LogLine:
@@ -278,7 +283,7 @@ def time_or_none(at: object) -> datetime | None:
 
 
 def _text(id: UUID | None) -> str | None:
-    return None if id is None else str(id)
+    return None if id is None else _id_text(id)
 
 
 def id_or_none(id: object) -> UUID | None:
