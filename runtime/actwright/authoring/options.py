@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Awaitable, Callable, Iterable
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, TypeAlias, TypedDict, cast
 
 from actwright.authoring.checks import misfit, seconds, whole_number
@@ -140,11 +140,6 @@ class RunOptions:
     on_cancellation: tuple[Hook, ...] = ()
     on_crashed: tuple[Hook, ...] = ()
     on_end: tuple[Hook, ...] = ()
-    has_hooks: bool = field(init=False, repr=False, compare=False)
-    """Whether any list has a hook in it: each run asks several times."""
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "has_hooks", any(self.hooks(event) for event in HOOK_EVENTS))
 
     def replace(self, **given: Any) -> Self:
         """These options with the given ones instead. What is not given is kept; `[]` clears a list of hooks.
@@ -169,6 +164,11 @@ class RunOptions:
         """The hooks of one list, by its name."""
         hooks: tuple[Hook, ...] = getattr(self, event)
         return hooks
+
+    @property
+    def has_hooks(self) -> bool:
+        """Whether any list has a hook in it."""
+        return any(self.hooks(event) for event in HOOK_EVENTS)
 
     def _field_of(self, option: str) -> str:
         if option == f"{self.kind}_run_name":
@@ -285,7 +285,7 @@ _NORMAL_FORM: dict[str, Callable[[str, object], Any]] = {
     "isolation": _isolation,
 }
 
-_CAN_BE_NONE = frozenset({option.name for option in fields(RunOptions) if option.default is None})
+_CAN_BE_NONE = frozenset({field.name for field in fields(RunOptions) if field.default is None})
 
 _USE_INSTEAD = {
     "asset_deps": "Actwright has no assets. Name what a run makes in its tags.",
