@@ -53,8 +53,8 @@ model:  ## 1,000 random histories of actors on each back end, against a model of
 model-runs:  ## 1,000 random programs of flows and tasks on each back end: history is as promised after each step
 	ACTWRIGHT_MODEL_EXAMPLES=1000 $(BIN)/pytest -o faulthandler_timeout=0 $(MODEL_OF_RUNS)
 
-bench:  ## every benchmark, one after another: they disturb each other
-	set -e; for program in benchmarks/*.py; do $(BIN)/python "$$program"; done
+bench:  ## what everything costs, beside its floor and its budget
+	$(BIN)/python benchmarks
 
 # What the project is for, at length; `test` kills at half of all points, each on one back end, another half with each commit.
 sweep:  ## a program killed at every point on each back end, at 1,000 random instants, and with its understudy killed first

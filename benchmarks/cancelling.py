@@ -6,43 +6,54 @@ is final and with it all that it started. From another process, each cancel is a
 timed until the first hook runs that follows from Cancelling being committed: once from the command's start, most of
 which is Python's and its imports, and once from the moment in which it has its request.
 
-Each trial is in a loop, a Runtime and a home of its own. Beside the time that passed stands that which this process
-worked: on a machine with other things to do, the two are far apart.
+Beside the time that passed stands that which this process worked: on a machine with other things to do, the two are far
+apart. A budget is for the worst.
 """
 
 from __future__ import annotations
 
-import gc
-import os
-import shutil
 import sqlite3
 import statistics
 import sys
-import tempfile
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
-from pathlib import Path
 from time import perf_counter, process_time
-from typing import Literal
+from typing import Any, Final, NamedTuple
 from uuid import UUID
 
 import anyio
+from measuring.comparisons import UNITS, beside
+from measuring.homes import flush, run_in_a_home
 from measuring.loops import LOOPS, run_on
+from measuring.table import Row
+from measuring.turns import Spread, flat, take_turns
 
-from actwright import Flow, FlowRun, Handle, Runtime, Task, flow, hook, task, wait
-from actwright.journal.sql_journal import SqlJournal
-from actwright.nodes.journal import close_journals
+from actwright import Flow, FlowRun, Handle, Runtime, Task, flow, hook, run_flow, task, wait
 from actwright.settings import get_current_settings
 
-ALIVE = 1_000
-CANCELLED = 200  # of those that are alive, one after another
-TASKS = 1_000
-COMMANDS = 20
-TRIALS = 3
+
+@dataclass(frozen=True, slots=True)
+class Sizes:
+    """How often each thing is measured, and how much of it."""
+
+    turns: int = 3
+    warm_up: int = 1
+    alive: int = 1_000
+    cancelled: int = 200
+    """Of those that are alive, one after another."""
+    tasks: int = 1_000
+    commands: int = 10
+
+
+QUICK: Final = Sizes(turns=1, warm_up=0, alive=20, cancelled=10, tasks=20, commands=1)
+
+
+Shown = Callable[[float], float]
+"""Seconds -> what is shown of them."""
 
 
 class Crowd:
@@ -63,8 +74,7 @@ def told(subject: object, run: object, state: object) -> None:
     """A hook."""
 
 
-@dataclass(frozen=True)
-class Sample:
+class Sample(NamedTuple):
     """Seconds that passed, and seconds of processor time."""
 
     wall: float
@@ -79,28 +89,50 @@ class Stopwatch:
         return Sample(perf_counter() - self._began[0], process_time() - self._began[1])
 
 
-async def cancel_one_after_another() -> list[Sample]:
+async def cancel_one_after_another(sizes: Sizes) -> list[Sample]:
     """Until Cancelling is committed, of each cancel."""
-    crowd, taken = Crowd(ALIVE), list[Sample]()
+    crowd, taken = Crowd(sizes.alive), list[Sample]()
     sleeps = flow(crowd.sleep, name="sleeps")
     async with Runtime(on_exit="cancel") as runtime:
-        handles = [runtime.submit(sleeps) for _ in range(ALIVE)]
+        handles = [runtime.submit(sleeps) for _ in range(sizes.alive)]
         await crowd.all_began.wait()
-        if isinstance(runtime.journal, SqlJournal):
-            runtime.journal.flush()  # the rows of so many starts are not a cancel's to wait for
-        for handle in handles[:: ALIVE // CANCELLED]:
+        flush(runtime)  # the rows of so many starts are not a cancel's to wait for
+        for handle in handles[:: sizes.alive // sizes.cancelled]:
             watch = Stopwatch()
             await handle.cancel()
             taken.append(watch.taken())
     return taken
 
 
-async def cancel_many_at_once(*hooks: Callable[..., object]) -> list[Sample]:
+async def cancel_bare_tasks(sizes: Sizes) -> list[Sample]:
+    """Until a task has unwound, of each: anyio's own cancel scopes, one for each of as many tasks."""
+    crowd, taken = Crowd(sizes.alive), list[Sample]()
+
+    async def sleep(scope: anyio.CancelScope, over: anyio.Event) -> None:
+        with scope:
+            await crowd.sleep()
+        over.set()
+
+    async with anyio.create_task_group() as group:
+        tasks = [(anyio.CancelScope(), anyio.Event()) for _ in range(sizes.alive)]
+        for task_ in tasks:
+            group.start_soon(sleep, *task_)
+        await crowd.all_began.wait()
+        for scope, over in tasks[:: sizes.alive // sizes.cancelled]:
+            watch = Stopwatch()
+            scope.cancel()
+            await over.wait()
+            taken.append(watch.taken())
+        group.cancel_scope.cancel()
+    return taken
+
+
+async def cancel_many_at_once(hooks: Sequence[Callable[..., object]], sizes: Sizes) -> list[Sample]:
     """Until a flow is final whose tasks all run."""
-    crowd = Crowd(TASKS)
+    crowd = Crowd(sizes.tasks)
     sleeps = task(crowd.sleep, name="sleeps", on_cancellation=hooks)
     async with Runtime() as runtime:
-        handle = runtime.submit(starting(sleeps))
+        handle = runtime.submit(starting(sleeps, sizes.tasks))
         await crowd.all_began.wait()
         watch = Stopwatch()
         await handle.cancel()
@@ -108,35 +140,57 @@ async def cancel_many_at_once(*hooks: Callable[..., object]) -> list[Sample]:
         return [watch.taken()]
 
 
-def starting(sleeps: Task[[], object]) -> Flow[[], object]:
+def starting(sleeps: Task[[], object], times: int) -> Flow[[], object]:
     @flow
     async def starts() -> None:
-        handles: list[Handle[object]] = [sleeps.submit() for _ in range(TASKS)]
+        handles: list[Handle[object]] = [sleeps.submit() for _ in range(times)]
         await wait(handles)
 
     return starts
 
 
-async def cancel_from_another_process(since: Literal["start", "request"]) -> list[Sample]:
-    """Until Cancelling is committed, of each command."""
-    crowd, heard = Crowd(COMMANDS), dict[UUID, float]()
+async def cancel_a_bare_group(sizes: Sizes) -> list[Sample]:
+    """Until a task group is left whose tasks all slept."""
+    crowd = Crowd(sizes.tasks)
+    async with anyio.create_task_group() as group:
+        for _ in range(sizes.tasks):
+            group.start_soon(crowd.sleep)
+        await crowd.all_began.wait()
+        watch = Stopwatch()
+        group.cancel_scope.cancel()
+    return [watch.taken()]
+
+
+class Commanded(NamedTuple):
+    """Until Cancelling is committed: from the request, and from the start of the command that made it."""
+
+    from_request: Sample
+    from_start: Sample
+
+
+async def cancel_from_another_process(sizes: Sizes) -> list[Commanded]:
+    """Of each command."""
+    crowd, heard = Crowd(sizes.commands), dict[UUID, float]()
 
     def hear(subject: object, run: FlowRun, state: object) -> None:
         heard[run.id] = time.time()
 
     sleeps = flow(crowd.sleep, name="sleeps", on_cancellation=[hook(hear, at_once=True)])
-    taken: list[Sample] = []
+    taken: list[Commanded] = []
     async with Runtime(on_exit="cancel") as runtime:
-        handles = [runtime.submit(sleeps) for _ in range(COMMANDS)]
+        await run_flow(flow(nothing, on_completion=[told]))  # what only the first hook loads
+        handles = [runtime.submit(sleeps) for _ in range(sizes.commands)]
         await crowd.all_began.wait()
         for handle in handles:
             began, work = time.time(), process_time()
             await anyio.run_process([sys.executable, "-m", "actwright", "runs", "cancel", str(handle.id)])
             await wait([handle])
-            if since == "request":
-                began = _asked_at(handle.id)
-            taken.append(Sample(heard[handle.id] - began, process_time() - work))
+            worked, at = process_time() - work, heard[handle.id]
+            taken.append(Commanded(Sample(at - _asked_at(handle.id), worked), Sample(at - began, worked)))
     return taken
+
+
+async def nothing() -> None: ...
 
 
 def _asked_at(run_id: UUID) -> float:
@@ -145,51 +199,89 @@ def _asked_at(run_id: UUID) -> float:
     return datetime.fromisoformat(at).timestamp()
 
 
-@dataclass(frozen=True)
+async def start_bare_pythons(sizes: Sizes) -> list[Sample]:
+    """Until a Python that does nothing has ended, of each."""
+    taken: list[Sample] = []
+    for _ in range(sizes.commands):
+        watch = Stopwatch()
+        await anyio.run_process([sys.executable, "-c", "pass"])
+        taken.append(watch.taken())
+    return taken
+
+
+@dataclass(frozen=True, slots=True)
 class Measure:
-    """What is measured in one trial, and the most seconds that may pass in the worst one."""
+    """What one trial measures, beside what bare anyio does of it, and the most seconds that the worst may take."""
 
     name: str
-    trial: Callable[[], Awaitable[list[Sample]]]
+    trial: Callable[[Sizes], Awaitable[list[Sample]]]
+    against: str
+    floor: Callable[[Sizes], Awaitable[list[Sample]]]
     budget: float
+    unit: str = "s"
 
 
-MEASURES = [
-    Measure(f"one of {ALIVE:,} runs, until Cancelling is committed", cancel_one_after_another, 0.005),
-    Measure(f"a flow with {TASKS:,} running tasks, until it is final", cancel_many_at_once, 2.0),
-    Measure("the same, a hook for each task", partial(cancel_many_at_once, told), 2.0),
-    Measure("by a command, from its request", partial(cancel_from_another_process, "request"), 0.2),
-    Measure("by a command, from its start", partial(cancel_from_another_process, "start"), 0.2),
-]
+def trials_here(sizes: Sizes) -> Iterator[Measure]:
+    group = "a task group that is cancelled, until it is left"
+    yield Measure(
+        f"one of {sizes.alive:,} runs, until Cancelling is committed", cancel_one_after_another,
+        "a cancel scope, until its task has unwound", cancel_bare_tasks, 0.005, "ms",
+    )  # fmt: skip
+    many = f"a flow with {sizes.tasks:,} running tasks, until it is final"
+    yield Measure(many, partial(cancel_many_at_once, ()), group, cancel_a_bare_group, 2.0)
+    yield Measure(f"{many}, a hook for each", partial(cancel_many_at_once, (told,)), group, cancel_a_bare_group, 2.0)
 
 
-def in_a_home_of_its_own(loop: str, trial: Callable[[], Awaitable[list[Sample]]]) -> list[Sample]:
-    home = Path(tempfile.mkdtemp(prefix="actwright-benchmark-"))
-    os.environ |= {"ACTWRIGHT_HOME": str(home), "ACTWRIGHT_UNDERSTUDY": "false"}
-    get_current_settings.cache_clear()
-    gc.collect()
-    try:
-        return run_on(loop, trial)
-    finally:
-        close_journals()
-        shutil.rmtree(home)
+def rows_here(measure: Measure, sizes: Sizes) -> Iterator[Row]:
+    for loop in LOOPS:
+        contestants = {
+            "ours": partial(run_in_a_home, loop, measure.trial, sizes),
+            "bare": partial(run_on, loop, measure.floor, sizes),
+        }
+        taken = take_turns(contestants, sizes.turns, warm_up=sizes.warm_up)
+        shown = UNITS[measure.unit]
+        row = partial(
+            Row, measure.name, loop, measure.unit, against=measure.against, budget=shown(measure.budget),
+            judged_by="highest",
+        )  # fmt: skip
+        yield with_work(beside(row, *(walls(taken[name], shown) for name in contestants)), taken["ours"], shown)
 
 
-def main() -> None:
-    print(
-        f"seconds: medians, and the worst of {TRIALS} trials after one that warms up; Python {sys.version.split()[0]}"
-    )
-    print(f"{'':52}{'':8}{'worked':>10}{'passed':>10}{'worst':>10}{'at most':>10}")
-    for measure in MEASURES:
-        for loop in LOOPS:
-            trials = [in_a_home_of_its_own(loop, measure.trial) for _ in range(1 + TRIALS)][1:]
-            samples = [sample for trial in trials for sample in trial]
-            worked = statistics.median(sample.work for sample in samples)
-            passed, worst = (of(sample.wall for sample in samples) for of in (statistics.median, max))
-            verdict = "" if worst <= measure.budget else "  over its budget"
-            figures = f"{worked:10.2g}{passed:10.2g}{worst:10.2g}{measure.budget:10g}"
-            print(f"{measure.name:52}{loop:8}{figures}{verdict}", flush=True)
+def rows_of_commands(sizes: Sizes) -> Iterator[Row]:
+    """What it waits for from its request is the journal's next look for requests, of which there is no bare kind."""
+    for loop in LOOPS:
+        contestants: dict[str, Callable[[], list[Any]]] = {
+            "ours": partial(run_in_a_home, loop, cancel_from_another_process, sizes),
+            "bare": partial(run_on, loop, start_bare_pythons, sizes),
+        }
+        taken = take_turns(contestants, sizes.turns, warm_up=0)
+        asked = [[each.from_request for each in turn] for turn in taken["ours"]]
+        started = [[each.from_start for each in turn] for turn in taken["ours"]]
+        row = partial(Row, loop=loop, unit="s", budget=0.2, judged_by="highest")
+        request = row(
+            "a cancel by a command, from its request until it is committed", figure=Spread.of(flat(walls(asked)))
+        )
+        start = partial(
+            row,
+            "a cancel by a command, from its start until it is committed",
+            against="a bare Python, from start to exit",
+        )
+        yield with_work(request, asked)
+        yield with_work(beside(start, walls(started), walls(taken["bare"])), started)
 
 
-if __name__ == "__main__":
-    main()
+def walls(turns: Sequence[Sequence[Sample]], shown: Shown = UNITS["s"]) -> list[list[float]]:
+    return [[shown(sample.wall) for sample in turn] for turn in turns]
+
+
+def with_work(row: Row, turns: Sequence[Sequence[Sample]], shown: Shown = UNITS["s"]) -> Row:
+    """The row, with a note of how much of that this process worked."""
+    worked = shown(statistics.median(sample.work for sample in flat(turns)))
+    return replace(row, note="; ".join(filter(None, [f"worked {worked:.2g}", row.note])))
+
+
+def measures(sizes: Sizes) -> Iterator[Iterable[Row]]:
+    for measure in trials_here(sizes):
+        yield rows_here(measure, sizes)
+    # By measure, and not by loop: both are of the same trials.
+    yield sorted(rows_of_commands(sizes), key=lambda row: row.measure)

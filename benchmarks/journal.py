@@ -1,125 +1,145 @@
-"""What history on disk costs, in microseconds, beside the same in memory: until the last row is committed.
+"""What history on disk costs: beside the same in memory, beside bare SQLite that writes the same rows, and in bytes.
 
 A sequential async task run without hooks, the same with one CPU-bound sync body alive, a flow run with its final state
-committed, and a flow run with one hook. Each is in a loop, a Runtime and a home of its own, warmed up before the clock
-runs; memory and file take turns, so that a slow moment of the machine meets both. Shown are medians, and the median
-ratio with the lowest and the highest.
+committed, and a flow run with one hook. The clock stops when the last row is committed.
 """
 
 from __future__ import annotations
 
-import os
-import shutil
-import statistics
-import sys
+import sqlite3
 import tempfile
-import threading
-from collections.abc import Awaitable, Callable
+from collections.abc import Iterable, Iterator
+from contextlib import closing
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from time import perf_counter
+from typing import Final
 
+from hooks import hooked_flow, in_turn
+from measuring.comparisons import ON_THE_SAME_LOOP, Comparison, Timed, beside, compare, on
+from measuring.homes import a_home_of_its_own, run_in_a_home, run_in_memory
 from measuring.loops import LOOPS, run_on
-from measuring.turns import ratio, take_turns
+from measuring.sample_rows import RunRows, bare_file, rows_of_task_runs, schema_of, text_bytes, write_bare
+from measuring.table import Row
+from measuring.turns import take_turns
+from runs import awaited, awaited_beside_a_busy_thread, awaited_tasks, flow_runs, timed
 
-from actwright import Runtime, flow, run_flow, task
-from actwright.journal.sql_journal import SqlJournal
+from actwright import Runtime, run_flow
 from actwright.nodes.journal import close_journals
 from actwright.settings import get_current_settings
 
-ROUNDS = 9
-RUNS = 300
+
+@dataclass(frozen=True, slots=True)
+class Sizes:
+    """How often each thing is measured, and how much of it."""
+
+    turns: int = 9
+    long_turns: int = 5
+    """Of what is measured beside a busy thread."""
+    warm_up: int = 1
+    runs: int = 300
+    kept_turns: int = 3
+    kept: int = 5_000
+    """Runs whose bytes are counted."""
 
 
-@task
-async def nothing() -> None: ...
+QUICK: Final = Sizes(turns=1, long_turns=1, warm_up=0, runs=10, kept_turns=1, kept=50)
 
 
-@flow
-async def empty() -> None: ...
+def beside_memory(sizes: Sizes) -> Iterator[tuple[Comparison, int]]:
+    """What is compared, and in how many turns."""
+    for measure, subject, turns, budget in (
+        ("async task run, awaited", awaited, sizes.turns, 1.6),
+        ("async task run, awaited, one sync body computing", awaited_beside_a_busy_thread, sizes.long_turns, None),
+        ("flow run, awaited", timed(flow_runs), sizes.turns, None),
+        ("flow run with a sync hook, awaited", in_turn(hooked_flow), sizes.turns, None),
+    ):
+        comparison = Comparison(
+            measure=measure,
+            subject=subject,
+            against="the same, history in memory",
+            floors=on(ON_THE_SAME_LOOP, subject, run_in_memory),
+            times=sizes.runs,
+            budget=budget,
+            runner=run_in_a_home,
+        )
+        yield comparison, turns
 
 
-def told(subject: object, run: object, state: object) -> None: ...
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What task runs wrote: the size of the file that grew by them, their rows, and the schema they are in."""
+
+    bytes: int
+    runs: list[RunRows]
+    schema: list[str]
 
 
-@flow(on_completion=[told])
-async def hooked() -> None: ...
+def written_on(loop: str, count: int) -> Written:
+    """By a flow with that many task runs, in a home of its own."""
+    with a_home_of_its_own():
+        database = get_current_settings().database
+        run_on(loop, _run, 1)
+        before = _size(database)
+        run_on(loop, _run, count)
+        after = _size(database)
+        return Written(after - before, rows_of_task_runs(database)[1:], schema_of(database))
 
 
-@flow
-async def awaited_tasks(times: int) -> None:
-    for _ in range(times):
-        await nothing()
+async def _run(count: int) -> None:
+    async with Runtime():
+        await run_flow(awaited_tasks, count)
 
 
-@flow
-def spins(stop: threading.Event) -> None:
-    """A sync body that only computes."""
-    while not stop.is_set():
-        sum(range(1_000))
+def _size(database: Path) -> int:
+    """Of the file when all is in it, and of what still lies beside it; the next run opens it anew."""
+    close_journals()
+    with closing(sqlite3.connect(database)) as connection:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    return sum(file.stat().st_size for file in database.parent.glob(f"{database.name}*"))
 
 
-async def task_runs(times: int) -> None:
-    await run_flow(awaited_tasks, times)
+def bare_sqlite(written: Written) -> Timed:
+    """Writes the rows of so many of these runs into a file of its own."""
+
+    def seconds_each(count: int) -> float:
+        with (
+            tempfile.TemporaryDirectory(prefix="actwright-benchmark-") as folder,
+            bare_file(Path(folder, "bare.db"), written.schema) as connection,
+        ):
+            began = perf_counter()
+            write_bare(connection, written.runs[:count])
+            return (perf_counter() - began) / count
+
+    return seconds_each
 
 
-async def flow_runs(times: int) -> None:
-    for _ in range(times):
-        await run_flow(empty)
+def beside_bare_sqlite(sizes: Sizes) -> Comparison:
+    written = written_on("asyncio", sizes.runs)
+    return Comparison(
+        measure="async task run, awaited, until its last row is committed",
+        subject=awaited,
+        against="bare sqlite3: the same rows, 50 runs a transaction",
+        floors=dict.fromkeys(LOOPS, bare_sqlite(written)),
+        times=sizes.runs,
+        runner=run_in_a_home,
+    )
 
 
-async def hooked_flow_runs(times: int) -> None:
-    for _ in range(times):
-        await run_flow(hooked)
+def bytes_kept(sizes: Sizes) -> Iterator[Row]:
+    """Of a file as it is after a checkpoint. Half of it are indexes."""
+    taken = take_turns({loop: partial(written_on, loop, sizes.kept) for loop in LOOPS}, sizes.kept_turns, warm_up=0)
+    for loop, turns in taken.items():
+        row = partial(
+            Row, f"journal file, for each of {sizes.kept:,} task runs", loop, "bytes", against="the values, as text"
+        )
+        kept = [[written.bytes / sizes.kept] for written in turns]
+        yield beside(row, kept, [[text_bytes(run) for run in written.runs] for written in turns])
 
 
-KINDS: dict[str, tuple[Callable[[int], Awaitable[None]], bool]] = {
-    "async task run, awaited": (task_runs, False),
-    "the same beside a busy thread": (task_runs, True),
-    "flow run": (flow_runs, False),
-    "flow run with one sync hook": (hooked_flow_runs, False),
-}
-
-
-async def seconds_each(repeat: Callable[[int], Awaitable[None]], is_beside_a_busy_thread: bool) -> float:
-    async with Runtime() as runtime:
-        await repeat(RUNS // 10)
-        stop = threading.Event()
-        if is_beside_a_busy_thread:
-            runtime.submit(spins, stop)
-        began = perf_counter()
-        await repeat(RUNS)
-        if isinstance(runtime.journal, SqlJournal):
-            runtime.journal.flush()
-        taken = perf_counter() - began
-        stop.set()
-    return taken / RUNS
-
-
-def microseconds(loop: str, journal: str, repeat: Callable[[int], Awaitable[None]], busy: bool) -> float:
-    """In a home of its own, which is gone afterwards."""
-    home = Path(tempfile.mkdtemp(prefix="actwright-benchmark-"))
-    os.environ |= {"ACTWRIGHT_HOME": str(home), "ACTWRIGHT_JOURNAL": journal, "ACTWRIGHT_UNDERSTUDY": "false"}
-    get_current_settings.cache_clear()
-    try:
-        return run_on(loop, seconds_each, repeat, busy) * 1e6
-    finally:
-        close_journals()
-        shutil.rmtree(home)
-
-
-def main() -> None:
-    print(f"microseconds per run: medians of {ROUNDS} rounds of {RUNS}, Python {sys.version.split()[0]}")
-    print(f"{'':32}{'':8}{'file':>8}{'memory':>8}   ratio (lowest-highest)")
-    for kind, (repeat, busy) in KINDS.items():
-        for loop in LOOPS:
-            places = {where: partial(microseconds, loop, where, repeat, busy) for where in ("sqlite", "memory")}
-            taken = take_turns(places, ROUNDS)
-            file, memory = (statistics.median(taken[where]) for where in ("sqlite", "memory"))
-            found = ratio(taken["sqlite"], taken["memory"])
-            spread = f"{found.median:.2f}x ({found.lowest:.2f}-{found.highest:.2f})"
-            print(f"{kind:32}{loop:8}{file:8.0f}{memory:8.0f}   {spread}", flush=True)
-
-
-if __name__ == "__main__":
-    main()
+def measures(sizes: Sizes) -> Iterator[Iterable[Row]]:
+    for comparison, turns in beside_memory(sizes):
+        yield compare(comparison, turns, warm_up=sizes.warm_up)
+    yield compare(beside_bare_sqlite(sizes), sizes.turns, warm_up=sizes.warm_up)
+    yield bytes_kept(sizes)

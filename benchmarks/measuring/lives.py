@@ -4,17 +4,13 @@ from __future__ import annotations
 
 import gc
 import math
-import multiprocessing
-import os
-import subprocess
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
-from pathlib import Path
 from time import perf_counter
 
 from actwright_actors import ActorSystem, ChildSpec, StartChild, Supervisor
 from measuring.loops import run_on, seconds_each
 from measuring.messages import NoOp
+from measuring.processes import in_a_fresh_process, resident_bytes
 
 __all__ = ["Growth", "Team", "growth_by_idle_actors", "spawn_and_stop", "supervise"]
 
@@ -64,24 +60,15 @@ class Growth:
 
 def growth_by_idle_actors(loop: str, count: int) -> Growth:
     """By how much that many actors make a fresh process grow: one whose memory nothing else has used before."""
-    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as process:
-        return process.submit(run_on, loop, _grow, count).result()
+    return in_a_fresh_process(run_on, loop, _grow, count)
 
 
 async def _grow(count: int) -> Growth:
     async with ActorSystem() as system:
         await system.spawn(NoOp())  # what only the first one loads is not each one's
         gc.collect()
-        before = _resident_bytes()
+        before = resident_bytes()
         for _ in range(count):
             await system.spawn(NoOp())
         gc.collect()
-        return Growth(before, _resident_bytes())
-
-
-def _resident_bytes() -> int:
-    statm = Path("/proc/self/statm")
-    if statm.exists():
-        return int(statm.read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
-    shown = subprocess.run(["ps", "-o", "rss=", "-p", str(os.getpid())], check=True, capture_output=True, text=True)
-    return int(shown.stdout) * 1024
+        return Growth(before, resident_bytes())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from time import perf_counter
 from typing import Any, TypeVar, TypeVarTuple
 
@@ -13,8 +13,8 @@ __all__ = ["LOOPS", "AsyncTimed", "run_on", "seconds_each"]
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
 
-AsyncTimed = Callable[[int], Awaitable[float]]
-"""Does something that many times in the running loop and returns the seconds that one took."""
+AsyncTimed = Callable[[int], Awaitable[float | Sequence[float]]]
+"""Does something that many times in the running loop and returns the seconds that one took, or those of each."""
 
 LOOPS: dict[str, tuple[str, dict[str, Any]]] = {
     "asyncio": ("asyncio", {"use_uvloop": False}),

@@ -4,21 +4,27 @@ from __future__ import annotations
 
 import json
 import os
+import sqlite3
 import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from itertools import groupby
 from pathlib import Path
+from typing import Any, Literal
 
 from measuring.turns import Spread
 
-__all__ = ["Row", "machine", "show", "write_json"]
+__all__ = ["Judged", "Row", "document", "machine", "show", "write_json"]
+
+Judged = Literal["ratio", "median", "highest"]
+"""What of a row a budget is for: the median ratio to its floor, the median figure, or the highest one."""
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One figure on one loop. Where there is a floor, the budget is one of the ratio between the two."""
+    """One figure on one loop, beside its floor where there is one. The budget is the most that there may be of what
+    `judged_by` says; with `at_least`, which is for rates, the least."""
 
     measure: str
     loop: str
@@ -29,39 +35,55 @@ class Row:
     ratio: Spread | None = None
     budget: float | None = None
     note: str = ""
+    judged_by: Judged = "ratio"
+    at_least: bool = False
+
+    def __post_init__(self) -> None:
+        if self.budget is not None and self.judged_by == "ratio" and not self.against:
+            raise ValueError(f"{self.measure!r} has a budget for its ratio, and no floor. Say what it is judged by.")
 
     @property
     def held(self) -> bool | None:
-        """Whether the budget is; None without one. The median ratio counts, but of absolute figures the highest."""
-        if self.budget is None or self.figure is None:
+        """Whether the budget is; None without one, or without a figure."""
+        judged = self.ratio if self.judged_by == "ratio" else self.figure
+        if self.budget is None or judged is None:
             return None
-        return (self.figure.highest if self.ratio is None else self.ratio.median) <= self.budget
+        value = judged.highest if self.judged_by == "highest" else judged.median
+        return value >= self.budget if self.at_least else value <= self.budget
 
 
-def machine() -> dict[str, str | int | None]:
+def machine() -> dict[str, str | int | float | None]:
     """What the figures depend on, as far as a program can tell."""
     versions = {name: version(name) for name in ("anyio", "trio", "uvloop")}
-    return {"python": sys.version.split()[0], **versions, "cores": os.cpu_count()}
+    return {
+        "python": sys.version.split()[0], **versions, "sqlite": sqlite3.sqlite_version, "cores": os.cpu_count(),
+        "load": round(os.getloadavg()[0], 1),
+    }  # fmt: skip
 
 
 def show(rows: Iterable[Row]) -> None:
     """Print a table for each measure."""
     for (measure, against, unit), group in groupby(rows, key=lambda row: (row.measure, row.against, row.unit)):
-        floor = f"{'floor':>8}{'ratio (lowest-highest)':>25}" if against else " " * 33
+        floor = f"{'floor':>10}{'ratio (lowest-highest)':>25}" if against else " " * 35
         print(f"\n{measure}, against {against}" if against else f"\n{measure}")
-        print(f"  {'':8}{f'{unit} (lowest-highest)':>29}{floor}{'at most':>9}{'held':>6}")
+        print(f"  {'':8}{f'{unit} (lowest-highest)':>29}{floor}{'budget':>18}{'held':>6}")
         for row in group:
-            print(f"  {row.loop:8}{_cells(row)}".rstrip())
+            print(f"  {row.loop:8}{_cells(row)}".rstrip(), flush=True)
 
 
 def _cells(row: Row) -> str:
     if row.figure is None:
         return f"{'-':>29}  {row.note}"
     floor = "" if row.floor is None else _short(row.floor.median)
-    times = "" if row.ratio is None else "x"
-    budget = "-" if row.budget is None else f"{row.budget:g}{times}"
     held = {None: "-", True: "yes", False: "NO"}[row.held]
-    return f"{_spread(row.figure):>29}{floor:>8}{_spread(row.ratio):>25}{budget:>9}{held:>6}  {row.note}"
+    return f"{_spread(row.figure):>29}{floor:>10}{_spread(row.ratio):>25}{_budget(row):>18}{held:>6}  {row.note}"
+
+
+def _budget(row: Row) -> str:
+    if row.budget is None:
+        return "-"
+    what = {"ratio": "x", "median": "", "highest": " at worst"}[row.judged_by]
+    return f"{'>=' if row.at_least else '<='} {row.budget:g}{what}"
 
 
 def _spread(of: Spread | None) -> str:
@@ -72,11 +94,14 @@ def _short(number: float) -> str:
     return f"{number:.0f}" if number >= 100 else f"{number:.3g}"
 
 
-def write_json(path: Path, rows: Iterable[Row], sizes: Mapping[str, int]) -> None:
-    """Write the rows, how much was measured for them, and on what."""
-    document = {
-        "machine": machine(),
-        "sizes": dict(sizes),
-        "rows": [{**asdict(row), "held": row.held} for row in rows],
-    }
+def document(sections: Mapping[str, Iterable[Row]], **more: Any) -> dict[str, Any]:
+    """All rows, each with the name of its section, and on what they were measured."""
+    rows = [
+        {"section": name, **asdict(row), "held": row.held} for name, measured in sections.items() for row in measured
+    ]
+    return {"machine": machine(), **more, "rows": rows}
+
+
+def write_json(path: Path, document: Mapping[str, Any]) -> None:
+    """Write it for programs to read."""
     path.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")

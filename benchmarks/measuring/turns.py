@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
-__all__ = ["Spread", "ratio", "take_turns"]
+__all__ = ["Spread", "flat", "medians", "ratio", "take_turns"]
 
 T = TypeVar("T")
 
@@ -24,6 +24,16 @@ class Spread:
     @classmethod
     def of(cls, samples: Sequence[float]) -> Spread:
         return cls(statistics.median(samples), min(samples), max(samples))
+
+
+def medians(turns: Sequence[Sequence[float]]) -> list[float]:
+    """The median of each turn's samples."""
+    return [statistics.median(turn) for turn in turns]
+
+
+def flat(turns: Sequence[Sequence[T]]) -> list[T]:
+    """The samples of all turns."""
+    return [sample for turn in turns for sample in turn]
 
 
 def take_turns(contestants: Mapping[str, Callable[[], T]], turns: int, *, warm_up: int = 1) -> dict[str, list[T]]:
