@@ -25,7 +25,7 @@ from actwright import Runtime, Task, flow, run_flow, task, wait
 class Sizes:
     """How often each thing is measured, and how much of it."""
 
-    turns: int = 9
+    turns: int = 7
     warm_up: int = 1
     delays: int = 200
     submitted: int = 1_000

@@ -34,7 +34,7 @@ from actwright.settings import get_current_settings
 class Sizes:
     """How often each thing is measured, and how much of it."""
 
-    turns: int = 9
+    turns: int = 7
     long_turns: int = 5
     """Of what is measured beside a busy thread."""
     warm_up: int = 1

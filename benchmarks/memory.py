@@ -28,7 +28,7 @@ from actwright.engine.live_run import LiveRun
 class Sizes:
     """How often each thing is measured, and how much of it."""
 
-    turns: int = 3
+    turns: int = 2
     alive: int = 10_000
     few: int = 1_000
     """Runs that have ended before memory is looked at first, and so what only the first ones take."""
@@ -124,10 +124,11 @@ def alive(sizes: Sizes) -> Iterator[Row]:
         row = partial(Row, f"resident memory of {each}", loop, "kB", against="a bare task of anyio that sleeps")
         yield beside(row, ours, bare)
     for loop, lives in taken.items():
-        left = Spread.of([(of.after - of.before) / sizes.alive / 1e3 for of in lives["ours"]])
-        bare = Spread.of([(of.after - of.before) / sizes.alive / 1e3 for of in lives["bare"]])
-        note = f"of a bare task {bare.median:.2g}; Python keeps what it has for later"
-        yield Row(f"resident memory that stays of {each} when all have ended", loop, "kB", left, note=note)
+        ours_left, bare_left = (
+            Spread.of([(of.after - of.before) / sizes.alive / 1e3 for of in lives[name]]) for name in ("ours", "bare")
+        )
+        note = f"of a bare task {bare_left.median:.2g}; Python keeps what it has for later"
+        yield Row(f"resident memory that stays of {each} when all have ended", loop, "kB", ours_left, note=note)
 
 
 def _lives(loop: str, sizes: Sizes) -> dict[str, list[Lived]]:

@@ -29,7 +29,7 @@ from measuring.turns import Spread, take_turns
 class Sizes:
     """How often a program is killed, and how much it leaves."""
 
-    turns: int = 15
+    turns: int = 11
     turns_of_many: int = 3
     many: int = 2_000
 

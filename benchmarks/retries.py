@@ -83,7 +83,8 @@ async def bare_attempts(attempt: Callable[[], Any], count: int) -> float:
                 group.start_soon(_end, attempt, ended)
                 await ended.wait()
 
-        return await seconds_each(fail, count)
+        seconds = await seconds_each(fail, count)
+    return seconds
 
 
 def measures(sizes: Sizes) -> Iterator[Iterable[Row]]:

@@ -29,7 +29,7 @@ from actwright import Runtime, flow, run_flow, task, wait
 class Sizes:
     """How often each thing is measured, and how much of it."""
 
-    turns: int = 9
+    turns: int = 7
     warm_up: int = 1
     runs: int = 300
     at_once: int = 1_000

@@ -12,7 +12,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -98,9 +98,11 @@ def bare_python() -> float:
 
 def imports(sizes: Sizes) -> Iterator[Row]:
     """The same on each loop: no loop has run yet."""
-    taken = take_turns(
-        {"ours": partial(milliseconds_to_run, IMPORTING, {}), "bare": bare_python}, sizes.turns, warm_up=sizes.warm_up
-    )
+    contestants: dict[str, Callable[[], float]] = {
+        "ours": partial(milliseconds_to_run, IMPORTING, {}),
+        "bare": bare_python,
+    }
+    taken = take_turns(contestants, sizes.turns, warm_up=sizes.warm_up)
     added = [ours - bare for ours, bare in zip(taken["ours"], taken["bare"], strict=True)]
     row = partial(Row, IMPORTING, "any", "ms", against="bare Python")
     yield beside(row, *([[each] for each in taken[name]] for name in ("ours", "bare")))
@@ -119,7 +121,10 @@ def scripts(sizes: Sizes) -> Iterator[Row]:
         for name, program, environment, _ in SCRIPTS
         for loop, backend in BACKENDS.items()
     }
-    contestants = {**{str(key): run for key, run in programs.items()}, "bare": bare_python}
+    contestants: dict[str, Callable[[], float]] = {
+        **{str(key): run for key, run in programs.items()},
+        "bare": bare_python,
+    }
     taken = take_turns(contestants, sizes.turns, warm_up=sizes.warm_up)
     bare = [[each] for each in taken["bare"]]
     for name, _, _, budget in SCRIPTS:

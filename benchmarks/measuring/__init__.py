@@ -1,1 +1,1 @@
-"""What the programs of this folder share, and what `actors.py` measures. A program is a file beside this package."""
+"""What the sections share, and what `actors` measures. A section is a module beside this package."""

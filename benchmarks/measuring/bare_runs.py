@@ -5,7 +5,6 @@ Each function returns seconds for one of `count`, or does something that many ti
 
 from __future__ import annotations
 
-from functools import partial
 from time import perf_counter
 
 import anyio
@@ -34,7 +33,8 @@ async def start_soon_in_turn(count: int) -> float:
                 group.start_soon(_set, event)
                 await event.wait()
 
-        return await seconds_each(start, count)
+        seconds = await seconds_each(start, count)
+    return seconds
 
 
 async def _set(event: anyio.Event) -> None:
@@ -52,7 +52,8 @@ async def start_soon_all_at_once(count: int) -> float:
             for event in events:
                 await event.wait()
 
-        return await seconds_each(start, count)
+        seconds = await seconds_each(start, count)
+    return seconds
 
 
 async def threads_in_turn(count: int) -> float:
@@ -83,7 +84,10 @@ async def calls_from_a_thread(count: int) -> float:
         for _ in range(times):
             anyio.from_thread.run(anyio.lowlevel.checkpoint)
 
-    return await seconds_each(partial(anyio.to_thread.run_sync, call), count)
+    async def call_there(times: int) -> None:
+        await anyio.to_thread.run_sync(call, times)
+
+    return await seconds_each(call_there, count)
 
 
 async def until_a_thread_starts(count: int) -> list[float]:

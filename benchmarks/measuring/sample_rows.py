@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import random
 import sqlite3
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from itertools import count, islice
 from pathlib import Path
 from typing import Any, Final
 
@@ -28,6 +29,7 @@ _GIVEN: Final = {
 _RUN_ID: Final = {"runs": "id", "transitions": "run_id", "logs": "run_id"}
 _RUNS_A_COMMIT: Final = 50
 _RUNS_A_FILL: Final = 5_000
+_RUNS_A_FLOW: Final = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +88,7 @@ def _insert(connection: sqlite3.Connection, written: Sequence[RunRows]) -> None:
     connection.execute("COMMIT")
 
 
-def fill(database: Path, example: RunRows, count: int) -> None:
+def fill(database: Path, example: RunRows, runs_to_add: int) -> None:
     """Add that many runs like this one to a journal that nobody has open, each with ids of its own.
 
     Without a log of its own, since a file that is broken off on the way is of no use to anybody.
@@ -95,25 +97,27 @@ def fill(database: Path, example: RunRows, count: int) -> None:
         connection.execute("PRAGMA journal_mode = OFF")
         connection.execute("PRAGMA synchronous = OFF")
         connection.execute("PRAGMA cache_size = -262144")  # KiB: the indexes of ids are written all over
-        copy = _copier(example)
-        for start in range(0, count, _RUNS_A_FILL):
-            _insert(connection, [copy() for _ in range(min(_RUNS_A_FILL, count - start))])
+        copies = _copies_of(example)
+        for start in range(0, runs_to_add, _RUNS_A_FILL):
+            _insert(connection, list(islice(copies, min(_RUNS_A_FILL, runs_to_add - start))))
         connection.execute("PRAGMA journal_mode = WAL")
 
 
-def _copier(example: RunRows) -> Callable[[], RunRows]:
-    """Makes runs like that one, whose states and itself have other ids."""
-    own = {example.run_id, *(row[_GIVEN["transitions"].index("id")] for row in example.rows["transitions"])}
-
-    def copy() -> RunRows:
-        new = {old: _new_id() for old in own}
+def _copies_of(example: RunRows) -> Iterator[RunRows]:
+    """Runs like that one, without end: they and their states have ids of their own, and a thousand have one parent."""
+    (run,) = example.rows["runs"]
+    flow_id = run[_GIVEN["runs"].index("flow_run_id")]
+    own = [example.run_id, *(row[_GIVEN["transitions"].index("id")] for row in example.rows["transitions"])]
+    new: dict[str, str] = {}
+    for number in count():
+        new |= {old: _new_id() for old in own}
+        if number % _RUNS_A_FLOW == 0:
+            new[flow_id] = _new_id()
         rows = {
             name: [tuple([new.get(value, value) for value in row]) for row in rows]
             for name, rows in example.rows.items()
         }
-        return RunRows(new[example.run_id], rows)
-
-    return copy
+        yield RunRows(new[example.run_id], rows)
 
 
 def _new_id() -> str:
