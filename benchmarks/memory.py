@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Final, NamedTuple
 
-import anyio
+from measuring.bare_lives import Crowd, Lived, live_bare
 from measuring.comparisons import beside
 from measuring.homes import flush, run_in_a_home
 from measuring.loops import LOOPS, run_on
@@ -45,14 +45,6 @@ OBJECTS_BUDGET: Final = 3.0
 """The flow's own, and the last run's while its actor ends."""
 
 
-class Lived(NamedTuple):
-    """Resident bytes before runs, or tasks, were started, while all were alive, and when all had ended."""
-
-    before: int
-    alive: int
-    after: int
-
-
 async def live(count: int) -> Lived:
     """Of task runs that sleep, submitted in a flow."""
     crowd = Crowd(1)
@@ -81,39 +73,6 @@ def settled(runtime: Runtime) -> int:
     flush(runtime)
     gc.collect()
     return resident_bytes()
-
-
-async def live_bare(count: int) -> Lived:
-    """Of tasks of anyio that sleep."""
-    crowd = Crowd(count)
-    gc.collect()
-    before = resident_bytes()
-    async with anyio.create_task_group() as group:
-        for _ in range(count):
-            group.start_soon(crowd.sleep)
-        await crowd.all_began.wait()
-        gc.collect()
-        alive = resident_bytes()
-        crowd.over.set()
-    gc.collect()
-    return Lived(before, alive, resident_bytes())
-
-
-class Crowd:
-    """Bodies that wait until it is over; `all_began` is set when as many have begun as are expected."""
-
-    def __init__(self, expected: int) -> None:
-        self.again(expected)
-
-    def again(self, expected: int) -> None:
-        self._missing = expected
-        self.all_began, self.over = anyio.Event(), anyio.Event()
-
-    async def sleep(self) -> None:
-        self._missing -= 1
-        if not self._missing:
-            self.all_began.set()
-        await self.over.wait()
 
 
 def alive(sizes: Sizes) -> Iterator[Row]:
