@@ -36,11 +36,11 @@ def arguments() -> argparse.Namespace:
 def tell_budgets(measured: Mapping[str, Iterable[Row]]) -> None:
     """How many budgets were held, and which were not."""
     judged = [(name, row) for name, rows in measured.items() for row in rows if row.held is not None]
-    print(f"\n{sum(bool(row.held) for _, row in judged)} of {len(judged)} budgets are held; these are not:")
-    for name, row in judged:
-        if not row.held:
-            against = f", against {row.against}" if row.judged_by == "ratio" else ""
-            print(f"  {name}: {row.measure}{against} ({row.loop})")
+    missed = [(name, row) for name, row in judged if not row.held]
+    print(f"\n{len(judged) - len(missed)} of {len(judged)} budgets are held{'; these are not:' if missed else '.'}")
+    for name, row in missed:
+        against = f", against {row.against}" if row.judged_by == "ratio" else ""
+        print(f"  {name}: {row.measure}{against} ({row.loop})")
 
 
 def main() -> None:
