@@ -1,0 +1,165 @@
+"""Prefect 3: flows and tasks against its own local server, which keeps them in SQLite. The argument is its home.
+
+With PREFECT_SERVER_EPHEMERAL_ENABLED the client starts the server, on 127.0.0.1, and stops it at exit. SQLite has a
+write-ahead log and synchronous=NORMAL there (prefect/server/database/configurations.py), as Actwright's history has.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sqlite3
+import sys
+import time
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+
+import certifi
+
+HOME = Path(sys.argv[1])
+CERTIFICATE = HOME / "certificate.pem"
+# All are of https://docs.prefect.io/v3/api-ref/settings-ref.
+SETTINGS = {
+    "PREFECT_HOME": str(HOME),
+    "PREFECT_SERVER_EPHEMERAL_ENABLED": "true",
+    "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "150",
+    "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+    # Logs would go to the terminal and, each batch a request, to the server.
+    "PREFECT_LOGGING_LEVEL": "CRITICAL",
+    "PREFECT_LOGGING_TO_API_ENABLED": "false",
+    "PREFECT_RESULTS_PERSIST_BY_DEFAULT": "false",
+    "PREFECT_TELEMETRY_ENABLE_RESOURCE_METRICS": "false",
+    "PREFECT_CLIENT_SERVER_VERSION_CHECK_ENABLED": "false",
+    "PREFECT_CLIENT_CSRF_SUPPORT_ENABLED": "false",
+    # A client is made for each submitted task and each flow run, and each loads the trusted certificates, which takes
+    # most of the time: 98 ms for certifi's, 1.4 ms for one. None is needed for http://127.0.0.1.
+    "PREFECT_API_SSL_CERT_FILE": str(CERTIFICATE),
+    # The server writes task runs that it hears of one by one; in batches, and what is left each second, is faster.
+    "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_BATCH_SIZE": "50",
+    "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_READ_BATCH_SIZE": "50",
+    "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_FLUSH_INTERVAL": "1",
+}
+os.environ |= SETTINGS
+BUNDLE = Path(certifi.where()).read_text(encoding="utf-8")
+CERTIFICATE.write_text("".join(BUNDLE.partition("-----END CERTIFICATE-----")[:2]) + "\n", encoding="utf-8")
+
+from answering import Round, answer, timed  # noqa: E402
+from prefect import flow, task  # noqa: E402 - it reads the settings when it is imported
+from prefect.futures import wait  # noqa: E402
+from prefect.runtime import flow_run  # noqa: E402
+
+PATIENCE_SECONDS = 120.0
+
+
+@task
+async def nothing() -> None: ...
+
+
+async def told(subject: object, run: object, state: object) -> None: ...
+
+
+@task(on_completion=[told])
+async def hooked_task() -> None: ...
+
+
+@flow
+async def awaited_tasks(count: int) -> str:
+    for _ in range(count):
+        await nothing()
+    return str(flow_run.id)
+
+
+# What the documentation has for async tasks at once: https://docs.prefect.io/v3/how-to-guides/workflows/run-work-concurrently
+@flow
+async def gathered_tasks(count: int) -> str:
+    await asyncio.gather(*(nothing() for _ in range(count)))
+    return str(flow_run.id)
+
+
+@flow
+async def submitted_tasks(count: int) -> str:
+    wait([nothing.submit() for _ in range(count)])
+    return str(flow_run.id)
+
+
+@flow
+async def hooked_tasks(count: int) -> str:
+    for _ in range(count):
+        await hooked_task()
+    return str(flow_run.id)
+
+
+@flow
+async def empty() -> None: ...
+
+
+@flow(on_completion=[told])
+async def hooked() -> None: ...
+
+
+async def flow_runs(count: int) -> None:
+    for _ in range(count):
+        await empty()
+
+
+async def hooked_flow_runs(count: int) -> None:
+    for _ in range(count):
+        await hooked()
+
+
+TASKS: dict[str, Callable[[int], Awaitable[str]]] = {
+    "awaited": awaited_tasks,
+    "gathered": gathered_tasks,
+    "submitted": submitted_tasks,
+    "awaited, with a hook": hooked_tasks,
+}
+
+
+def until_recorded(work: Callable[[int], Awaitable[str]]) -> Round:
+    """A round of tasks, settled when the server has committed that each one ran, and that each one completed.
+
+    The client tells it by events, and goes on before they are even sent. States of flows are requests, which it answers
+    when they are committed: a round of these is settled when it returns.
+    """
+    expected: list[tuple[str, int]] = []
+
+    async def repeat(count: int) -> None:
+        expected.append((await work(count), count))
+
+    async def settle() -> None:
+        flow_run_id, count = expected.pop()
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        with closing(sqlite3.connect(f"file:{HOME / 'prefect.db'}?mode=ro", uri=True)) as history:
+            while recorded_states(history, flow_run_id) < 2 * count:
+                if time.monotonic() > deadline:
+                    raise TimeoutError(f"the server has not recorded all tasks within {PATIENCE_SECONDS:.0f} s")
+                await asyncio.sleep(0.02)
+
+    return timed(repeat, settle)
+
+
+def recorded_states(history: sqlite3.Connection, flow_run_id: str) -> int:
+    # Its API could tell, too, but only to who keeps it from its work by asking.
+    found = history.execute(
+        "SELECT count(*) FROM task_run_state JOIN task_run ON task_run.id = task_run_state.task_run_id"
+        " WHERE flow_run_id = ? AND task_run_state.type IN ('RUNNING', 'COMPLETED')",
+        (flow_run_id,),
+    )
+    return int(found.fetchone()[0])
+
+
+def rounds() -> Iterator[tuple[str, Round]]:
+    for name, work in TASKS.items():
+        yield name, until_recorded(work)
+    yield "flows", timed(flow_runs)
+    yield "flows with a hook", timed(hooked_flow_runs)
+
+
+async def main() -> None:
+    await empty()  # the first flow starts the server
+    await answer(dict(rounds()))
+
+
+if __name__ == "__main__":
+    asyncio.run(main())

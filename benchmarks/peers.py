@@ -1,0 +1,121 @@
+"""What a run costs beside other libraries that run work: Prefect, DBOS, Dask, Ray. See README.md here.
+
+Each library is a program in a process of its own, Actwright too: started once, warmed up, then asked for one round at a
+time, in turns. Shown are medians over the rounds, and the ratio is the median of the ratios of each round. A library
+that is not installed, or does not run here, has rows that say so.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Final
+
+from measuring.peer_comparisons import PEERS, WORKS, Ours, Peer, Until
+from measuring.peer_processes import Failed, Program, Seconds, running, versions_in
+from measuring.table import Row, machine, show, write_json
+from measuring.turns import Spread, ratio, take_turns
+
+PYTHON_BESIDE: Final = Path(__file__).resolve().parent.parent / ".venv-peers" / "bin" / "python"
+ADVICE: Final = "{} is not installed: pip install -e '.[bench-peers]', or see benchmarks/README.md"
+
+
+@dataclass(frozen=True, slots=True)
+class Sizes:
+    """How often each thing is measured, and how much of it in a round."""
+
+    rounds: int = 9
+    tasks: int = 100
+    flows: int = 20
+
+
+QUICK: Final = Sizes(rounds=2, tasks=3, flows=2)
+
+
+def sections(sizes: Sizes, peers_python: Path | None = None) -> Iterator[Iterable[Row]]:
+    """The rows of one peer after the other; each is measured while its rows are taken.
+
+    The peers are those that `peers_python` has installed; without it, those of `.venv-peers` where there is one, and
+    else of the Python that runs this.
+    """
+    python = peers_python or (PYTHON_BESIDE if PYTHON_BESIDE.exists() else Path(sys.executable))
+    versions = versions_in(python, sorted({peer.package for peer in PEERS}))
+    with ExitStack() as stack:
+        own: dict[Ours, Program] = {}
+        for peer in PEERS:
+            if peer.ours not in own:
+                program = running(Path(sys.executable), "actwright_runs", settings=peer.ours.settings)
+                own[peer.ours] = stack.enter_context(program)
+            yield _beside(peer, own[peer.ours], python, versions.get(peer.package), sizes)
+
+
+def _beside(peer: Peer, ours: Program, python: Path, version: str | None, sizes: Sizes) -> Iterator[Row]:
+    """Rows of Actwright and that peer, or of Actwright alone and why."""
+    todo = list(peer.works)
+    try:
+        if version is None:
+            raise Failed(peer.program, ADVICE.format(peer.package))
+        with running(python, peer.program, *peer.arguments) as theirs:
+            while todo:
+                taken = _take_turns(todo[0], {"ours": ours, "theirs": theirs}, sizes)
+                yield from _rows(peer, todo.pop(0), peer.named(version), taken)
+    except Failed as failure:
+        if failure.program != peer.program:
+            raise  # Actwright's own
+        for work in todo:
+            why = str(failure) if version is None else f"{peer.named(version)} does not run here: {failure}"
+            yield from _rows(peer, work, peer.named(version or ""), _take_turns(work, {"ours": ours}, sizes), why)
+
+
+def _take_turns(work: str, programs: Mapping[str, Program], sizes: Sizes) -> dict[str, list[Seconds]]:
+    """What one repetition took, by program and round."""
+    count = sizes.tasks if WORKS[work].size == "tasks" else sizes.flows
+    taken = take_turns({name: partial(each.round_of, work, count) for name, each in programs.items()}, sizes.rounds)
+    return {
+        name: [Seconds(each.awaited / count, each.settled / count) for each in rounds] for name, rounds in taken.items()
+    }
+
+
+def _rows(peer: Peer, work: str, named: str, taken: Mapping[str, list[Seconds]], why: str = "") -> Iterator[Row]:
+    """One for each moment at which a round may be said to be over."""
+    for until, words in peer.until.items():
+        ours, *theirs = (_microseconds(samples, until) for samples in taken.values())
+        row = Row(
+            WORKS[work].measure + words,
+            "asyncio",
+            "us",
+            Spread.of(ours),
+            against=f"{named}: {peer.works[work]}",
+            note=why or f"Actwright: {peer.ours.words}; {peer.title}: {peer.keeps}",
+        )
+        yield replace(row, floor=Spread.of(theirs[0]), ratio=ratio(ours, theirs[0])) if theirs else row
+
+
+def _microseconds(rounds: Iterable[Seconds], until: Until) -> list[float]:
+    return [(each.awaited if until == "awaited" else each.settled) * 1e6 for each in rounds]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Measure what a run costs beside other libraries.")
+    parser.add_argument("--quick", action="store_true", help="see that it runs; the figures mean nothing")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there, too")
+    parser.add_argument("--peers-python", type=Path, metavar="PATH", help="the Python that has the other libraries")
+    options = parser.parse_args()
+    sizes = QUICK if options.quick else Sizes()
+    print("Peers: medians of rounds.", *(f"{name} {is_}" for name, is_ in machine().items()), sep="  ")
+    rows: list[Row] = []
+    for measured in sections(sizes, options.peers_python):
+        for row in measured:
+            show([row])
+            rows.append(row)
+    if options.json is not None:
+        write_json(options.json, rows, asdict(sizes))
+
+
+if __name__ == "__main__":
+    main()
