@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, replace
 from functools import partial
@@ -22,6 +22,7 @@ from measuring.table import Row, machine, show, write_json
 from measuring.turns import Spread, ratio, take_turns
 
 PYTHON_BESIDE: Final = Path(__file__).resolve().parent.parent / ".venv-peers" / "bin" / "python"
+PACKAGES: Final = tuple(dict.fromkeys(peer.package for peer in PEERS))
 ADVICE: Final = "{} is not installed: pip install -e '.[bench-peers]', or see benchmarks/README.md"
 
 
@@ -37,17 +38,19 @@ class Sizes:
 QUICK: Final = Sizes(rounds=2, tasks=3, flows=2)
 
 
-def sections(sizes: Sizes, peers_python: Path | None = None) -> Iterator[Iterable[Row]]:
-    """The rows of one peer after the other; each is measured while its rows are taken.
+def sections(
+    sizes: Sizes, peers_python: Path | None = None, packages: Collection[str] = PACKAGES
+) -> Iterator[Iterable[Row]]:
+    """The rows of one peer after the other, of those packages; each is measured while its rows are taken.
 
     The peers are those that `peers_python` has installed; without it, those of `.venv-peers` where there is one, and
     else of the Python that runs this.
     """
     python = peers_python or (PYTHON_BESIDE if PYTHON_BESIDE.exists() else Path(sys.executable))
-    versions = versions_in(python, sorted({peer.package for peer in PEERS}))
+    versions = versions_in(python, PACKAGES)
     with ExitStack() as stack:
         own: dict[Ours, Program] = {}
-        for peer in PEERS:
+        for peer in (each for each in PEERS if each.package in packages):
             if peer.ours not in own:
                 program = running(Path(sys.executable), "actwright_runs", settings=peer.ours.settings)
                 own[peer.ours] = stack.enter_context(program)
@@ -105,11 +108,12 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="see that it runs; the figures mean nothing")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there, too")
     parser.add_argument("--peers-python", type=Path, metavar="PATH", help="the Python that has the other libraries")
+    parser.add_argument("--only", nargs="+", choices=PACKAGES, default=PACKAGES, help="measure beside these alone")
     options = parser.parse_args()
     sizes = QUICK if options.quick else Sizes()
     print("Peers: medians of rounds.", *(f"{name} {is_}" for name, is_ in machine().items()), sep="  ")
     rows: list[Row] = []
-    for measured in sections(sizes, options.peers_python):
+    for measured in sections(sizes, options.peers_python, options.only):
         for row in measured:
             show([row])
             rows.append(row)

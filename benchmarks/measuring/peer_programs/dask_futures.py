@@ -32,9 +32,13 @@ def works(client: Client) -> dict[str, Repeat]:
 
 async def main(folder: str, mode: str) -> None:
     dask.config.set({"temporary-directory": folder, "logging.distributed": "error"})
-    # The asynchronous client spares a thread, and a hop for each call.
+    # The asynchronous client spares a thread, and a hop for each call. The addresses, because some would be of all the
+    # machine's networks; there is no dashboard without bokeh.
+    here = "127.0.0.1:0"
     async with (
-        LocalCluster(processes=mode == "processes", asynchronous=True, dashboard_address="127.0.0.1:0") as cluster,
+        LocalCluster(
+            processes=mode == "processes", asynchronous=True, dashboard_address=here, worker_dashboard_address=here
+        ) as cluster,
         Client(cluster, asynchronous=True) as client,
     ):
         await answer({name: timed(work) for name, work in works(client).items()})

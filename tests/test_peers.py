@@ -1,0 +1,102 @@
+"""The benchmark beside other libraries runs without them, and says how to install each. No test asks how fast it is."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import venv
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+PROGRAM = Path(__file__).resolve().parent.parent / "benchmarks" / "peers.py"
+PACKAGES = {"Prefect": "prefect", "DBOS": "dbos", "Dask": "distributed", "Ray": "ray"}
+
+
+@dataclass(frozen=True)
+class QuickRun:
+    printed: str
+    document: dict[str, Any]
+
+    @property
+    def rows(self) -> list[dict[str, Any]]:
+        rows: list[dict[str, Any]] = self.document["rows"]
+        return rows
+
+    def beside(self, peer: str) -> list[dict[str, Any]]:
+        return [row for row in self.rows if row["against"].startswith(peer)]
+
+
+def run_quickly(folder: Path, python: Path, *options: str) -> QuickRun:
+    file = folder / "figures.json"
+    command = [sys.executable, "-W", "error", str(PROGRAM), "--quick", "--json", str(file)]
+    command += ["--peers-python", str(python), *options]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=55)
+    assert done.returncode == 0, done.stderr
+    return QuickRun(done.stdout, json.loads(file.read_text(encoding="utf-8")))
+
+
+def bare_python(folder: Path) -> Path:
+    """One that has no library at all."""
+    venv.create(folder / "bare", symlinks=True, with_pip=False)
+    return folder / "bare" / "bin" / "python"
+
+
+@pytest.fixture(scope="module")
+def quick_run(tmp_path_factory: pytest.TempPathFactory) -> QuickRun:
+    folder = tmp_path_factory.mktemp("peers")
+    return run_quickly(folder, bare_python(folder))
+
+
+@pytest.mark.parametrize(("peer", "package"), PACKAGES.items())
+def test_each_row_of_a_peer_that_is_missing_says_how_to_install_it(
+    quick_run: QuickRun, peer: str, package: str
+) -> None:
+    rows = quick_run.beside(peer)
+    assert len(rows) >= 2
+    for row in rows:
+        assert row["note"].startswith(f"{package} is not installed: pip install -e '.[bench-peers]'")
+        assert row["note"] in quick_run.printed
+        assert row["floor"] is None
+        assert row["ratio"] is None
+
+
+def test_actwright_is_measured_all_the_same(quick_run: QuickRun) -> None:
+    assert sorted({peer for peer in PACKAGES for _ in quick_run.beside(peer)}) == sorted(PACKAGES)
+    assert sum(len(quick_run.beside(peer)) for peer in PACKAGES) == len(quick_run.rows)
+    for row in quick_run.rows:
+        assert 0 < row["figure"]["lowest"] <= row["figure"]["median"] <= row["figure"]["highest"], row
+
+
+def test_what_prefect_is_asked_has_a_row_for_the_caller_and_one_for_its_server(quick_run: QuickRun) -> None:
+    measures = [row["measure"] for row in quick_run.beside("Prefect")]
+    awaited = [each.removesuffix(", until the caller has the results") for each in measures[0::2]]
+    assert awaited == [each.removesuffix(", sustained: until all states are committed") for each in measures[1::2]]
+    assert sum("hook" in each for each in awaited) == 2
+
+
+def test_no_row_has_a_verdict(quick_run: QuickRun) -> None:
+    assert [row for row in quick_run.rows if row["budget"] is not None or row["held"] is not None] == []
+
+
+def test_the_table_names_every_measure_that_the_file_holds(quick_run: QuickRun) -> None:
+    assert [row["measure"] for row in quick_run.rows if row["measure"] not in quick_run.printed] == []
+
+
+def test_the_file_says_on_what_and_how_much_was_measured(quick_run: QuickRun) -> None:
+    assert quick_run.document["machine"]["cores"] >= 1
+    assert quick_run.document["sizes"]["rounds"] >= 2
+
+
+def test_a_peer_that_does_not_run_has_rows_that_say_why(tmp_path: Path) -> None:
+    python = bare_python(tmp_path)
+    [packages] = (tmp_path / "bare" / "lib").glob("python*/site-packages")
+    (packages / "ray-9.9.dist-info").mkdir()
+    (packages / "ray-9.9.dist-info" / "METADATA").write_text("Name: ray\nVersion: 9.9\n", encoding="utf-8")
+    ran = run_quickly(tmp_path, python, "--only", "ray")
+    why = "Ray 9.9 does not run here: ModuleNotFoundError: No module named 'ray'"
+    assert [row["note"] for row in ran.rows] == [why] * len(ran.beside("Ray 9.9")) != []
+    assert [row for row in ran.rows if row["figure"]["lowest"] <= 0] == []
