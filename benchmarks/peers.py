@@ -18,7 +18,7 @@ from typing import Final
 
 from measuring.peer_comparisons import PEERS, WORKS, Ours, Peer, Until
 from measuring.peer_processes import Failed, Program, Seconds, running, versions_in
-from measuring.table import Row, machine, show, write_json
+from measuring.table import Row, document, machine, show, write_json
 from measuring.turns import Spread, ratio, take_turns
 
 PYTHON_BESIDE: Final = Path(__file__).resolve().parent.parent / ".venv-peers" / "bin" / "python"
@@ -118,7 +118,7 @@ def main() -> None:
             show([row])
             rows.append(row)
     if options.json is not None:
-        write_json(options.json, rows, asdict(sizes))
+        write_json(options.json, document({"peers": rows}, quick=options.quick, sizes={"peers": asdict(sizes)}))
 
 
 if __name__ == "__main__":

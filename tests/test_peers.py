@@ -88,7 +88,7 @@ def test_the_table_names_every_measure_that_the_file_holds(quick_run: QuickRun) 
 
 def test_the_file_says_on_what_and_how_much_was_measured(quick_run: QuickRun) -> None:
     assert quick_run.document["machine"]["cores"] >= 1
-    assert quick_run.document["sizes"]["rounds"] >= 2
+    assert quick_run.document["sizes"]["peers"]["rounds"] >= 2
 
 
 def test_a_peer_that_does_not_run_has_rows_that_say_why(tmp_path: Path) -> None:
