@@ -18,6 +18,8 @@ from pathlib import Path
 from typing import Any, Literal, cast
 
 from pydantic import (
+    BaseModel,
+    ConfigDict,
     Field,
     NonNegativeFloat,
     NonNegativeInt,
@@ -27,7 +29,6 @@ from pydantic import (
     ValidationError,
     field_validator,
 )
-from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
 from actwright.exceptions import SettingsError
 
@@ -40,16 +41,14 @@ _LONGEST_RETENTION_DAYS = 36_500.0
 """A century. More (`inf` above all) keeps history for ever, and would lead to a date that no calendar has."""
 
 
-class Settings(BaseSettings):
+class Settings(BaseModel):
     """All settings; durations are in seconds unless a name says otherwise.
 
     Making one reads the environment and the files; `get_current_settings` does that once, and says what is wrong.
     """
 
     # Errors would show what cannot be, a key too; SettingsError shows the rest of it.
-    model_config = SettingsConfigDict(
-        env_prefix="ACTWRIGHT_", frozen=True, extra="ignore", validate_default=True, hide_input_in_errors=True
-    )
+    model_config = ConfigDict(frozen=True, extra="ignore", validate_default=True, hide_input_in_errors=True)
 
     home: Path = Field(default=Path("~/.actwright"), description="The folder that history is kept in.")
     api_url: str = Field(default="http://127.0.0.1:4200/api", description="Where the API is served.")
@@ -115,6 +114,13 @@ class Settings(BaseSettings):
         default=None, description="What secrets of blocks are encrypted with; else the file secret.key in the home is."
     )
 
+    def __init__(self, **given: Any) -> None:
+        """What is given goes before the environment, and that before the files."""
+        from_files: dict[str, Any] = {}
+        for _, values in reversed(_files()):
+            from_files |= values
+        super().__init__(**(from_files | _from_environment() | given))
+
     @property
     def database(self) -> Path:
         """The journal's file."""
@@ -138,19 +144,6 @@ class Settings(BaseSettings):
             return Path(given).expanduser().absolute()
         except RuntimeError as error:  # a container's user without an entry in passwd, or ~somebody who is not there
             raise ValueError(f"cannot tell which folder that is ({error}). Set it to an absolute path") from error
-
-    @classmethod
-    def settings_customise_sources(
-        cls,
-        settings_cls: type[BaseSettings],
-        init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,
-        file_secret_settings: PydanticBaseSettingsSource,
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """The first that has a setting decides."""
-        files = (InitSettingsSource(settings_cls, values) for _, values in _files())
-        return init_settings, env_settings, *files
 
 
 @cache
@@ -223,7 +216,7 @@ ACTWRIGHT_UI_URL = Setting("ui_url")
 def source_of(field: str) -> str:
     """Where a setting is set: the name of a variable of the environment, the path of a file, or "default"."""
     variable = Setting(field).name
-    if variable in map(str.upper, os.environ):  # pydantic-settings takes any case too
+    if variable in map(str.upper, os.environ):
         return variable
     return next((str(path) for path, values in _files() if field in values), "default")
 
@@ -234,6 +227,13 @@ def _as_set(field: str, value: object) -> str:
     if field == "secret_key":
         value = "..."
     return f"{variable}={value!r}" if source in (variable, "default") else f"{source}: {field} = {value!r}"
+
+
+def _from_environment() -> dict[str, str]:
+    """The settings that are there, their names in any case. Others with such a prefix are left alone."""
+    variables = {name.upper(): value for name, value in os.environ.items()}
+    wanted = {field: Setting(field).name for field in Settings.model_fields}
+    return {field: variables[name] for field, name in wanted.items() if name in variables}
 
 
 def _files() -> list[tuple[Path, dict[str, Any]]]:

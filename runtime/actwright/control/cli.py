@@ -4,29 +4,39 @@ from __future__ import annotations
 
 from enum import StrEnum
 from importlib.util import find_spec
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 import typer
-from rich.console import Console
-from typer.core import TyperGroup
 
 from actwright import __version__
-from actwright.control import blocks, db, hooks, limits, runs, variables
-from actwright.control.config import config
-from actwright.control.nodes import nodes
+from actwright.control.groups import Group
 from actwright.control.output import fail, never_fail_to_print
-from actwright.control.recover import recover
-from actwright.control.serving import serve
-from actwright.control.status import status
-from actwright.control.submitting import submit
 from actwright.exceptions import ActwrightError, InternalError, SettingsError
-from actwright_actors.backends import BackendName
+
+if TYPE_CHECKING:
+    from actwright_actors.backends import BackendName
 
 __all__ = ["Backend", "Commands", "app", "demo", "main"]
 
 
-class Commands(TyperGroup):
+class Commands(Group):
     """All commands. An error of ours is one line on stderr; any other is a bug, and shown as Python shows it."""
+
+    homes: ClassVar = {
+        "serve": "actwright.control.serving:serve",
+        "submit": "actwright.control.submitting:submit",
+        "status": "actwright.control.status:status",
+        "nodes": "actwright.control.nodes:nodes",
+        "recover": "actwright.control.recover:recover",
+        "config": "actwright.control.config:config",
+        "demo": "actwright.control.cli:demo",
+        "runs": "actwright.control.runs:app",
+        "hooks": "actwright.control.hooks:app",
+        "variable": "actwright.control.variables:app",
+        "block": "actwright.control.blocks:app",
+        "limit": "actwright.control.limits:app",
+        "db": "actwright.control.db:app",
+    }
 
     def invoke(self, ctx: Any) -> Any:
         try:
@@ -78,21 +88,6 @@ def _options(  # pyright: ignore[reportUnusedFunction]  # typer calls it
     never_fail_to_print()
 
 
-app.add_typer(runs.app, name="runs")
-app.add_typer(hooks.app, name="hooks")
-app.add_typer(variables.app, name="variable")
-app.add_typer(blocks.app, name="block")
-app.add_typer(limits.app, name="limit")
-app.command()(serve)
-app.command()(submit)
-app.command()(status)
-app.command()(nodes)
-app.command()(recover)
-app.add_typer(db.app, name="db")
-app.command()(config)
-
-
-@app.command()
 def demo(
     backend: Annotated[
         Backend | None, typer.Option(help="What runs the actors. Default: uvloop where it is installed, else asyncio.")
@@ -103,6 +98,8 @@ def demo(
     One retries, one fails, one is cancelled, one crashes, and one is killed with its program: its hook runs all the
     same. History is kept in a temporary folder. The exit code is 0 if each hook that was due ran.
     """
+    from rich.console import Console
+
     from actwright.control.demo import run_demo  # `actwright --help` needs no engine
 
     if backend is None:

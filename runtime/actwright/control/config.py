@@ -5,10 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pydantic import SecretStr
-
 from actwright.control.output import Format, Output, table_of, write, write_json
-from actwright.settings import Settings, get_current_settings, source_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,6 +17,8 @@ __all__ = ["config"]
 
 def config(output: Output = Format.TABLE) -> None:
     """Show each setting, its value here, and where it is set: a variable, a file, or the default."""
+    from actwright.settings import Settings, get_current_settings, source_of
+
     settings = get_current_settings()
     found = {name: _plain(getattr(settings, name)) for name in Settings.model_fields}
     if output is Format.JSON:
@@ -31,6 +30,8 @@ def config(output: Output = Format.TABLE) -> None:
 
 def _plain(value: object) -> object:
     """As JSON has it; infinity, which JSON lacks, in the word that settings take; a secret masked."""
+    from pydantic import SecretStr
+
     if isinstance(value, Path | SecretStr) or value == float("inf"):
         return str(value)  # a secret's is its mask
     return value

@@ -9,10 +9,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from actwright.control.opening import journal_if_any
+from actwright.control.opening import current_settings, journal_if_any
 from actwright.control.output import Format, Output, ago, local_time, parse_span, say, table_of, write, write_json
 from actwright.control.rehearsing import counts_table, rehearsed
-from actwright.settings import get_current_settings
 
 if TYPE_CHECKING:
     from actwright.journal.upkeep import Counts
@@ -29,7 +28,7 @@ def upgrade(output: Output = Format.TABLE) -> None:
     from actwright.journal.schema import SCHEMA_VERSION
     from actwright.journal.upkeep import upgrade as bring_up_to_date
 
-    path = get_current_settings().database
+    path = current_settings().database
     if not is_there():
         say(no_journal())
         return write_json(None) if output is Format.JSON else None
@@ -53,7 +52,7 @@ def prune(
     """Delete runs that ended long ago, with all that belongs to them. Those with a failed or due hook are kept."""
     from actwright.journal.upkeep import prune as delete
 
-    span = older_than if older_than is not None else get_current_settings().retention
+    span = older_than if older_than is not None else current_settings().retention
     with journal_if_any() as database:
         if database is None:
             return write_json(None) if output is Format.JSON else None

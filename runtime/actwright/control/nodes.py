@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.text import Text
 
 from actwright.control.opening import journal_if_any
-from actwright.control.output import STYLES, Format, Output, local_time, say, short, table_of, write, write_json
+from actwright.control.output import STYLES, Format, Output, local_time, say, short, styled, table_of, write, write_json
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
+    from rich.text import Text
 
     from actwright.control.liveness import KnownNode
 
@@ -62,7 +62,7 @@ def _status(node: KnownNode) -> Text:
     words = node.status.value
     if node.unresponsive_seconds is not None:
         words += f" for {node.unresponsive_seconds:.0f} s"
-    return Text(words, STYLES.get(node.status, ""))
+    return styled(words, STYLES.get(node.status, ""))
 
 
 def _say_what_to_do(found: Sequence[KnownNode]) -> None:

@@ -7,12 +7,19 @@ from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING
 
 from actwright.control.output import fail, say
-from actwright.settings import get_current_settings
 
 if TYPE_CHECKING:
     from actwright.journal.database import Database
+    from actwright.settings import Settings
 
-__all__ = ["is_there", "journal_if_any", "journal_made", "journal_to_change", "no_journal"]
+__all__ = ["current_settings", "is_there", "journal_if_any", "journal_made", "journal_to_change", "no_journal"]
+
+
+def current_settings() -> Settings:
+    """The settings of this process. What they are made with is loaded here: not for `--help`."""
+    from actwright.settings import get_current_settings
+
+    return get_current_settings()
 
 
 @contextmanager
@@ -24,7 +31,7 @@ def journal_if_any() -> Generator[Database | None]:
     """
     from actwright.journal.database import Database  # SQLAlchemy: not for `--help`
 
-    settings = get_current_settings()
+    settings = current_settings()
     if not is_there():
         say(no_journal())
         yield None
@@ -48,19 +55,19 @@ def journal_made() -> Generator[Database]:
     """The journal, for a command that puts something into it before any flow has run: made if there is none."""
     from actwright.journal.database import Database
 
-    settings = get_current_settings()
+    settings = current_settings()
     with closing(Database.open(settings.database, synchronous=settings.synchronous)) as database:
         yield database
 
 
 def no_journal() -> str:
     """What is to be said when there is none."""
-    return f"There is no journal at {get_current_settings().database}: no flow has run with this ACTWRIGHT_HOME."
+    return f"There is no journal at {current_settings().database}: no flow has run with this ACTWRIGHT_HOME."
 
 
 def is_there() -> bool:
     """Whether there is a journal, or something in its place."""
-    path = get_current_settings().database
+    path = current_settings().database
     try:
         return path.stat().st_size > 0  # an empty file is one that a program is about to fill
     except FileNotFoundError:

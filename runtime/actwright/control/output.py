@@ -1,4 +1,7 @@
-"""How commands speak: what was asked for on stdout, as a table or as JSON; everything else on stderr."""
+"""How commands speak: what was asked for on stdout, as a table or as JSON; everything else on stderr.
+
+rich is loaded where something is drawn: programs, which read JSON, do not wait for it.
+"""
 
 from __future__ import annotations
 
@@ -11,11 +14,12 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Any, Final, NoReturn, TypeAlias
 
 import typer
-from rich.console import Console, RenderableType
-from rich.table import Table
-from rich.text import Text
 
 if TYPE_CHECKING:
+    from rich.console import Console, RenderableType
+    from rich.table import Table
+    from rich.text import Text
+
     from actwright.models.states import State
 
 __all__ = [
@@ -39,6 +43,7 @@ __all__ = [
     "short",
     "state_text",
     "status_text",
+    "styled",
     "table_of",
     "took",
     "write",
@@ -113,6 +118,9 @@ def table_of(columns: Sequence[str], rows: Iterable[Sequence[RenderableType]]) -
     """A table without lines, and without a head if there are no columns' names. Cells that are strings are cleaned, and
     each is one line: whoever reads a pipe gets a row in every line. Ids, words and times stay whole where it is narrow.
     """
+    from rich.table import Table
+    from rich.text import Text
+
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim", show_header=bool(columns))
     for column in columns:
         table.add_column(column, overflow="fold", no_wrap=column in _WHOLE)
@@ -134,6 +142,8 @@ def write(drawing: RenderableType) -> None:
 
 def console() -> Console:
     """What draws on stdout. It takes text as it is: a run may be named `[red]`."""
+    from rich.console import Console
+
     width = None if sys.stdout.isatty() else _WIDE
     return Console(width=width, highlight=False, markup=False, emoji=False)
 
@@ -193,12 +203,20 @@ def took(began: datetime | None, ended: datetime | None) -> str:
 def state_text(state: State[Any], *, dead: bool = False) -> Text:
     """A state's name; of a run that its process left open, that too."""
     if dead:
-        return Text(f"{one_line(state.name)}, its process is dead", STYLES["dead"])
-    return Text(one_line(state.name), STYLES.get(state.type, ""))
+        return styled(f"{one_line(state.name)}, its process is dead", STYLES["dead"])
+    return styled(one_line(state.name), STYLES.get(state.type, ""))
 
 
 def status_text(status: str) -> Text:
-    return Text(status, STYLES.get(status, ""))
+    """The word for how a delivery, a node or a service is, in its color."""
+    return styled(status, STYLES.get(status, ""))
+
+
+def styled(words: str, style: str) -> Text:
+    """Words as they are drawn."""
+    from rich.text import Text
+
+    return Text(words, style)
 
 
 # What people give

@@ -8,7 +8,6 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.text import Text
 
 from actwright.control.cancelling import cancel
 from actwright.control.deleting import delete
@@ -26,6 +25,7 @@ from actwright.control.output import (
     short,
     state_text,
     status_text,
+    styled,
     table_of,
     took,
     write,
@@ -205,6 +205,8 @@ class _Inspected:
         ]
 
     def draw(self) -> None:
+        from rich.text import Text
+
         from actwright.control.documents import is_dead
         from actwright.control.trees import called_tree
 
@@ -222,7 +224,7 @@ class _Inspected:
         self._draw_cause()
 
     def _heading(self, title: str) -> None:
-        write(Text(f"\n{title}", "bold"))
+        write(styled(f"\n{title}", "bold"))
 
     def _facts(self) -> list[Sequence[RenderableType]]:
         from actwright.control.documents import subject_of

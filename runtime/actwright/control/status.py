@@ -7,17 +7,17 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import typer
-from rich.text import Text
 
 from actwright.control.opening import journal_if_any
 from actwright.control.output import (
-    STYLES,
     Format,
     Output,
     iso_or_none,
     local_time,
     say,
     short,
+    status_text,
+    styled,
     table_of,
     took,
     write,
@@ -69,13 +69,13 @@ def _draw(found: Overview) -> None:
     if found.services:
         write(table_of(_COLUMNS, [_row(service) for service in found.services]))
         write("")
-    write(table_of([], [[Text(name, "dim"), words] for name, words in _totals(found)]))
+    write(table_of([], [[styled(name, "dim"), words] for name, words in _totals(found)]))
 
 
 def _row(service: SeenService) -> list[RenderableType]:
     known, node, health = service.known, service.node, service.known.health
     word = health.phase.value if service.is_alive and health is not None else node.status.value
-    about: list[RenderableType] = [short(known.id), Text(word, STYLES.get(word, "")), ""]
+    about: list[RenderableType] = [short(known.id), status_text(word), ""]
     if health is None:
         return [*about, str(node.row.pid), *[""] * (len(_COLUMNS) - 4)]
     about[2] = local_time(health.since)
