@@ -140,16 +140,19 @@ def running(
     """
     # Short, since the names of Ray's sockets begin with it, and may have 107 characters.
     folder = Path(tempfile.mkdtemp(prefix="peer-"))
-    (folder / "home").mkdir()
+    home = folder / "home"
+    home.mkdir()
     environment = {name: value for name, value in os.environ.items() if not name.startswith(_NOT_INHERITED)}
+    environment |= _QUIET
+    environment |= {"HOME": str(home), "ACTWRIGHT_HOME": str(home)}  # Ray writes to ~/.ray, wherever its folder is
     log = folder / "stderr"
     with log.open("wb") as stderr:
         process = subprocess.Popen(
-            [str(python), str(_PROGRAMS / f"{program}.py"), str(folder / "home"), *arguments],
+            [str(python), str(_PROGRAMS / f"{program}.py"), str(home), *arguments],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=stderr,
-            env=environment | _QUIET | {"ACTWRIGHT_HOME": str(folder / "home")} | dict(settings or {}),
+            env=environment | dict(settings or {}),
             cwd=folder,  # no prefect.toml, no dbos-config.yaml
             start_new_session=True,
         )
