@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import atexit
 import json
+import shutil
+import tempfile
 from collections.abc import Generator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +16,12 @@ from tests.engine.scripts import Program, run_script, started
 from typer.testing import CliRunner, Result
 
 from actwright.control.cli import app
+from actwright.settings import get_current_settings
 
-__all__ = ["BLOCK", "KILL", "STOP", "TOLD", "a_killed_program", "a_living_program", "act", "printed", "short"]
+__all__ = [
+    "BLOCK", "KILL", "STOP", "TOLD", "a_killed_program", "a_living_program", "act", "history_of_a_killed_program",
+    "printed", "short",
+]  # fmt: skip
 
 TOLD = "told"
 """What hooks append to, in the folder of the program: the state's name in a line."""
@@ -80,6 +88,20 @@ def a_killed_program(folder: Path, body: str = KILL, **settings: str) -> None:
     killed in the body of nightly-Paris, and nobody stands by."""
     ran = run_script(folder, PROGRAM.replace("BODY", body), **settings)
     assert ran.returncode == -9, ran.stderr
+
+
+def history_of_a_killed_program() -> None:
+    """What such a program left in its home, for a test that runs no hook of it: dozens look at the same history."""
+    shutil.copytree(_killed_once() / "home", get_current_settings().home)
+
+
+@cache
+def _killed_once() -> Path:
+    """The folder of a program that was killed, with its home in it. One for each process that runs tests."""
+    folder = Path(tempfile.mkdtemp(prefix="actwright-killed-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    a_killed_program(folder, home=str(folder / "home"))
+    return folder
 
 
 @contextmanager

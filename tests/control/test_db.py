@@ -8,7 +8,7 @@ from pathlib import Path
 
 import anyio
 import pytest
-from tests.control.shell import a_killed_program, act, printed
+from tests.control.shell import act, history_of_a_killed_program, printed
 
 from actwright import flow, run_flow
 from actwright.nodes.journal import close_journals
@@ -187,7 +187,7 @@ def test_settings_that_cannot_be_are_one_line_and_a_mistake_of_usage(monkeypatch
         assert "ACTWRIGHT_MAX_DEATHS='none'" in ran.stderr
 
 
-def test_a_run_of_a_dead_process_is_never_pruned(tmp_path: Path) -> None:
-    a_killed_program(tmp_path)
+def test_a_run_of_a_dead_process_is_never_pruned() -> None:
+    history_of_a_killed_program()
     act("db", "prune", "--older-than", "0s")
     assert {run["name"] for run in printed("runs", "ls")} == {"nightly-Paris", "nightly-Rome"}

@@ -8,7 +8,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.control.shell import TOLD, a_killed_program, a_living_program, act, printed, short
+from tests.control.shell import (
+    TOLD,
+    a_killed_program,
+    a_living_program,
+    act,
+    history_of_a_killed_program,
+    printed,
+    short,
+)
 from tests.nodes.elsewhere import another_process_holds
 
 pytestmark = pytest.mark.slow
@@ -43,8 +51,8 @@ def test_without_a_journal_there_is_nothing_to_list_and_none_is_made(actwright_h
     assert not actwright_home.exists()
 
 
-def test_deliveries_are_listed_newest_first_with_these_keys(tmp_path: Path) -> None:
-    a_killed_program(tmp_path)
+def test_deliveries_are_listed_newest_first_with_these_keys() -> None:
+    history_of_a_killed_program()
     found = printed("hooks", "ls")
     assert [(each["run_name"], each["hook_name"], each["status"]) for each in found] == [
         ("nightly-Rome", "tell", "SUCCEEDED"),
@@ -57,8 +65,8 @@ def test_deliveries_are_listed_newest_first_with_these_keys(tmp_path: Path) -> N
     assert "ValueError: the channel is gone" in drawn
 
 
-def test_each_filter_leaves_what_it_says(tmp_path: Path) -> None:
-    a_killed_program(tmp_path)
+def test_each_filter_leaves_what_it_says() -> None:
+    history_of_a_killed_program()
     assert len(printed("hooks", "ls", "--run", "nightly-Rome")) == 2
     assert len(printed("hooks", "ls", "--run", "nightly-Rome", "--status", "SUCCEEDED")) == 1
     assert len(printed("hooks", "ls", "--status", "FAILED", "--status", "SUCCEEDED")) == 3
@@ -82,16 +90,16 @@ def test_each_filter_leaves_what_it_says(tmp_path: Path) -> None:
         (["retry"], "Missing argument"),
     ],
 )
-def test_what_is_not_there_is_refused(arguments: list[str], said: str, tmp_path: Path) -> None:
-    a_killed_program(tmp_path)
+def test_what_is_not_there_is_refused(arguments: list[str], said: str) -> None:
+    history_of_a_killed_program()
     ran = act("hooks", *arguments)
     assert ran.exit_code == 2
     assert said in " ".join(ran.stderr.split())
     assert ran.stdout == ""
 
 
-def test_a_delivery_is_inspected_by_the_beginning_of_its_id(tmp_path: Path) -> None:
-    a_killed_program(tmp_path)
+def test_a_delivery_is_inspected_by_the_beginning_of_its_id() -> None:
+    history_of_a_killed_program()
     failed = the_failed_one()
     assert printed("hooks", "inspect", short(failed["id"])) == failed
     drawn = act("hooks", "inspect", failed["id"]).stdout
@@ -164,9 +172,9 @@ def test_a_skipped_hook_that_expired_is_due_anew(tmp_path: Path, actwright_home:
     ],
 )
 def test_one_that_cannot_be_tried_again_is_refused_and_nothing_is_done(
-    change_to: str, said: str, tmp_path: Path, actwright_home: Path
+    change_to: str, said: str, actwright_home: Path
 ) -> None:
-    a_killed_program(tmp_path)
+    history_of_a_killed_program()
     failed = the_failed_one()
     change(actwright_home, f"UPDATE hook_deliveries SET {change_to} WHERE hook_name = 'works_later'")
     before = printed("hooks", "ls")
@@ -177,8 +185,8 @@ def test_one_that_cannot_be_tried_again_is_refused_and_nothing_is_done(
     assert printed("hooks", "ls") == before
 
 
-def test_one_that_another_process_is_at_is_left_to_it_and_not_to_recover(tmp_path: Path, actwright_home: Path) -> None:
-    a_killed_program(tmp_path)
+def test_one_that_another_process_is_at_is_left_to_it_and_not_to_recover(actwright_home: Path) -> None:
+    history_of_a_killed_program()
     failed = the_failed_one()
     change(actwright_home, "UPDATE hook_deliveries SET status = 'RUNNING' WHERE hook_name = 'works_later'")
     with another_process_holds(next(actwright_home.glob("nodes/*.lock"))) as process:

@@ -10,7 +10,18 @@ import sys
 from pathlib import Path
 
 import pytest
-from tests.control.shell import BLOCK, KILL, STOP, TOLD, a_killed_program, a_living_program, act, printed, short
+from tests.control.shell import (
+    BLOCK,
+    KILL,
+    STOP,
+    TOLD,
+    a_killed_program,
+    a_living_program,
+    act,
+    history_of_a_killed_program,
+    printed,
+    short,
+)
 from tests.nodes.elsewhere import another_process_holds
 from tests.nodes.stage import wait_until
 
@@ -65,10 +76,8 @@ def test_a_dead_node_is_shown_until_it_is_recovered_and_with_all_after_that(tmp_
     assert node["settled_at"] is not None
 
 
-def test_a_node_that_another_process_recovers_is_shown_so_and_not_taken_away(
-    tmp_path: Path, actwright_home: Path
-) -> None:
-    a_killed_program(tmp_path)
+def test_a_node_that_another_process_recovers_is_shown_so_and_not_taken_away(actwright_home: Path) -> None:
+    history_of_a_killed_program()
     with another_process_holds(lock_of(actwright_home)) as process:
         (node,) = printed("nodes")
         assert (node["status"], node["holder_pid"]) == ("being recovered", process.pid)
@@ -245,8 +254,8 @@ def test_force_on_a_dead_node_recovers_it_and_on_one_that_ended_does_nothing(tmp
 
 
 @pytest.mark.parametrize("given", ["nobody", "", "%"])
-def test_a_node_that_is_not_there_is_refused(given: str, tmp_path: Path) -> None:
-    a_killed_program(tmp_path)
+def test_a_node_that_is_not_there_is_refused(given: str) -> None:
+    history_of_a_killed_program()
     ran = act("recover", "--force", given)
     assert ran.exit_code == 2
     assert f"There is no node {given!r}" in ran.stderr

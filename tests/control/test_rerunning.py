@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 from tests.control.following import command
-from tests.control.shell import a_killed_program, a_living_program, act, printed, short
+from tests.control.shell import a_living_program, act, history_of_a_killed_program, printed, short
 from tests.engine.scripts import EACH_BACKEND, run_script
 from tests.recovery.trial import within
 
@@ -252,8 +252,8 @@ def test_an_open_run_is_refused_with_what_to_do(tmp_path: Path) -> None:
     )
 
 
-def test_an_open_run_of_a_dead_process_is_refused_and_the_recovery_is_named(tmp_path: Path) -> None:
-    a_killed_program(tmp_path)
+def test_an_open_run_of_a_dead_process_is_refused_and_the_recovery_is_named() -> None:
+    history_of_a_killed_program()
     ran = act("runs", "retry", "nightly-Paris")
     assert (ran.exit_code, ran.stdout) == (2, "")
     assert "its process is dead: `actwright recover` settles it" in ran.stderr

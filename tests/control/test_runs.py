@@ -10,7 +10,7 @@ from typing import Any
 
 import anyio
 import pytest
-from tests.control.shell import a_killed_program, a_living_program, act, printed, short
+from tests.control.shell import a_killed_program, a_living_program, act, history_of_a_killed_program, printed, short
 
 from actwright import flow, run_flow, task
 from actwright.journal.database import Database
@@ -53,8 +53,8 @@ def test_without_a_journal_there_is_no_run_to_show(command: list[str], actwright
     assert not actwright_home.exists()
 
 
-def test_the_list_has_top_level_runs_newest_first_and_with_all_those_that_they_called(tmp_path: Path) -> None:
-    a_killed_program(tmp_path)
+def test_the_list_has_top_level_runs_newest_first_and_with_all_those_that_they_called() -> None:
+    history_of_a_killed_program()
     assert names() == ["nightly-Paris", "nightly-Rome", "nightly-Oslo"]
     everything = names("--all")
     assert [name for name in everything if not name.startswith("fetch")] == [
@@ -63,8 +63,8 @@ def test_the_list_has_top_level_runs_newest_first_and_with_all_those_that_they_c
     assert len([name for name in everything if name.startswith("fetch")]) == 3
 
 
-def test_an_open_run_of_a_dead_process_is_shown_as_dead_before_anybody_settles_it(tmp_path: Path) -> None:
-    a_killed_program(tmp_path)
+def test_an_open_run_of_a_dead_process_is_shown_as_dead_before_anybody_settles_it() -> None:
+    history_of_a_killed_program()
     ran = act("runs", "ls")
     assert ran.exit_code == 0
     assert ran.stderr == ""
@@ -91,8 +91,8 @@ async def test_looking_does_not_free_the_lock_of_this_very_process() -> None:
     assert printed("nodes") == []
 
 
-def test_each_filter_leaves_what_it_says(tmp_path: Path) -> None:
-    a_killed_program(tmp_path)
+def test_each_filter_leaves_what_it_says() -> None:
+    history_of_a_killed_program()
     assert names("--state", "failed") == ["nightly-Rome"]
     assert names("--state", "COMPLETED", "--state", "Running") == ["nightly-Paris", "nightly-Oslo"]
     assert names("--flow", "inner") == []
@@ -107,16 +107,16 @@ def test_each_filter_leaves_what_it_says(tmp_path: Path) -> None:
     assert names("--since", (datetime.now(UTC) + timedelta(hours=1)).isoformat()) == []
 
 
-def test_more_runs_than_the_limit_are_told_of_on_stderr(tmp_path: Path) -> None:
-    a_killed_program(tmp_path)
+def test_more_runs_than_the_limit_are_told_of_on_stderr() -> None:
+    history_of_a_killed_program()
     ran = act("runs", "ls", "--limit", "2")
     assert len(ran.stdout.splitlines()) == 3
     assert ran.stderr == "There are more than 2; --limit shows more of them.\n"
     assert act("runs", "ls", "--limit", "3").stderr == ""
 
 
-def test_nothing_that_fits_is_said_so_and_is_no_error(tmp_path: Path) -> None:
-    a_killed_program(tmp_path)
+def test_nothing_that_fits_is_said_so_and_is_no_error() -> None:
+    history_of_a_killed_program()
     ran = act("runs", "ls", "--flow", "other")
     assert (ran.exit_code, ran.stdout, ran.stderr) == (0, "", "No run is like that.\n")
     assert act("runs", "ls", "--flow", "").stderr == "No run is like that.\n"
@@ -142,16 +142,16 @@ def test_a_value_that_cannot_be_is_refused_with_what_can(option: str, value: str
     assert said in " ".join(ran.stderr.split())
 
 
-def test_the_keys_of_a_run_as_json_are_these(tmp_path: Path) -> None:
-    a_killed_program(tmp_path)
+def test_the_keys_of_a_run_as_json_are_these() -> None:
+    history_of_a_killed_program()
     for run in printed("runs", "ls", "--all"):
         assert set(run) == RUN_KEYS
     inspected = printed("runs", "inspect", "nightly-Rome")
     assert set(inspected) == RUN_KEYS | {"parameters", "result", "cause", "transitions", "deliveries", "children"}
 
 
-def test_a_run_is_inspected_with_its_states_children_hooks_and_the_cause(tmp_path: Path) -> None:
-    a_killed_program(tmp_path)
+def test_a_run_is_inspected_with_its_states_children_hooks_and_the_cause() -> None:
+    history_of_a_killed_program()
     run = printed("runs", "inspect", "nightly-Rome")
     assert run["parameters"] == {"city": "Rome", "row": 7}
     assert [step["name"] for step in run["transitions"]] == ["Pending", "Running", "Failed"]
@@ -165,8 +165,8 @@ def test_a_run_is_inspected_with_its_states_children_hooks_and_the_cause(tmp_pat
     assert "raise ConnectionError" in run["cause"]["traceback"]
 
 
-def test_what_is_inspected_is_drawn_for_people_with_the_same_in_it(tmp_path: Path) -> None:
-    a_killed_program(tmp_path)
+def test_what_is_inspected_is_drawn_for_people_with_the_same_in_it() -> None:
+    history_of_a_killed_program()
     drawn = act("runs", "inspect", "nightly-Rome").stdout
     for part in ("Flow run 'nightly-Rome'  Failed", 'city="Rome", row=7', "└── inner-7  Failed", "    └── fetch-",
                  "The body raised ConnectionError: no answer", "ValueError: the channel is gone",
@@ -175,8 +175,8 @@ def test_what_is_inspected_is_drawn_for_people_with_the_same_in_it(tmp_path: Pat
     assert "`actwright recover` sees to it" in act("runs", "inspect", "nightly-Paris").stdout
 
 
-def test_a_run_is_found_by_its_id_the_beginning_of_it_or_its_name(tmp_path: Path) -> None:
-    a_killed_program(tmp_path)
+def test_a_run_is_found_by_its_id_the_beginning_of_it_or_its_name() -> None:
+    history_of_a_killed_program()
     id = printed("runs", "inspect", "nightly-Oslo")["id"]
     for given in (id, id.upper(), short(id)):
         assert printed("runs", "inspect", given)["id"] == id
@@ -195,8 +195,8 @@ def test_a_run_that_is_not_there_and_one_that_may_be_several_are_refused(tmp_pat
     assert "'nightly-Oslo' may be any of 2 runs. Give more of its id: " in ran.stderr
 
 
-def test_a_run_without_log_lines_is_said_to_have_none(tmp_path: Path) -> None:
-    a_killed_program(tmp_path)
+def test_a_run_without_log_lines_is_said_to_have_none() -> None:
+    history_of_a_killed_program()
     lines = printed("runs", "logs", "nightly-Paris")
     assert isinstance(lines, list)
     ran = act("runs", "logs", "nobody")

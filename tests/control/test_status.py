@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.control.shell import a_killed_program, act, printed
+from tests.control.shell import act, history_of_a_killed_program, printed
 from tests.serving import flows as f
 from tests.serving.conftest import told
 from tests.serving.processes import Running, a_service, soon, submitted
@@ -117,8 +117,8 @@ def kill(service: Running) -> None:
     service.exit_code()
 
 
-def test_another_program_that_died_is_trouble_too(tmp_path: Path) -> None:
-    a_killed_program(tmp_path)
+def test_another_program_that_died_is_trouble_too() -> None:
+    history_of_a_killed_program()
     found = printed("status", code=1)
     assert found["processes"] == {"dead": 1}
     assert found["hooks"] == {"due": 0, "running": 0, "failed": 1}
