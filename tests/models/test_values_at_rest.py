@@ -269,6 +269,7 @@ structures = st.recursive(
         st.lists(inner) | st.dictionaries(keys, inner) | st.builds(Point, inner, inner)
         | st.builds(Account, name=st.text(), password=st.text(), extra=inner) | st.lists(inner).map(tuple)
     ),
+    max_leaves=20,  # of each of several values: making them takes longer than all that is asked of them
 )  # fmt: skip
 
 

@@ -13,7 +13,7 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydantic import SecretStr
 from sqlalchemy import event
@@ -29,6 +29,7 @@ from actwright.journal.batch import Batch, Entry
 from actwright.journal.checking import check
 from actwright.journal.database import Database
 from actwright.journal.protocol import Transition
+from actwright.journal.schema import metadata
 from actwright.journal.statements import write
 from actwright.models.commands import Answer, Command, CommandKind, Outcome
 from actwright.models.states import Running
@@ -241,6 +242,7 @@ def _runs(database: Database) -> list[Any]:
         return list(reading.runs(connection))
 
 
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])  # it is emptied for each example
 @given(
     given=st.lists(
         st.tuples(st.integers(-2, 2), st.integers(-5, 5), st.sampled_from(["default", "slow"])), max_size=12
@@ -249,9 +251,11 @@ def _runs(database: Database) -> list[Any]:
     room=st.integers(0, 6),
 )
 def test_in_whatever_order_all_that_is_due_is_claimed_once_and_never_more_than_may_begin(
-    given: list[tuple[int, int, str]], limit: int | None, room: int, tmp_path_factory: pytest.TempPathFactory
+    given: list[tuple[int, int, str]], limit: int | None, room: int, database: Database
 ) -> None:
-    database = Database.open(tmp_path_factory.mktemp("home") / "actwright.db")
+    with database.writing() as connection:  # one file for all examples: to make one takes longer than to look at it
+        for table in metadata.sorted_tables:
+            connection.execute(table.delete())
     now = datetime.now(UTC)
     for number, (priority, minutes, queue) in enumerate(given):
         at = now + timedelta(minutes=minutes)
@@ -266,7 +270,6 @@ def test_in_whatever_order_all_that_is_due_is_claimed_once_and_never_more_than_m
     assert keys == sorted(keys)
     rest = claim(database, offer(f.quick), now=now)
     assert sorted(numbers(first) + numbers(rest)) == sorted(due)
-    database.close()
 
 
 # Cancelling what nobody has claimed

@@ -176,7 +176,6 @@ def _library_rule(parts: dict[str, str], start: datetime, until: datetime) -> Li
         raise AuthoringError(
             "RRule needs python-dateutil, which is not installed. Install it with: pip install 'actwright[rrule]'"
         ) from error
-    text = ";".join(f"{name}={value}" for name, value in parts.items())
-    rule = rrulestr(f"{text};UNTIL={until:%Y%m%dT%H%M%S}", dtstart=start)
+    rule = rrulestr(";".join(f"{name}={value}" for name, value in parts.items()), dtstart=start)
     assert isinstance(rule, rrule)  # a set of rules comes of several lines alone
-    return rule
+    return rule.replace(until=until.replace(microsecond=0))  # as text, most of the time would go into reading it
