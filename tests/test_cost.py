@@ -6,7 +6,11 @@ run dearer by a quarter is seen. Seconds are `benchmarks`' business.
 
 from __future__ import annotations
 
+import re
+import subprocess
+import sys
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 
 import anyio
 import pytest
@@ -85,3 +89,27 @@ async def test_a_run_costs_no_more_than_a_few_bare_tasks() -> None:
     async with Runtime(journal="memory"):
         costs = {what: await of_each(repeat) / bare for what, repeat in WORK.items()}
     assert {what: cost for what, cost in costs.items() if not most[what] / 2 < cost <= most[what]} == {}
+
+
+ROOT = Path(__file__).resolve().parent.parent
+BAR = re.compile(r"^  (\S.*?) +([\d,]+)  █+$", re.MULTILINE)
+
+
+def test_the_picture_of_a_task_run_in_the_docs_is_the_one_that_its_program_draws() -> None:
+    page = (ROOT / "docs" / "performance.md").read_text(encoding="utf-8")
+    command = [sys.executable, "-W", "error", "benchmarks/anatomy.py", "--loop", "asyncio"]
+    drawn = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True, timeout=55).stdout
+    shown, found = bars(page), bars(drawn)
+    assert shown.keys() == found.keys()
+    # Timers fire now and then, and other versions of Python and anyio have other bytecodes.
+    assert {part: (count, shown[part]) for part, count in found.items() if abs(count - shown[part]) > 500} == {}
+
+
+def bars(text: str) -> dict[str, int]:
+    """Thread and part -> bytecodes."""
+    threads = text.split("the journal's thread: ")
+    return {
+        f"{place} {part}": int(count.replace(",", ""))
+        for place, thread in enumerate(threads)
+        for part, count in BAR.findall(thread)
+    }
