@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from tests.control.following import command
 from tests.control.shell import a_living_program, act, history_of_a_killed_program, printed, short
-from tests.engine.scripts import EACH_BACKEND, run_script
+from tests.engine.scripts import EACH_BACKEND
 from tests.recovery.trial import within
 
 from actwright.control.rerunning import given_parameters
@@ -216,9 +216,9 @@ def test_a_parameter_that_the_function_does_not_have_is_refused_and_one_that_doe
 
 
 @pytest.mark.parametrize("option", ["rows", "=7", ""])
-def test_what_is_no_parameter_is_refused(tmp_path: Path, option: str) -> None:
-    run_script(tmp_path, SECRETS)
-    ran = act("runs", "retry", "nightly", "-p", option)
+def test_what_is_no_parameter_is_refused(option: str) -> None:
+    history_of_a_killed_program()
+    ran = act("runs", "retry", "nightly-Oslo", "-p", option)
     assert ran.exit_code == 2
     assert "is no parameter. Write name=value." in " ".join(ran.stderr.split())
 

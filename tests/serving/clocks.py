@@ -40,15 +40,15 @@ class Span:
 def spans(zone: str, begin: datetime = BEGIN, end: datetime = END) -> tuple[Span, ...]:
     """In order; they cover the time from two days before `begin` to two days after `end`."""
     moment, last = begin.replace(minute=0, second=0, microsecond=0) - timedelta(days=2), end + timedelta(days=2)
-    found: list[Span] = []
+    clock, found = ZoneInfo(zone), list[Span]()
+    since, ahead = moment, moment.astimezone(clock).utcoffset()
     while moment < last:
-        ahead = moment.astimezone(ZoneInfo(zone)).utcoffset()
-        assert ahead is not None
-        if found and found[-1].ahead == ahead:
-            found[-1] = Span(found[-1].begin, moment + QUARTER, ahead)
-        else:
-            found.append(Span(moment, moment + QUARTER, ahead))
         moment += QUARTER
+        now = moment.astimezone(clock).utcoffset() if moment < last else None
+        if now != ahead:
+            assert ahead is not None
+            found.append(Span(since, moment, ahead))
+            since, ahead = moment, now
     return tuple(found)
 
 
