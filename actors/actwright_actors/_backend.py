@@ -113,8 +113,7 @@ def forget_event_loop(context: Context) -> None:
 
 def remember_event_loop(context: Context) -> None:
     """Say in `context` that the loop running here does: for a task that is started outside of any task."""
-    if "sniffio" in sys.modules:
-        _say_library(current_backend(), context)
+    _say_library(current_backend(), context)
 
 
 def _say_library(name: str | None, context: Context) -> None:
