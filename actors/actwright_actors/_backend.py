@@ -18,6 +18,8 @@ from typing import Any, Literal, Protocol
 
 import anyio
 
+from actwright_actors.waiting import wait_through
+
 __all__ = [
     "BackendName",
     "TaskHost",
@@ -252,8 +254,8 @@ class _TrioTaskHost:
 
 @asynccontextmanager
 async def open_task_host() -> AsyncGenerator[TaskHost]:
-    """A host of tasks. Leaving the block waits until all have ended; cancelled, as the end of the loop does, it does
-    not wait, since that cancels them as well."""
+    """A host of tasks. Leaving the block, by whatever way, waits until all have ended: cancelled, on asyncio, through
+    that, for nothing else ends them; on trio it cancels them."""
     if current_backend() == "trio":
         import trio
 
@@ -261,7 +263,13 @@ async def open_task_host() -> AsyncGenerator[TaskHost]:
             yield _TrioTaskHost(nursery)
     else:
         host = _AsyncioTaskHost()
-        yield host
+        try:
+            yield host
+        except GeneratorExit:  # the loop is gone, and they with it
+            raise
+        except BaseException:
+            await wait_through(host.gone)
+            raise
         await host.gone()
 
 

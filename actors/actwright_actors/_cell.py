@@ -134,9 +134,10 @@ class Cell:
 
     @property
     def status(self) -> Status:
-        if self.exit_reason is not None:
+        life = self._life  # once: another thread may ask while it dies
+        if life is None or self.exit_reason is not None:
             return "dead"
-        return "restarting" if self.life.status == "ended" else self.life.status
+        return "restarting" if life.status == "ended" else life.status
 
     @property
     def supervisor(self) -> Cell | None:
@@ -216,6 +217,11 @@ class Cell:
     def _kill_late(self, seconds: float) -> None:
         logger.warning("Actor %r did not stop within %s s; it is killed.", self.name, seconds)
         self.abort(Killed())
+
+    def kill(self) -> None:
+        """Kill the life that it is in by now, if it is in one."""
+        if self._life is not None:
+            self._life.kill()
 
     def drain(self) -> None:
         """Admit no more user messages, and end once the last is handled."""

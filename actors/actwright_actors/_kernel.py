@@ -28,6 +28,7 @@ from actwright_actors.actor import Actor, ChildTask
 from actwright_actors.clock import Clock, SteppedClock
 from actwright_actors.dead_letters import DeadLetter, DeadLetterHandler, DeadLetterReason
 from actwright_actors.errors import NameTaken, SystemClosed, WrongThread
+from actwright_actors.exit import Killed
 from actwright_actors.groups import Groups
 from actwright_actors.instrument import Instrument
 from actwright_actors.mailbox import MailboxOptions
@@ -84,6 +85,7 @@ class Kernel:
         self._spawned = 0
         self._call_soon = _backend.thread_safe_caller()
         self._block = anyio.CancelScope()
+        self._hosting = anyio.CancelScope()
         self._helpers: list[anyio.CancelScope] = []
         self._opened, self._closing, self._closed = (Latch(self.make_wake) for _ in range(3))
         self._none_abandoned: Latch | None = None
@@ -122,42 +124,69 @@ class Kernel:
             raise escaping
 
     async def _host(self) -> None:
-        """Hold the group of all tasks until told to close; then stop the actors in order."""
+        """Hold all tasks until told to close; then stop the actors in order."""
         try:
-            async with _backend.open_task_host() as tasks:
-                self._tasks: _backend.TaskHost = tasks
-                self._help(self.timers.run, "timers")
-                self._opened.set()
-                await self._closing.wait()
-                if isinstance(self.clock, SteppedClock):
-                    self._help(partial(self._step, self.clock), "end")
-                # This task walks the actors, not the caller's, because it is out of reach of cancellation. Only the
-                # end of the loop itself cancels it, if the block is never left; then there is nothing to wait for.
-                for cell in reversed(list(self.cells.values())):
-                    if cell.keeper is None:  # a supervisor stops its own children
-                        timer = cell.shut_down()
-                        await cell.stopped.wait()
-                        timer.cancel()
-                await self._end_abandoned()
-                if self.abandoned:  # whoever closes the system cannot wait for those
-                    self._mark_closed()
-                    for one in self.abandoned:  # which may be in its on_stop by now, under a shield
-                        one.cancel()
-                for scope in self._helpers:
-                    scope.cancel()
+            with self._hosting:
+                async with _backend.open_task_host() as tasks:
+                    self._tasks: _backend.TaskHost = tasks
+                    try:
+                        await self._hold_and_stop()
+                    except GeneratorExit:  # the loop is gone
+                        raise
+                    except BaseException:
+                        self._end_at_once()
+                        raise
         finally:
             self._mark_closed()
 
+    async def _hold_and_stop(self) -> None:
+        self._help(self.timers.run, "timers")
+        self._opened.set()
+        await self._closing.wait()
+        if isinstance(self.clock, SteppedClock):
+            self._help(partial(self._step, self.clock), "end")
+        # This task walks the actors, not the caller's, because it is out of reach of cancellation. Only the end of the
+        # loop itself cancels it, if the block is never left, or whoever cancels all tasks that there are.
+        for cell in reversed(list(self.cells.values())):
+            if cell.keeper is None:  # a supervisor stops its own children
+                timer = cell.shut_down()
+                await cell.stopped.wait()
+                timer.cancel()
+        await self._end_abandoned()
+        if self.abandoned:  # whoever closes the system cannot wait for those
+            self._mark_closed()
+            for one in self.abandoned:  # which may be in its on_stop by now, under a shield
+                one.cancel()
+        self._end_helpers()
+
+    def _end_at_once(self) -> None:
+        """Nobody will stop the actors in order."""
+        for cell in list(self.cells.values()):
+            if cell.life.status in ("starting", "running"):  # a second time would cut its on_stop
+                cell.abort(Killed())
+        self._end_helpers()
+
     def _help(self, async_fn: Callable[[], Awaitable[object]], name: str) -> None:
-        """Have a task run `async_fn` until the actors are gone."""
+        """Have a task run `async_fn` until the actors are gone. What escapes from it ends them: without timers, say,
+        nothing would end that takes too long."""
         scope = anyio.CancelScope()
         self._helpers.append(scope)
 
         async def run() -> None:
-            with scope:
-                await async_fn()
+            task = self.current_task()
+            try:
+                with scope:
+                    await async_fn()
+            except Exception as error:
+                self.reraise_if_closed(error, task)
+                self.log_escaped(f"The {name} of actor system %r broke: it ends.", error, self.name)
+                self._hosting.cancel()
 
         self._tasks.start(run, name=f"{self.name} {name}")
+
+    def _end_helpers(self) -> None:
+        for scope in self._helpers:
+            scope.cancel()
 
     def _mark_closed(self) -> None:
         self.is_open = False

@@ -183,7 +183,7 @@ class ActorRef(Generic[M_contra]):
 
         Between two incarnations: the next one ends as Killed before its `on_start`, and that is one more death.
         """
-        self._cell.kernel.run_in_loop(lambda: self._cell.life.kill())  # of the life that it is in by then
+        self._cell.kernel.run_in_loop(self._cell.kill)
 
     async def stop_and_wait(self, timeout: float | None = None) -> ExitReason:
         """`stop()`, then wait for the end of this incarnation, which its supervisor may follow by another.

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, closing, suppress
 from pathlib import Path
 from textwrap import dedent
-from typing import Literal
+from typing import Any, Literal
 
 import pytest
 from sqlalchemy import insert, select, text
@@ -100,6 +100,26 @@ def test_an_exception_rolls_a_transaction_back(database: Database) -> None:
         connection.execute(insert(variables).values(name="lost", value="1", updated_at=""))
         raise KeyError
     assert names_in(database) == []
+
+
+def test_a_commit_that_fails_leaves_no_transaction_behind(database: Database) -> None:
+    def deny_commit(action: int, operation: str | None, *_: object) -> int:
+        is_commit = action == sqlite3.SQLITE_TRANSACTION and operation == "COMMIT"
+        return sqlite3.SQLITE_DENY if is_commit else sqlite3.SQLITE_OK
+
+    used: list[Any] = []
+
+    def fail_to_commit() -> None:
+        with database.writing() as connection:
+            used.append(connection.connection.driver_connection)
+            used[0].set_authorizer(deny_commit)
+
+    with pytest.raises(JournalUnavailable):
+        fail_to_commit()
+    used[0].set_authorizer(None)
+    assert not used[0].in_transaction
+    write(database, "after")
+    assert names_in(database) == ["after"]
 
 
 def test_an_error_that_is_no_fault_of_the_file_stays_what_it_is(database: Database) -> None:

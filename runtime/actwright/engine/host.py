@@ -348,6 +348,7 @@ class Host:
     def give_up(self, run: LiveRun, error: InternalError) -> None:
         """Let nobody wait for a run that no actor can bring to its end."""
         run.log.critical("It is %s, and is given up.", run.snapshot.state.name, exc_info=error)
+        run.heard.clear()
         run.let_go(error)
         for child in run.children:
             child.signal(Cancel(f"{run.title} was given up.", names_origin=True))

@@ -239,6 +239,7 @@ class RunActor(Actor[m.RunMessage]):
         if not run.future.done():  # else it was left behind: past every grace, or while the journal could not write
             run.future.set_result(state)
         run.tell_parent_of_end()
+        run.heard.clear()
         self.host.forget(run)
         self.context.ref.stop()
 

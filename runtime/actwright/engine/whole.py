@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import TYPE_CHECKING
 
 from actwright_actors.backends import protect_from_keyboard_interrupt
@@ -22,4 +23,5 @@ def keep_whole(*functions: Callable[..., object]) -> None:
 
 def see_to_whole() -> None:
     """Do so on the loop that runs here."""
+    import_module("actwright.engine.entry")  # which has some, and is loaded by the first call
     protect_from_keyboard_interrupt(*_whole)

@@ -284,7 +284,6 @@ def _engine(path: Path, busy_seconds: float) -> Engine:
         pool_size=_IDLE_CONNECTIONS,
         max_overflow=-1,  # who asks never waits for others that read
         pool_use_lifo=True,
-        pool_reset_on_return=None,  # each transaction ends before its connection comes back
     )
 
 
