@@ -54,7 +54,7 @@ def columns_of(table: Table) -> tuple[str, ...]:
     return tuple(column.name for column in table.columns if column.name not in _GENERATED)
 
 
-_id_text: Final = lru_cache(maxsize=1_024)(str)
+_id_text: Final = lru_cache(maxsize=64)(str)
 """Of ids that stand in many rows of a batch, as that of a run does; it takes longer to spell one than to find it."""
 
 
