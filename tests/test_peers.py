@@ -6,26 +6,17 @@ import json
 import subprocess
 import sys
 import venv
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.test_benchmarks import QuickRun as QuickRunOfSection
 
 PROGRAM = Path(__file__).resolve().parent.parent / "benchmarks" / "peers.py"
 PACKAGES = {"Prefect": "prefect", "DBOS": "dbos", "Dask": "distributed", "Ray": "ray"}
 
 
-@dataclass(frozen=True)
-class QuickRun:
-    printed: str
-    document: dict[str, Any]
-
-    @property
-    def rows(self) -> list[dict[str, Any]]:
-        rows: list[dict[str, Any]] = self.document["rows"]
-        return rows
-
+class QuickRun(QuickRunOfSection):
     def beside(self, peer: str) -> list[dict[str, Any]]:
         return [row for row in self.rows if row["against"].startswith(peer)]
 
@@ -36,7 +27,7 @@ def run_quickly(folder: Path, python: Path, *options: str) -> QuickRun:
     command += ["--peers-python", str(python), *options]
     done = subprocess.run(command, capture_output=True, text=True, timeout=55)
     assert done.returncode == 0, done.stderr
-    return QuickRun(done.stdout, json.loads(file.read_text(encoding="utf-8")))
+    return QuickRun("peers", done.stdout, json.loads(file.read_text(encoding="utf-8")))
 
 
 def bare_python(folder: Path) -> Path:

@@ -21,8 +21,7 @@ def arguments_of(run: LiveRun) -> dict[str, Any]:
         UpstreamFailed: something that the run waits for did not complete.
         ParameterTypeError: values are invalid; ParameterBindError: what was submitted does not fit any more.
     """
-    if run.call.wait_for:
-        check_upstream(run.call.wait_for)
+    check_upstream(run.call.wait_for)
     parameters = resolve_arguments(run.call.parameters)
     if run.call.known is not None:  # submitted, maybe to an earlier version of the function
         parameters = run.subject.parameters.bind((), parameters)
