@@ -379,7 +379,7 @@ def test_one_whose_wait_is_over_or_longer_than_its_delay_keeps_no_process_from_g
 
 
 def test_one_that_is_tried_again_and_again_lets_each_other_go_first(node: DeadNode) -> None:
-    retried: Any = subject.with_options(on_failure=[hook(fail, retries=9, retry_delay_seconds=0.1)])
+    retried: Any = subject.with_options(on_failure=[hook(fail, retries=9, retry_delay_seconds=0.001)])
     _, (failing_one,), records = entering(Failed(), retried, backend="asyncio")
     _, _, ready = entering(Failed(), subject, backend="trio", run=new_run(name="other"))
     node.write(*records, *ready)

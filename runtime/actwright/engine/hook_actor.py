@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from actwright.authoring.context import CURRENT, RunContext
 from actwright.authoring.tracebacks import authors_traceback
@@ -34,6 +34,9 @@ if TYPE_CHECKING:
     from actwright.models.deliveries import HookDelivery
 
 __all__ = ["Deliver", "HookActor"]
+
+
+_MOMENT_SECONDS: Final = 0.001
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,12 +147,15 @@ class HookActor(Actor[Deliver]):
         return due.delivery.to_be_told(self._now(), why)
 
     async def _wait_for_retry(self, batch: Batch, due: Due) -> None:
-        """Once: the time of day may be set back, here or by another process."""
+        """Once: the time of day may be set back, here or by another process. Whoever is told of waits hears of each,
+        and has a moment to act, also where the time is over by now: else one that fails again at once would go on and
+        on before all others."""
         now = self._now()
         until = due.delivery.waiting_at_most(due.hook.retry_delay_seconds, now).next_at
-        if until is not None and until > now:
+        least = 0.0 if batch.on_wait is None else _MOMENT_SECONDS
+        if until is not None and (seconds := max((until - now).total_seconds(), least)) > 0:
             with _waiting(batch, due, until):
-                await self._host.sleep((until - now).total_seconds())
+                await self._host.sleep(seconds)
         due.delivery = replace(due.delivery, next_at=None)
 
     def _started(self, due: Due) -> HookDelivery:
