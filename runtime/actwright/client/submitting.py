@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final, TypedDict, cast
-from uuid import uuid4
 
 from actwright.authoring.checks import whole_number
 from actwright.authoring.flows import Flow
@@ -16,6 +15,7 @@ from actwright.authoring.tags import current_tags
 from actwright.exceptions import FlowNotFound, ParameterTypeError
 from actwright.journal import submissions
 from actwright.journal.rows import utf8
+from actwright.models.ids import new_id
 from actwright.models.runs import FlowRun
 from actwright.models.states import Scheduled
 from actwright.models.submissions import DEFAULT_QUEUE, Submission
@@ -116,7 +116,7 @@ def entry_of_flow(flow: Flow[..., Any]) -> str:
 def _submission(flow: Flow[..., Any], parameters: Mapping[str, Any], options: SubmitOptions) -> Submission:
     if not isinstance(cast("object", flow), Flow):
         raise TypeError(f"Only flows are submitted; got {flow!r}. Put @flow above the function.")
-    now, run_id = datetime.now(UTC), uuid4()
+    now, run_id = datetime.now(UTC), new_id()
     at = _aware(options.get("at")) or now
     call = flow.prepare((), parameters)
     if flow.options.validate_parameters:

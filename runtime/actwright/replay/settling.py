@@ -8,12 +8,12 @@ from itertools import takewhile
 from operator import itemgetter
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
-from uuid import uuid4
 
 from actwright.authoring.registration import due_for
 from actwright.exceptions import InternalError
 from actwright.journal.protocol import Transition
 from actwright.models.deliveries import DeliveryStatus, HookDelivery
+from actwright.models.ids import new_id
 from actwright.models.states import Cancelled, Cancelling, Crashed, State
 from actwright.models.transitions import awaiting_retry
 
@@ -176,7 +176,7 @@ def _entered(open_run: OpenRun, state: State[Any]) -> Transition:
     registered = due_for(open_run.registration, state) if open_run.registration else ()
     deliveries = [
         HookDelivery(
-            id=uuid4(),
+            id=new_id(),
             transition_id=state.id,
             run_id=open_run.run.id,
             event=due.event,

@@ -1,0 +1,60 @@
+"""Ids of runs, states and deliveries."""
+
+from __future__ import annotations
+
+import os
+import random
+import threading
+from uuid import RFC_4122, UUID
+
+from actwright.models.ids import BLOCK_SIZE, new_id
+
+
+def test_an_id_is_a_uuid_of_version_8() -> None:
+    assert {(id.version, id.variant) for id in (new_id() for _ in range(1_000))} == {(8, RFC_4122)}
+
+
+def test_as_text_the_ids_of_a_block_lie_together_in_their_order() -> None:
+    """What an index is spared: as many neighbours in a row as a block has, whatever else begins elsewhere."""
+    ids = [str(new_id()) for _ in range(2 * BLOCK_SIZE)]
+    starts = [id[:5] for id in ids]
+    assert len(set(starts)) in (2, 3)
+    first = [id for id in ids if id.startswith(starts[0])]
+    assert first == sorted(first) == ids[: len(first)]
+
+
+def test_within_a_block_each_id_is_told_by_its_first_eight_digits() -> None:
+    ids = [str(new_id()) for _ in range(2 * BLOCK_SIZE)]
+    block = [id for id in ids if id[:5] == ids[BLOCK_SIZE][:5]]  # the one in the middle is whole
+    assert (len(block), len({id[:8] for id in block})) == (BLOCK_SIZE, BLOCK_SIZE)
+
+
+def test_a_program_that_seeds_the_random_module_gets_no_id_twice() -> None:
+    random.seed(1)
+    first = new_id()
+    random.seed(1)
+    assert new_id() != first
+
+
+def test_a_forked_child_begins_a_block_of_its_own() -> None:
+    reads, writes = os.pipe()
+    new_id()
+    child = os.fork()
+    if not child:
+        os.write(writes, new_id().bytes)
+        os._exit(0)
+    os.waitpid(child, 0)
+    theirs, ours = UUID(bytes=os.read(reads, 16)), new_id()
+    os.close(reads)
+    os.close(writes)
+    assert str(theirs)[:5] != str(ours)[:5]
+
+
+def test_threads_that_ask_at_once_get_different_ids() -> None:
+    seen: list[UUID] = []
+    threads = [threading.Thread(target=lambda: seen.extend([new_id() for _ in range(5_000)])) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(set(seen)) == len(seen) == 20_000
