@@ -65,8 +65,8 @@ class Attempt:
         self.run.stop_body(self.number, why)
         if self._sync_body is not None:
             interrupt(self._sync_body)
-        if self._execution is not None:
-            self._execution.stop()
+        if self._execution is not None and self._execution.stop():
+            self.ended(Crash(CancelledRun(f"{self.run.title}: its body never started.")))
 
     def end_by_force(self, grace_seconds: float) -> bool:
         """It has not ended within its grace: kill it, where it is in a process of its own, so that its end is told as
@@ -168,7 +168,10 @@ class Attempt:
 class Execution(Protocol):
     """A body that was started."""
 
-    def stop(self) -> None: ...
+    def stop(self) -> bool:
+        """Tell it to stop. True: it had not begun, and never will."""
+        ...
+
     def abandon(self) -> None: ...
 
 
@@ -202,8 +205,9 @@ class _LoopExecution:
     def _is_cancelled(self) -> bool:
         return self._task.scope.cancel_called
 
-    def stop(self) -> None:
+    def stop(self) -> bool:
         self._task.cancel()
+        return False
 
     def abandon(self) -> None:
         self._task.abandon()
@@ -213,17 +217,17 @@ class WorkerThread:
     """A sync body: in one of the Runtime's worker threads."""
 
     def start(self, attempt: Attempt, actor: ActorContext) -> Execution:
-        return _ThreadExecution(attempt, attempt.run.host.worker_threads.submit(attempt.call_in_this_thread))
+        return _ThreadExecution(attempt.run.host.worker_threads.submit(attempt.call_in_this_thread))
 
 
 class _ThreadExecution:
-    def __init__(self, attempt: Attempt, job: Job) -> None:
-        self._attempt = attempt
+    """It does not know its attempt, which knows it: a run that is over is freed at once, and not by the collector."""
+
+    def __init__(self, job: Job) -> None:
         self._job = job
 
-    def stop(self) -> None:
-        if self._job.withdraw():
-            self._attempt.ended(Crash(CancelledRun(f"{self._attempt.run.title}: its body never started.")))
+    def stop(self) -> bool:
+        return self._job.withdraw()
 
     def abandon(self) -> None:
         self._job.abandon()
@@ -251,5 +255,7 @@ class CallersThread:
 class _CallersExecution:
     """The caller's own thread cannot be abandoned: it is the caller's, and waits for its body."""
 
-    def stop(self) -> None: ...
+    def stop(self) -> bool:
+        return False
+
     def abandon(self) -> None: ...

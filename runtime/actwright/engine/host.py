@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import random
 from concurrent.futures import Future
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, Literal, Self
@@ -486,10 +487,14 @@ class Host:
 
     async def commit(self, *records: Record) -> None:
         """Add records to the journal and wait until they are durable."""
-        committed: Future[None] = Future()
-        self.journal.append(*records, committed=lambda: committed.set_result(None))
-        if not committed.done():
-            await event_of(committed).wait()
+        committed = anyio.Event()
+
+        def tell() -> None:
+            with suppress(SystemClosed):  # and whoever waited is gone
+                self.post(committed.set)
+
+        self.journal.append(*records, committed=tell)
+        await committed.wait()
 
 
 keep_whole(Host.__aenter__, Host.__aexit__, Host.launch)

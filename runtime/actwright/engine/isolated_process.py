@@ -64,16 +64,16 @@ class _ProcessExecution:
         with self._mutex:  # its thread begins by taking it, and so finds this
             self._job = self._threads.submit(self._live)
 
-    def stop(self) -> None:
+    def stop(self) -> bool:
         if self._job.withdraw():
-            self._attempt.ended(Crash(CancelledRun(f"{self._run.title}: its body never started.")))
-            return
+            return True
         with self._mutex:
             self._told_at = self._told_at or time.monotonic()
             process, service = self._process, self._service
         if process is not None and service is not None:
             process.terminate()
             service.say_stop()
+        return False
 
     def kill(self) -> bool:
         with self._mutex:

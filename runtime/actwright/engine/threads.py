@@ -42,6 +42,9 @@ def retire_this_thread() -> None:
     _local.is_retired = True
 
 
+def _nothing() -> None: ...
+
+
 def settle(future: Future[T], fn: Callable[[], T]) -> None:
     """Call `fn`, and have the future hold what it returns or raises."""
     try:
@@ -242,6 +245,7 @@ class WorkerThreads:
         return bool(self._queue) and self._busy < self._limit
 
     def _finish(self, job: Job) -> None:
+        job.fn = _nothing  # who waited for the job may be what it called: each would keep the other from being freed
         with self._wake:
             job.done = True
             if job.abandoned:

@@ -138,15 +138,23 @@ class SqlJournal:
         return known[1]
 
     def _write_all(self) -> None:
-        while entries := self._queue.take():
-            self._write(entries)
-            if self._fenced is not None or self._given_up.is_set():
-                return
-            for tell in self._queue.written(entries):
-                _call(tell)
-            for entry in entries:
-                if entry.committed is not None:
-                    _call(entry.committed)
+        while self._write_next():
+            pass
+
+    def _write_next(self) -> bool:
+        """One batch, of which nothing is kept while it waits for the next; False when there will be none."""
+        entries = self._queue.take()
+        if not entries:
+            return False
+        self._write(entries)
+        if self._fenced is not None or self._given_up.is_set():
+            return False
+        for tell in self._queue.written(entries):
+            _call(tell)
+        for entry in entries:
+            if entry.committed is not None:
+                _call(entry.committed)
+        return True
 
     def _write(self, entries: list[Entry]) -> None:
         """Commit one batch; tries again until it is written, or another process has taken over, or nobody waits."""

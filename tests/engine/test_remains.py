@@ -1,0 +1,77 @@
+"""What is left of a run that has ended: what others keep of it, and nothing else."""
+
+from __future__ import annotations
+
+import gc
+import weakref
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from tests.engine.watched import open_runtime, until
+
+from actwright import flow, task
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture(autouse=True)
+def no_garbage_collection() -> Iterator[None]:
+    """What is gone in these tests is gone since nobody refers to it."""
+    gc.collect()
+    gc.disable()
+    yield
+    gc.enable()
+
+
+class Parcel:
+    """What a run is given."""
+
+
+def tell(*_: object) -> None: ...
+
+
+async def tell_async(*_: object) -> None: ...
+
+
+def plain(parcel: Parcel) -> None: ...
+
+
+async def asynchronous(parcel: Parcel) -> None: ...
+
+
+hooks = pytest.mark.parametrize("hooks", [[], [tell], [tell_async]], ids=["no hook", "sync hook", "async hook"])
+bodies = pytest.mark.parametrize("body", [plain, asynchronous], ids=["sync", "async"])
+
+
+@hooks
+@bodies
+async def test_what_a_flow_run_was_given_is_gone_with_its_last_user(body: Any, hooks: list[Any]) -> None:
+    given = flow(on_running=hooks, on_completion=hooks)(body)
+    async with open_runtime() as runtime:
+        parcel = Parcel()
+        gone = weakref.ref(parcel)
+        handle = runtime.submit(given, parcel)
+        del parcel
+        await handle
+        del handle
+        await until(lambda: gone() is None)
+
+
+@hooks
+@bodies
+async def test_what_a_task_run_was_given_is_gone_while_its_flow_goes_on(body: Any, hooks: list[Any]) -> None:
+    given = task(on_running=hooks, on_completion=hooks)(body)
+
+    @flow
+    async def goes_on() -> None:
+        parcel = Parcel()
+        gone = weakref.ref(parcel)
+        handle = given.submit(parcel)
+        del parcel
+        await handle
+        del handle
+        await until(lambda: gone() is None)
+
+    async with open_runtime():
+        await goes_on()
