@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from actwright.authoring.flows import flow
 from actwright.authoring.names import check_run_name, generate_name, run_name
 from actwright.authoring.tasks import task
+from actwright.models.ids import new_id
 
 
 class Anything:
@@ -39,7 +40,7 @@ def load_rows(day: date, rows: int = 1) -> None: ...
 def test_a_flow_run_is_named_by_two_words_and_a_task_run_by_its_task_and_id() -> None:
     assert len(run_name(flow(load_rows), RUN_ID, {}).split("-")) == 2
     assert len({generate_name() for _ in range(20)}) > 1
-    assert run_name(task(load_rows), RUN_ID, {}) == "load_rows-123"
+    assert run_name(task(load_rows), RUN_ID, {}) == "load_rows-678"
 
 
 def test_a_template_is_filled_with_parameters_and_with_what_is_known_of_the_run() -> None:
@@ -117,3 +118,8 @@ def test_a_template_that_passes_the_check_never_misses_a_name(template: str) -> 
     # What the values themselves make of a format, a key or an attribute is their own business.
     with suppress(ValueError, AttributeError, TypeError):
         string.Formatter().vformat(template, (), Known(a=Anything(), b=Anything()))
+
+
+def test_the_runs_of_a_task_are_told_apart_by_their_names() -> None:
+    names = {run_name(task(load_rows), new_id(), {}) for _ in range(50)}
+    assert len(names) > 45

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import random
+import subprocess
+import sys
 import threading
+from collections.abc import Callable
 from uuid import RFC_4122, UUID
+
+import pytest
 
 from actwright.models.ids import BLOCK_SIZE, new_id
 
@@ -36,10 +42,11 @@ def test_a_program_that_seeds_the_random_module_gets_no_id_twice() -> None:
     assert new_id() != first
 
 
-def test_a_forked_child_begins_a_block_of_its_own() -> None:
+@pytest.mark.parametrize("fork", [os.fork, ctypes.PyDLL(None).fork], ids=["by Python", "by C, which calls no hook"])
+def test_a_forked_child_begins_a_block_of_its_own(fork: Callable[[], int]) -> None:
     reads, writes = os.pipe()
     new_id()
-    child = os.fork()
+    child = fork()
     if not child:
         os.write(writes, new_id().bytes)
         os._exit(0)
@@ -58,3 +65,9 @@ def test_threads_that_ask_at_once_get_different_ids() -> None:
     for thread in threads:
         thread.join()
     assert len(set(seen)) == len(seen) == 20_000
+
+
+def test_the_first_ids_of_programs_are_told_apart_by_the_digits_that_count_as_well() -> None:
+    program = "from actwright.models.ids import new_id; print(new_id())"
+    ids = [subprocess.check_output([sys.executable, "-c", program], text=True) for _ in range(3)]
+    assert len({id[5:8] for id in ids}) > 1

@@ -25,9 +25,9 @@ _LONGEST_NAME = 200
 
 
 def default_run_name(subject: Runnable[..., Any], run_id: UUID) -> str:
-    """What a run is called unless its author says otherwise: a flow run two words, a task run the task's name and the
-    start of its id."""
-    return generate_name() if subject.kind == "flow" else f"{subject.name}-{str(run_id)[:3]}"
+    """What a run is called unless its author says otherwise: a flow run two words, a task run the task's name and
+    those digits of its id that tell it from its neighbours (see `models.ids`)."""
+    return generate_name() if subject.kind == "flow" else f"{subject.name}-{str(run_id)[5:8]}"
 
 
 def run_name(subject: Runnable[..., Any], run_id: UUID, parameters: Mapping[str, Any]) -> str:

@@ -12,12 +12,12 @@ from collections.abc import Generator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
-from uuid import uuid4
 
 import typer
 
 from actwright.control.opening import journal_to_change
 from actwright.control.output import Format, Output, fail, json_or_text, say, short, write_json
+from actwright.models.ids import new_id
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -126,7 +126,7 @@ class _Rerun:
         self, database: Database, earlier: FoundRun, kept: dict[str, Any], given: dict[str, Any], *, shows_id: bool
     ) -> None:
         self._database = database
-        self._run_id = uuid4()
+        self._run_id = new_id()
         self._node_id = earlier.node_id
         wanted = {"run": str(earlier.run.id), "run_id": str(self._run_id), "kept": kept, "given": given}
         self._request = f"{json.dumps(wanted)}\n".encode()

@@ -24,27 +24,34 @@ _NUMBER_SHIFT: Final = 128 - 20 - 10
 _FORM: Final = (8 << 76) | (0b10 << 62)  # version 8 of RFC 9562: "custom"; and that RFC's variant
 _RANDOM_BITS: Final = ((1 << _NUMBER_SHIFT) - 1) ^ (0xF << 76) ^ (0b11 << 62)
 
-# Seeded by the operating system, once, and anew in a forked child. `uuid4` asks it for each id, and lets go of the GIL
-# meanwhile: beside the journal's writer, which then has it for up to 5 ms, an id was a tenth of what a run costs.
+# Seeded by the operating system, once in each process. `uuid4` asks it for each id, and lets go of the GIL meanwhile:
+# beside the journal's writer, which then has it for up to 5 ms, an id was a tenth of what a run costs.
 # It is a generator of its own, since programs seed the one of the module.
 _random = random.Random()
 _numbers = count()  # `next` of it is safe among threads; that two of them may begin a block each does no harm
 _block = 0
+_pid = 0
 
 
 def new_id() -> UUID:
     """An id that no process has had before. Nobody should be kept from anything by not knowing it."""
     global _block
+    if os.getpid() != _pid:  # and not a hook of Python's: who forks in C may not call those, and must get other ids
+        _begin()
     number = next(_numbers) % BLOCK_SIZE
     if number == 0:
-        _block = _random.getrandbits(20) << 108
+        _block = _new_block()
     return UUID(int=_block | number << _NUMBER_SHIFT | _random.getrandbits(_NUMBER_SHIFT) & _RANDOM_BITS | _FORM)
 
 
-def _in_forked_child() -> None:
-    global _numbers
+def _begin() -> None:
+    """Somewhere in a block: else the first id of each program, which is all that many have, would be number 0."""
+    global _block, _numbers, _pid
     _random.seed()
-    _numbers = count()
+    _block = _new_block()
+    _numbers = count(_random.getrandbits(10))
+    _pid = os.getpid()
 
 
-os.register_at_fork(after_in_child=_in_forked_child)
+def _new_block() -> int:
+    return _random.getrandbits(20) << 108
