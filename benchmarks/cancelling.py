@@ -51,6 +51,8 @@ class Sizes:
 
 QUICK: Final = Sizes(turns=1, warm_up=0, alive=20, cancelled=10, tasks=20, commands=1)
 
+PATIENCE_SECONDS: Final = 60.0
+
 
 Shown = Callable[[float], float]
 """Seconds -> what is shown of them."""
@@ -170,7 +172,7 @@ class Commanded(NamedTuple):
 
 async def cancel_from_another_process(sizes: Sizes) -> list[Commanded]:
     """Of each command."""
-    crowd, heard = Crowd(sizes.commands), dict[UUID, float]()
+    crowd, heard = Crowd(sizes.alive), dict[UUID, float]()
 
     def hear(subject: object, run: FlowRun, state: object) -> None:
         heard[run.id] = time.time()
@@ -179,12 +181,14 @@ async def cancel_from_another_process(sizes: Sizes) -> list[Commanded]:
     taken: list[Commanded] = []
     async with Runtime(on_exit="cancel") as runtime:
         await run_flow(flow(nothing, on_completion=[told]))  # what only the first hook loads
-        handles = [runtime.submit(sleeps) for _ in range(sizes.commands)]
+        handles = [runtime.submit(sleeps) for _ in range(sizes.alive)]
         await crowd.all_began.wait()
-        for handle in handles:
+        flush(runtime)
+        for handle in handles[:: sizes.alive // sizes.commands]:
             began, work = time.time(), process_time()
-            await anyio.run_process([sys.executable, "-m", "actwright", "runs", "cancel", str(handle.id)])
-            await wait([handle])
+            with anyio.fail_after(PATIENCE_SECONDS):
+                await anyio.run_process([sys.executable, "-m", "actwright", "runs", "cancel", str(handle.id)])
+                await wait([handle])
             worked, at = process_time() - work, heard[handle.id]
             taken.append(Commanded(Sample(at - _asked_at(handle.id), worked), Sample(at - began, worked)))
     return taken

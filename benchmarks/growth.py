@@ -18,6 +18,7 @@ from measuring.bare_runs import start_soon_in_turn
 from measuring.comparisons import ON_THE_SAME_LOOP, Comparison, beside, compare, on
 from measuring.homes import a_home_of_its_own, at_home, run_in_a_home
 from measuring.loops import LOOPS, AsyncTimed, run_on
+from measuring.processes import in_a_fresh_process
 from measuring.sample_rows import fill, rows_of_task_runs
 from measuring.table import Row
 from measuring.turns import take_turns
@@ -84,11 +85,13 @@ def in_one_flow(sizes: Sizes) -> Iterator[Row]:
 
 
 def _taken(loop: str, sizes: Sizes) -> dict[str, list[list[float]]]:
-    """Microseconds by the size of the flow, and of the bare loop."""
+    """Microseconds by the size of the flow, and of the bare loop. Each has a process of its own: what makes one slower
+    as it ages is part of a large flow's figure, and of no other's."""
     contestants = {
-        str(size): partial(run_in_a_home, loop, in_flows_of, size, sizes.at_least) for size in sizes.in_one_flow
+        str(size): partial(in_a_fresh_process, run_in_a_home, loop, in_flows_of, size, sizes.at_least)
+        for size in sizes.in_one_flow
     }
-    bare = partial(run_on, loop, start_soon_in_turn, sizes.at_least)
+    bare = partial(in_a_fresh_process, run_on, loop, start_soon_in_turn, sizes.at_least)
     taken = take_turns({**contestants, "bare": bare}, sizes.turns, warm_up=0)
     return {name: [[seconds * 1e6] for seconds in turns] for name, turns in taken.items()}
 

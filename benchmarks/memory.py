@@ -28,7 +28,7 @@ from actwright.engine.live_run import LiveRun
 class Sizes:
     """How often each thing is measured, and how much of it."""
 
-    turns: int = 2
+    turns: int = 3
     alive: int = 10_000
     few: int = 1_000
     """Runs that have ended before memory is looked at first, and so what only the first ones take."""

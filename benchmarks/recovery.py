@@ -12,8 +12,10 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -107,13 +109,27 @@ def _killed(folder: Path, open_runs: int, loop: str) -> Recovered:
 
 def _kill_when_ready(command: list[str], environment: dict[str, str]) -> float:
     """Start a program, kill it when it says so, and return when that was. It is dead when this returns."""
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=environment) as program:
+    with (
+        subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=environment) as program,
+        killed_when_late(program),
+    ):
         assert program.stdout is not None
         if program.stdout.readline() != b"ready\n":
-            raise RuntimeError("the program ended before it was killed")
+            raise RuntimeError("the program ended before it was to be killed, or did not get ready")
         began = time.monotonic()
         program.kill()
     return began
+
+
+@contextmanager
+def killed_when_late(program: subprocess.Popen[bytes]) -> Iterator[None]:
+    """Within the block it has a bounded time."""
+    timer = threading.Timer(PATIENCE_SECONDS, program.kill)
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
 
 
 def bare_restart() -> Recovered:

@@ -6,6 +6,7 @@ median.
 
 from __future__ import annotations
 
+import gc
 import threading
 from collections.abc import Awaitable, Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
@@ -149,6 +150,22 @@ async def awaited_beside_a_busy_thread(count: int) -> float:
             stop.set()
 
 
+submitted: Final = timed(partial(run_flow, submitted_tasks))
+YOUNG_OBJECTS: Final = 10_000
+
+
+async def with_fewer_collections(count: int) -> float:
+    """Garbage is looked for after so many new objects, where Python would after 700. That holds for a whole process."""
+    before = gc.get_threshold()
+    gc.set_threshold(YOUNG_OBJECTS)
+    try:
+        seconds = await submitted(count)
+        assert isinstance(seconds, float)
+        return seconds
+    finally:
+        gc.set_threshold(*before)
+
+
 def task_runs(sizes: Sizes) -> Iterator[Comparison]:
     in_turn = partial(
         Comparison, against="tg.start_soon and an event", times=sizes.runs, judged_by="median", runner=run_in_a_home,
@@ -164,9 +181,7 @@ def task_runs(sizes: Sizes) -> Iterator[Comparison]:
         measure="async task run with an int, a str and a model, awaited",
         subject=timed(partial(run_flow, tasks_with_arguments)),
     )
-    yield at_once(
-        measure="async task run, submitted, wait for all", subject=timed(partial(run_flow, submitted_tasks)), budget=250
-    )
+    yield at_once(measure="async task run, submitted, wait for all", subject=submitted, budget=250)
     yield at_once(measure="async task run, mapped, wait for all", subject=timed(partial(run_flow, mapped_tasks)))
     yield at_once(
         measure="sync task run, submitted in an async flow, wait for all", against="all by to_thread.run_sync",
@@ -201,6 +216,17 @@ def beside_a_busy_thread(sizes: Sizes) -> Comparison:
     )
 
 
+def seldom_collected(sizes: Sizes) -> Comparison:
+    return Comparison(
+        measure=f"async task run, submitted, wait for all, gc.set_threshold({YOUNG_OBJECTS:_})",
+        subject=with_fewer_collections,
+        against="the same as Python has it",
+        floors=on(ON_THE_SAME_LOOP, submitted, run_in_a_home),
+        times=sizes.at_once,
+        runner=run_in_a_home,
+    )
+
+
 def all_at_once(sizes: Sizes) -> Iterator[Row]:
     comparison = Comparison(
         measure=f"{sizes.at_once:,} flow runs at once, each",
@@ -219,4 +245,5 @@ def measures(sizes: Sizes) -> Iterator[Iterable[Row]]:
     for comparison in (*task_runs(sizes), *flow_runs_of(sizes)):
         yield compare(comparison, sizes.turns, warm_up=sizes.warm_up)
     yield compare(beside_a_busy_thread(sizes), sizes.long_turns, warm_up=sizes.warm_up)
+    yield compare(seldom_collected(sizes), sizes.turns, warm_up=sizes.warm_up)
     yield all_at_once(sizes)

@@ -6,7 +6,6 @@ columns are ids.
 
 from __future__ import annotations
 
-import random
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
@@ -16,6 +15,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from actwright.journal.schema import logs, runs, transitions
+from actwright.models.ids import new_id
 
 __all__ = ["RunRows", "bare_file", "fill", "rows_of_task_runs", "schema_of", "text_bytes", "write_bare"]
 
@@ -104,25 +104,21 @@ def fill(database: Path, example: RunRows, runs_to_add: int) -> None:
 
 
 def _copies_of(example: RunRows) -> Iterator[RunRows]:
-    """Runs like that one, without end: they and their states have ids of their own, and a thousand have one parent."""
+    """Runs like that one, without end: they and their states have ids of their own, and a thousand name one parent,
+    which has no rows."""
     (run,) = example.rows["runs"]
     flow_id = run[_GIVEN["runs"].index("flow_run_id")]
     own = [example.run_id, *(row[_GIVEN["transitions"].index("id")] for row in example.rows["transitions"])]
     new: dict[str, str] = {}
     for number in count():
-        new |= {old: _new_id() for old in own}
+        new |= {old: str(new_id()) for old in own}
         if number % _RUNS_A_FLOW == 0:
-            new[flow_id] = _new_id()
+            new[flow_id] = str(new_id())
         rows = {
             name: [tuple([new.get(value, value) for value in row]) for row in rows]
             for name, rows in example.rows.items()
         }
         yield RunRows(new[example.run_id], rows)
-
-
-def _new_id() -> str:
-    digits = f"{random.getrandbits(128):032x}"
-    return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
 
 
 def schema_of(database: Path) -> list[str]:

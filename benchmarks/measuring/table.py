@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import platform
+import shutil
 import sqlite3
-import sys
+import subprocess
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from functools import cache
 from importlib.metadata import version
 from itertools import groupby
 from pathlib import Path
@@ -52,13 +56,26 @@ class Row:
         return value >= self.budget if self.at_least else value <= self.budget
 
 
+@cache
 def machine() -> dict[str, str | int | float | None]:
-    """What the figures depend on, as far as a program can tell."""
-    versions = {name: version(name) for name in ("anyio", "trio", "uvloop")}
+    """What the figures depend on, as far as a program can tell, as it was when it was first asked."""
+    versions = {name: version(name) for name in ("anyio", "trio", "uvloop", "pydantic", "sqlalchemy")}
     return {
-        "python": sys.version.split()[0], **versions, "sqlite": sqlite3.sqlite_version, "cores": os.cpu_count(),
+        "commit": _commit(), "at": f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC", "system": platform.platform(),
+        "python": platform.python_version(), **versions, "sqlite": sqlite3.sqlite_version, "cores": os.cpu_count(),
         "load": round(os.getloadavg()[0], 1),
     }  # fmt: skip
+
+
+def _commit() -> str:
+    """Of what is measured, if that is a clone."""
+    if shutil.which("git") is None:
+        return "unknown"
+    told = subprocess.run(
+        ["git", "describe", "--always", "--dirty"],
+        cwd=Path(__file__).parent, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    return told.stdout.strip() or "unknown"
 
 
 def show(rows: Iterable[Row]) -> None:

@@ -15,15 +15,16 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Spread:
-    """The median of some samples, and how far they lie apart."""
+    """The median of some samples, how far they lie apart, and how many there are."""
 
     median: float
     lowest: float
     highest: float
+    samples: int
 
     @classmethod
     def of(cls, samples: Sequence[float]) -> Spread:
-        return cls(statistics.median(samples), min(samples), max(samples))
+        return cls(statistics.median(samples), min(samples), max(samples), len(samples))
 
 
 def medians(turns: Sequence[Sequence[float]]) -> list[float]:
