@@ -28,6 +28,7 @@ PROMISED: dict[str, dict[str, float | None]] = {
         "flow run, awaited by run_flow, final state committed": 600,
         "subflow run, awaited in a flow": None,
         "async task run, awaited, one sync body computing": 10,
+        "async task run, submitted, wait for all, gc.set_threshold(10_000)": None,
         "20 flow runs at once, each": None,
     },
     "hooks": {
