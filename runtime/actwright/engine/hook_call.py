@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import logging
-from concurrent.futures import Future
+from contextlib import suppress
 from inspect import isawaitable
 from typing import TYPE_CHECKING, Any
 
 import anyio
 
 from actwright.authoring.hooks import is_async
-from actwright.authoring.waiting import event_of
 from actwright.engine.steps import timed_steps
 from actwright.exceptions import HookTimedOut
-from actwright_actors import ActorDead
+from actwright_actors import ActorDead, SystemClosed
 from actwright_actors.backends import escaped_cancellation_is_forged, forget_event_loop
 
 if TYPE_CHECKING:
@@ -52,9 +51,12 @@ class HookCall:
         self._actor = actor
         self._context = context
         self._timeout = timeout
-        self._ended: Future[Any] = Future()
-        self._error: BaseException | None = None
-        self._over = event_of(self._ended)
+        self._has_ended = False
+        self._raised: BaseException | None = None
+        self._timed_out_as: HookTimedOut | None = None
+        self._over = anyio.Event()
+        """Set when nobody need wait any longer."""
+        self._really_over: anyio.Event | None = None
         self._scope = anyio.CancelScope()
         self._timer: Timer | None = None
         self._work: ChildTask | Job | None = None
@@ -74,30 +76,43 @@ class HookCall:
         await self._over.wait()
         if self._timer is not None:
             self._timer.cancel()
-        return self._error or (self._ended.exception() if self._ended.done() else None)
+        return self._timed_out_as or self._raised
 
     @property
     def is_really_over(self) -> bool:
         """Whether the code itself has ended: of one that was abandoned, that is later."""
-        return self._ended.done()
+        return self._has_ended
 
     async def really_over(self) -> None:
         """Wait for that."""
-        await event_of(self._ended).wait()
+        if not self._has_ended:
+            self._really_over = self._really_over or anyio.Event()
+            await self._really_over.wait()
 
     def _call_it(self) -> None:
         self._actor.system.post(self._arm)
         try:
             value = self._context.run(self._fn)
         except BaseException as error:
-            self._ended.set_exception(error)
+            self._end_of_thread(error)
             return
         if isawaitable(value):
             # A plain function, or a lambda, that hands on what an async one returned.
             self._fn = lambda: value
             self._actor.system.post(self._go_on_in_loop)
         else:
-            self._ended.set_result(None)
+            self._end_of_thread(None)
+
+    def _end_of_thread(self, error: BaseException | None) -> None:
+        self._raised, self._has_ended = error, True  # at once: who closes looks here, and the loop may be busy
+        with suppress(SystemClosed):  # and nobody waits
+            self._actor.system.post(self._tell)
+
+    def _tell(self) -> None:
+        """Those who wait, in the loop."""
+        self._over.set()
+        if self._really_over is not None:
+            self._really_over.set()
 
     def _go_on_in_loop(self) -> None:
         try:
@@ -122,14 +137,12 @@ class HookCall:
         except anyio.get_cancelled_exc_class():
             self._note_cut()
             raise
-        if error is None:
-            self._ended.set_result(None)
-        else:
-            self._ended.set_exception(error)
+        self._raised, self._has_ended = error, True
+        self._tell()
 
     def cut(self) -> None:
         """Wait for it no longer, however it ends."""
-        if not self._ended.done():
+        if not self._has_ended:
             self._note_cut()
             self.abandon()
 
@@ -138,24 +151,26 @@ class HookCall:
         self._over.set()
 
     def _arm(self) -> None:
-        if not self._ended.done():
+        if not self._has_ended:
             self._timer = self._actor.system.timers.call_later(self._timeout, self._timed_out)
 
     def _timed_out(self) -> None:
-        self._error = HookTimedOut(f"Hook '{self._hook.name}' took longer than its timeout of {self._timeout:g} s")
+        self._timed_out_as = HookTimedOut(
+            f"Hook '{self._hook.name}' took longer than its timeout of {self._timeout:g} s"
+        )
         self._scope.cancel()
         unwinds = is_async(self._hook.fn)
         self._timer = self._actor.system.timers.call_later(_UNWIND_SECONDS if unwinds else 0, self._abandon_late)
 
     def _abandon_late(self) -> None:
-        if self._ended.done() or self._work is None:
+        if self._has_ended or self._work is None:
             return
         logger.warning("Hook '%s' did not end at its timeout. It is abandoned; it may still run.", self._hook.name)
         self.abandon()
 
     def abandon(self) -> None:
         """Wait for it no longer, nor let a closing pool do so."""
-        if self._work is not None and not self._ended.done():
+        if self._work is not None and not self._has_ended:
             self._work.abandon()
             self._over.set()
 
