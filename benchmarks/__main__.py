@@ -18,7 +18,7 @@ from measuring.sections import measure
 from measuring.table import Row, document, machine, write_json
 
 SECTIONS: Final = (
-    "runs", "hooks", "retries", "cancelling", "journal", "growth", "memory", "starting", "recovery", "actors"
+    "runs", "hooks", "retries", "cancelling", "journal", "growth", "memory", "starting", "recovery", "actors", "peers"
 )  # fmt: skip
 
 

@@ -2,17 +2,19 @@
 
 Each library is a program in a process of its own, Actwright too: started once, warmed up, then asked for one round at a
 time, in turns. Shown are medians over the rounds, and the ratio is the median of the ratios of each round. A library
-that is not installed, or does not run here, has rows that say so.
+that is not installed, or does not run here, has rows that say so. `python benchmarks peers` measures all of it;
+`python benchmarks/peers.py` has options of its own.
 """
 
 from __future__ import annotations
 
 import argparse
+import os
 import sys
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, replace
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Final
 
@@ -22,7 +24,11 @@ from measuring.table import Row, document, machine, show, write_json
 from measuring.turns import Spread, ratio, take_turns
 
 PYTHON_BESIDE: Final = Path(__file__).resolve().parent.parent / ".venv-peers" / "bin" / "python"
+PYTHON_NAMED_BY: Final = "BENCH_PEERS_PYTHON"
 PACKAGES: Final = tuple(dict.fromkeys(peer.package for peer in PEERS))
+Taken = dict[str, list[Seconds]]
+"""What one repetition of a work took, by program and round."""
+
 ADVICE: Final = "{} is not installed: pip install -e '.[bench-peers]', or see benchmarks/README.md"
 
 
@@ -30,61 +36,76 @@ ADVICE: Final = "{} is not installed: pip install -e '.[bench-peers]', or see be
 class Sizes:
     """How often each thing is measured, and how much of it in a round."""
 
-    rounds: int = 9
+    turns: int = 9
+    """Rounds of each."""
+    warm_up: int = 1
     tasks: int = 100
     flows: int = 20
 
 
-QUICK: Final = Sizes(rounds=2, tasks=3, flows=2)
+QUICK: Final = Sizes(turns=1, warm_up=0, tasks=3, flows=2)
 
 
-def sections(
-    sizes: Sizes, peers_python: Path | None = None, packages: Collection[str] = PACKAGES
-) -> Iterator[Iterable[Row]]:
+def python_of_peers() -> Path:
+    """The one that the environment names; without that, the one of `.venv-peers` where there is one, and else ours."""
+    named = os.environ.get(PYTHON_NAMED_BY)
+    if named:
+        return Path(named)
+    return PYTHON_BESIDE if PYTHON_BESIDE.exists() else Path(sys.executable)
+
+
+def measures(sizes: Sizes, python: Path | None = None, packages: Collection[str] = PACKAGES) -> Iterator[Iterable[Row]]:
     """The rows of one peer after the other, of those packages; each is measured while its rows are taken.
 
-    The peers are those that `peers_python` has installed; without it, those of `.venv-peers` where there is one, and
-    else of the Python that runs this.
+    The peers are those that `python` has installed; by default, it is `python_of_peers`.
     """
-    python = peers_python or (PYTHON_BESIDE if PYTHON_BESIDE.exists() else Path(sys.executable))
+    python = python or python_of_peers()
     versions = versions_in(python, PACKAGES)
     with ExitStack() as stack:
         own: dict[Ours, Program] = {}
+
+        @cache
+        def alone(work: str, ours: Ours) -> Taken:
+            """What it takes without a peer is the same beside each that is missing: it is measured once."""
+            return _take_turns(work, {"ours": own[ours]}, sizes)
+
         for peer in (each for each in PEERS if each.package in packages):
             if peer.ours not in own:
                 program = running(Path(sys.executable), "actwright_runs", settings=peer.ours.settings)
                 own[peer.ours] = stack.enter_context(program)
-            yield _beside(peer, own[peer.ours], python, versions.get(peer.package), sizes)
+            yield _beside(peer, own[peer.ours], python, versions.get(peer.package), sizes, alone)
 
 
-def _beside(peer: Peer, ours: Program, python: Path, version: str | None, sizes: Sizes) -> Iterator[Row]:
-    """Rows of Actwright and that peer, or of Actwright alone and why."""
-    todo = list(peer.works)
-    try:
-        if version is None:
-            raise Failed(peer.program, ADVICE.format(peer.package))
-        with running(python, peer.program, *peer.arguments) as theirs:
-            while todo:
-                taken = _take_turns(todo[0], {"ours": ours, "theirs": theirs}, sizes)
-                yield from _rows(peer, todo.pop(0), peer.named(version), taken)
-    except Failed as failure:
-        if failure.program != peer.program:
-            raise  # Actwright's own
-        for work in todo:
-            why = str(failure) if version is None else f"{peer.named(version)} does not run here: {failure}"
-            yield from _rows(peer, work, peer.named(version or ""), _take_turns(work, {"ours": ours}, sizes), why)
+def _beside(
+    peer: Peer, ours: Program, python: Path, version: str | None, sizes: Sizes, alone: Callable[[str, Ours], Taken]
+) -> Iterator[Row]:
+    """Rows of Actwright and that peer; from where that fails, of Actwright alone, and why."""
+    why = "" if version is not None else ADVICE.format(peer.package)
+    with ExitStack() as stack:
+        start = cache(lambda: stack.enter_context(running(python, peer.program, *peer.arguments)))
+        for work in peer.works:
+            taken: Taken = {}
+            try:
+                if not why:
+                    taken = _take_turns(work, {"ours": ours, "theirs": start()}, sizes)
+            except Failed as failure:
+                if failure.program != peer.program:
+                    raise  # Actwright's own
+                why = f"{peer.named(version or '')} does not run here: {failure}"
+            yield from _rows(peer, work, peer.named(version or ""), taken or alone(work, peer.ours), why)
 
 
-def _take_turns(work: str, programs: Mapping[str, Program], sizes: Sizes) -> dict[str, list[Seconds]]:
+def _take_turns(work: str, programs: Mapping[str, Program], sizes: Sizes) -> Taken:
     """What one repetition took, by program and round."""
     count = sizes.tasks if WORKS[work].size == "tasks" else sizes.flows
-    taken = take_turns({name: partial(each.round_of, work, count) for name, each in programs.items()}, sizes.rounds)
+    contestants = {name: partial(each.round_of, work, count) for name, each in programs.items()}
+    taken = take_turns(contestants, sizes.turns, warm_up=sizes.warm_up)
     return {
         name: [Seconds(each.awaited / count, each.settled / count) for each in rounds] for name, rounds in taken.items()
     }
 
 
-def _rows(peer: Peer, work: str, named: str, taken: Mapping[str, list[Seconds]], why: str = "") -> Iterator[Row]:
+def _rows(peer: Peer, work: str, named: str, taken: Taken, why: str) -> Iterator[Row]:
     """One for each moment at which a round may be said to be over."""
     for until, words in peer.until.items():
         ours, *theirs = (_microseconds(samples, until) for samples in taken.values())
@@ -113,7 +134,7 @@ def main() -> None:
     sizes = QUICK if options.quick else Sizes()
     print("Peers: medians of rounds.", *(f"{name} {is_}" for name, is_ in machine().items()), sep="  ")
     rows: list[Row] = []
-    for measured in sections(sizes, options.peers_python, options.only):
+    for measured in measures(sizes, options.peers_python, options.only):
         for row in measured:
             show([row])
             rows.append(row)

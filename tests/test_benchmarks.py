@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
+import venv
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,8 +16,14 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 LOOPS = ["asyncio", "uvloop", "trio"]
 ANY = ["any"]
+ASYNCIO = ["asyncio"]
 
-# Section -> words that a measure begins with -> its budget. Each has a row on each loop; `ON_NO_LOOP` has one in all.
+# When what is set beside a peer is over.
+AT_ONCE = ""
+EITHER = [", until the caller has the results", ", sustained: until all states are committed"]
+COMMITTED = ", until all is committed"
+
+# Section -> words that a measure begins with -> its budget. Each has a row on each loop that `loops_of` says.
 PROMISED: dict[str, dict[str, float | None]] = {
     "runs": {
         "async task run, awaited": 200,
@@ -101,6 +109,20 @@ PROMISED: dict[str, dict[str, float | None]] = {
         "stop 20 children of a supervisor in order": 3,
         "resident memory of each of 1,000 idle actors": 8,
     },
+    "peers": {
+        f"{work}{until}": None
+        for work, untils in {
+            "async task run awaited in a flow, one after another": [AT_ONCE, *EITHER, COMMITTED],
+            "async task run awaited in a flow, all at once by asyncio.gather": [*EITHER, COMMITTED],
+            "async task run submitted in a flow, all at once, then awaited": [AT_ONCE, *EITHER],
+            "sync task run called in a sync flow, one after another": [AT_ONCE, COMMITTED],
+            "sync task run submitted in a sync flow, all at once, then awaited": [AT_ONCE],
+            "async task run with an async on_completion hook, one after another": EITHER,
+            "empty async flow run, one after another": [*EITHER, COMMITTED],
+            "empty async flow run with an async on_completion hook, one after another": EITHER,
+        }.items()
+        for until in untils
+    },
 }
 # No loop has run yet.
 ON_NO_LOOP = [measure for measure in PROMISED["starting"] if measure.startswith("from actwright")]
@@ -128,9 +150,22 @@ class QuickRun:
         return [row for row in self.rows if row["figure"] is not None]
 
 
-def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+def run(*arguments: str, peers_python: Path | None = None) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-W", "error", str(ROOT / "benchmarks"), *arguments]
-    return subprocess.run(command, capture_output=True, text=True, timeout=55)
+    environment = os.environ | ({"BENCH_PEERS_PYTHON": str(peers_python)} if peers_python else {})
+    return subprocess.run(command, capture_output=True, text=True, timeout=55, env=environment)
+
+
+def bare_python(folder: Path) -> Path:
+    """One that has no library at all. Beside peers, even a quick run takes a minute: to start their servers."""
+    venv.create(folder / "bare", symlinks=True, with_pip=False)
+    return folder / "bare" / "bin" / "python"
+
+
+def loops_of(section: str, measure: str) -> list[str]:
+    if measure in ON_NO_LOOP:
+        return ANY
+    return ASYNCIO if section == "peers" else LOOPS
 
 
 def named(row: dict[str, Any]) -> str:
@@ -139,14 +174,21 @@ def named(row: dict[str, Any]) -> str:
     return f"{measure}, against {row['against']}" if is_ambiguous else measure
 
 
+def misses_its_peer(row: dict[str, Any]) -> bool:
+    """Whether it has Actwright's figure alone."""
+    return row["section"] == "peers" and row["floor"] is None
+
+
 def each_measure_has_a_row_and_its_budget_on_each_loop(quick: QuickRun) -> None:
     expected = {
         (measure, loop, budget)
         for measure, budget in PROMISED[quick.section].items()
-        for loop in (ANY if measure in ON_NO_LOOP else LOOPS)
+        for loop in loops_of(quick.section, measure)
     }
     rows = [row for row in quick.rows if not row["against"].endswith("a Future of an asyncio loop")]
-    assert len(rows) == len(expected)
+    # Beside several peers, a measure has a row for each.
+    distinct = {(row["measure"], row["against"]) for row in rows} if quick.section == "peers" else expected
+    assert len(rows) == len(distinct)
     assert {(named(row), row["loop"], row["budget"]) for row in rows} == expected
 
 
@@ -156,7 +198,7 @@ def every_row_says_of_which_section_it_is(quick: QuickRun) -> None:
 
 def only_what_needs_a_peer_that_is_missing_has_no_figure(quick: QuickRun) -> None:
     for row in quick.rows:
-        if row["figure"] is None:
+        if row["figure"] is None or misses_its_peer(row):
             assert "pip install -e '.[bench-peers]'" in row["note"]
             assert row["note"] in quick.printed
 
@@ -180,7 +222,8 @@ def a_verdict_is_of_what_the_row_is_judged_by(quick: QuickRun) -> None:
 
 def whatever_stands_against_a_floor_has_a_ratio(quick: QuickRun) -> None:
     for row in quick.measured:
-        assert (row["floor"] is not None) == (row["ratio"] is not None) == bool(row["against"]), row
+        stands_against_one = bool(row["against"]) and not misses_its_peer(row)
+        assert (row["floor"] is not None) == (row["ratio"] is not None) == stands_against_one, row
 
 
 def the_table_has_every_row_that_the_file_holds(quick: QuickRun) -> None:
@@ -213,7 +256,8 @@ def only_the_budget_of_a_rate_is_the_least_that_there_may_be(quick: QuickRun) ->
 @pytest.mark.parametrize("section", PROMISED)
 def test_a_section_runs_and_tells_all_that_it_promises(section: str, tmp_path: Path) -> None:
     figures = tmp_path / "figures.json"
-    done = run(section, "--quick", "--json", str(figures))
+    python = bare_python(tmp_path) if section == "peers" else None
+    done = run(section, "--quick", "--json", str(figures), peers_python=python)
     assert done.returncode == 0, done.stderr
     quick = QuickRun(section, done.stdout, json.loads(figures.read_text(encoding="utf-8")))
     each_measure_has_a_row_and_its_budget_on_each_loop(quick)
