@@ -138,8 +138,8 @@ def main() -> None:
         for row in measured:
             show([row])
             rows.append(row)
-    if options.json is not None:
-        write_json(options.json, document({"peers": rows}, quick=options.quick, sizes={"peers": asdict(sizes)}))
+        if options.json is not None:  # after each peer, so that one that hangs takes no other's figures with it
+            write_json(options.json, document({"peers": rows}, quick=options.quick, sizes={"peers": asdict(sizes)}))
 
 
 if __name__ == "__main__":

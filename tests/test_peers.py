@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -76,12 +77,36 @@ def test_the_file_says_on_what_and_how_much_was_measured(quick_run: QuickRun) ->
     assert quick_run.document["sizes"]["peers"]["turns"] >= 1
 
 
-def test_a_peer_that_does_not_run_has_rows_that_say_why(tmp_path: Path) -> None:
-    python = bare_python(tmp_path)
-    [packages] = (tmp_path / "bare" / "lib").glob("python*/site-packages")
+def python_with_ray(folder: Path, source: str | None = None) -> Path:
+    """One that says to have a Ray, which is that module; without it, there is none to import."""
+    python = bare_python(folder)
+    [packages] = (folder / "bare" / "lib").glob("python*/site-packages")
     (packages / "ray-9.9.dist-info").mkdir()
     (packages / "ray-9.9.dist-info" / "METADATA").write_text("Name: ray\nVersion: 9.9\n", encoding="utf-8")
-    ran = run_quickly(tmp_path, python, "--only", "ray")
+    if source is not None:
+        (packages / "ray.py").write_text(source, encoding="utf-8")
+    return python
+
+
+def test_a_peer_that_does_not_run_has_rows_that_say_why(tmp_path: Path) -> None:
+    ran = run_quickly(tmp_path, python_with_ray(tmp_path), "--only", "ray")
     why = "Ray 9.9 does not run here: ModuleNotFoundError: No module named 'ray'"
     assert [row["note"] for row in ran.rows] == [why] * len(ran.beside("Ray 9.9")) != []
     assert [row for row in ran.rows if row["figure"]["lowest"] <= 0] == []
+
+
+HANGS = """
+import os, pathlib, time
+pathlib.Path({pid_file!r}).write_text(str(os.getpid()))
+os.close(1)
+time.sleep(600)
+"""
+
+
+def test_a_peer_that_hangs_and_says_no_more_is_killed_and_its_rows_say_so(tmp_path: Path) -> None:
+    pid_file = tmp_path / "pid"
+    python = python_with_ray(tmp_path, HANGS.format(pid_file=str(pid_file)))
+    ran = run_quickly(tmp_path, python, "--only", "ray")
+    assert {row["note"] for row in ran.rows} == {"Ray 9.9 does not run here: it said no more, and hung"}
+    with pytest.raises(ProcessLookupError):
+        os.kill(int(pid_file.read_text(encoding="utf-8")), 0)

@@ -21,6 +21,7 @@ __all__ = ["Failed", "Program", "Seconds", "running", "versions_in"]
 _PROGRAMS: Final = Path(__file__).resolve().parent / "peer_programs"
 _START_SECONDS: Final = 180.0
 _ROUND_SECONDS: Final = 300.0
+_END_SECONDS: Final = 5.0
 _STOP_SECONDS: Final = 30.0
 
 # A user's own settings, an API key of a cloud among them, are nobody's business here.
@@ -102,8 +103,7 @@ class Program:
             raise Failed(self._name, f"no answer within {patience:.0f} s")
         line = self._process.stdout.readline()
         if not line:
-            self._process.wait(_STOP_SECONDS)
-            raise Failed(self._name, self._last_words())
+            raise Failed(self._name, self._last_words() if self._ended(_END_SECONDS) else "it said no more, and hung")
         answer: dict[str, Any] = json.loads(line)
         return answer
 
@@ -113,20 +113,26 @@ class Program:
 
     def stop(self) -> None:
         """Let it leave, and stop what it has started; then end what is left of that. Blocks until all is gone."""
-        started = _descendants(self._process.pid)
+        started = _started_by(self._process.pid)
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         try:
             self._process.stdin.close()
         except BrokenPipeError:
             pass  # it is dead already
+        self._ended(_STOP_SECONDS)
+        self._process.stdout.close()
+        _end(started)
+
+    def _ended(self, patience: float) -> bool:
+        """Whether it ends by itself in that time; killed when it does not. Blocks until it has ended."""
         try:
-            self._process.wait(_STOP_SECONDS)
+            self._process.wait(patience)
         except subprocess.TimeoutExpired:
             os.killpg(self._process.pid, signal.SIGKILL)  # its own group: it was started in a session of its own
             self._process.wait()
-        self._process.stdout.close()
-        _end(started)
+            return False
+        return True
 
 
 @contextmanager
@@ -165,9 +171,12 @@ def running(
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _descendants(pid: int) -> dict[int, str]:
-    """The processes that it and those started, with the time of each one's start. None where there is no /proc."""
-    parents: dict[int, list[int]] = {}
+def _started_by(pid: int) -> dict[int, str]:
+    """The processes that it and those started, with the time of each one's start. None where there is no /proc.
+
+    It leads a session: what is in there is its own, too, if those have ended which started it.
+    """
+    children: dict[int, list[int]] = {}
     starts: dict[int, str] = {}
     for stat in Path("/proc").glob("[0-9]*/stat"):
         try:
@@ -175,14 +184,16 @@ def _descendants(pid: int) -> dict[int, str]:
             fields = stat.read_text(errors="replace").rpartition(")")[2].split()
         except OSError:
             continue  # it has just ended
-        starts[int(stat.parent.name)] = fields[19]
-        parents.setdefault(int(fields[1]), []).append(int(stat.parent.name))
+        process, parent, session = int(stat.parent.name), int(fields[1]), int(fields[3])
+        starts[process] = fields[19]
+        for above in {parent, session} - {process}:
+            children.setdefault(above, []).append(process)
     found: dict[int, str] = {}
     todo = [pid]
     while todo:
-        children = parents.get(todo.pop(), [])
-        found |= {child: starts[child] for child in children}
-        todo += children
+        below = [each for each in children.get(todo.pop(), []) if each not in found]
+        found |= {each: starts[each] for each in below}
+        todo += below
     return found
 
 
