@@ -115,10 +115,14 @@ PROMISED: dict[str, dict[str, float | None]] = {
             "async task run awaited in a flow, one after another": [AT_ONCE, *EITHER, COMMITTED],
             "async task run awaited in a flow, all at once by asyncio.gather": [*EITHER, COMMITTED],
             "async task run submitted in a flow, all at once, then awaited": [AT_ONCE, *EITHER],
-            "sync task run called in a sync flow, one after another": [AT_ONCE, COMMITTED],
+            "async task run mapped in a flow, then awaited": [AT_ONCE, *EITHER],
+            "sync task run called in a sync flow, one after another": [AT_ONCE, *EITHER, COMMITTED],
             "sync task run submitted in a sync flow, all at once, then awaited": [AT_ONCE],
             "async task run with an async on_completion hook, one after another": EITHER,
+            "async task run that fails once and is tried again at once, one after another": [*EITHER, COMMITTED],
             "empty async flow run, one after another": [*EITHER, COMMITTED],
+            "empty async flow run, all at once by asyncio.gather": [*EITHER, COMMITTED],
+            "empty async subflow run awaited in a flow, one after another": [*EITHER, COMMITTED],
             "empty async flow run with an async on_completion hook, one after another": EITHER,
         }.items()
         for until in untils

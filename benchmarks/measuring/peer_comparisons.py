@@ -23,11 +23,15 @@ WORKS: Final[Mapping[str, Work]] = {
     "awaited": Work("async task run awaited in a flow, one after another", "tasks"),
     "gathered": Work("async task run awaited in a flow, all at once by asyncio.gather", "tasks"),
     "submitted": Work("async task run submitted in a flow, all at once, then awaited", "tasks"),
+    "mapped": Work("async task run mapped in a flow, then awaited", "tasks"),
     "called": Work("sync task run called in a sync flow, one after another", "tasks"),
     "submitted sync": Work("sync task run submitted in a sync flow, all at once, then awaited", "tasks"),
     "awaited, with a hook": Work("async task run with an async on_completion hook, one after another", "tasks"),
+    "retried": Work("async task run that fails once and is tried again at once, one after another", "tasks"),
     "flows": Work("empty async flow run, one after another", "flows"),
+    "flows at once": Work("empty async flow run, all at once by asyncio.gather", "flows"),
     "flows with a hook": Work("empty async flow run with an async on_completion hook, one after another", "flows"),
+    "subflows": Work("empty async subflow run awaited in a flow, one after another", "flows"),
 }
 
 
@@ -79,9 +83,16 @@ _DBOS: Final = {
     "awaited": "async step awaited in a workflow",
     "gathered": "async step, all at once by asyncio.gather",
     "called": "sync step called in a sync workflow",
+    "retried": "async step with retries_allowed and interval_seconds=0, one record of both attempts",
     "flows": "empty async workflow",
+    "flows at once": "empty async workflow, by asyncio.gather",
+    "subflows": "empty async child workflow awaited in a workflow",
 }
-_DASK: Final = {"awaited": "async function submitted, one after another", "submitted": "async function, all at once"}
+_DASK: Final = {
+    "awaited": "async function submitted, one after another",
+    "submitted": "async function, all at once",
+    "mapped": "async function, by client.map()",
+}
 
 PEERS: Final = (
     Peer(
@@ -93,9 +104,14 @@ PEERS: Final = (
             "awaited": "async task run",
             "gathered": "async task run, by asyncio.gather",
             "submitted": "task.submit(), then wait()",
+            "mapped": "task.map(), then wait()",
+            "called": "sync task called in a sync flow",
             "awaited, with a hook": "async task run with such a hook",
+            "retried": "async task run with retries=1",
             "flows": "empty async flow run",
+            "flows at once": "empty async flow run, by asyncio.gather",
             "flows with a hook": "empty async flow run with such a hook",
+            "subflows": "empty async flow run awaited in a flow",
         },
         ours=IN_A_FILE,
         until=UNTIL_EITHER,

@@ -6,6 +6,7 @@ The first argument is a folder for history. What the settings are, the environme
 from __future__ import annotations
 
 import asyncio
+import itertools
 import logging
 from collections.abc import Awaitable, Callable
 
@@ -21,6 +22,20 @@ async def nothing() -> None: ...
 
 @task
 def nothing_in_a_thread() -> None: ...
+
+
+@task
+async def nothing_of(number: int) -> None: ...
+
+
+# As in the programs of peers: it takes no time to tell a first attempt from a second one.
+is_second_attempt = itertools.cycle([False, True])
+
+
+@task(retries=1, retry_delay_seconds=0)
+async def fails_once() -> None:
+    if not next(is_second_attempt):
+        raise RuntimeError("not yet")
 
 
 async def told(subject: object, run: object, state: object) -> None: ...
@@ -45,6 +60,17 @@ async def gathered_tasks(count: int) -> None:
 async def submitted_tasks(count: int) -> None:
     for handle in [nothing.submit() for _ in range(count)]:
         await handle
+
+
+@flow
+async def mapped_tasks(count: int) -> None:
+    await nothing_of.map(range(count))
+
+
+@flow
+async def retried_tasks(count: int) -> None:
+    for _ in range(count):
+        await fails_once()
 
 
 @flow
@@ -73,9 +99,19 @@ async def empty() -> None: ...
 async def hooked() -> None: ...
 
 
+@flow
+async def subflows(count: int) -> None:
+    for _ in range(count):
+        await empty()
+
+
 async def flow_runs(count: int) -> None:
     for _ in range(count):
         await run_flow(empty)
+
+
+async def flow_runs_at_once(count: int) -> None:
+    await asyncio.gather(*(run_flow(empty) for _ in range(count)))
 
 
 async def hooked_flow_runs(count: int) -> None:
@@ -83,15 +119,18 @@ async def hooked_flow_runs(count: int) -> None:
         await run_flow(hooked)
 
 
-TASKS: dict[str, Flow[[int], None]] = {
+IN_A_FLOW: dict[str, Flow[[int], None]] = {
     "awaited": awaited_tasks,
     "gathered": gathered_tasks,
     "submitted": submitted_tasks,
+    "mapped": mapped_tasks,
     "called": called_tasks,
     "submitted sync": submitted_sync_tasks,
     "awaited, with a hook": hooked_tasks,
+    "retried": retried_tasks,
+    "subflows": subflows,
 }
-FLOWS = {"flows": flow_runs, "flows with a hook": hooked_flow_runs}
+FLOWS = {"flows": flow_runs, "flows at once": flow_runs_at_once, "flows with a hook": hooked_flow_runs}
 
 
 def committed(runtime: Runtime) -> Callable[[], Awaitable[None]]:
@@ -105,11 +144,13 @@ def committed(runtime: Runtime) -> Callable[[], Awaitable[None]]:
 
 
 async def main() -> None:
-    logging.getLogger("actwright").setLevel(logging.WARNING)  # as the peers are told, too
+    logging.getLogger("actwright").setLevel(logging.CRITICAL)  # as the peers are told, too
     async with Runtime() as runtime:
         settle = committed(runtime)
-        tasks = {name: timed(lambda count, each=each: run_flow(each, count), settle) for name, each in TASKS.items()}
-        await answer(tasks | {name: timed(each, settle) for name, each in FLOWS.items()})
+        inside = {
+            name: timed(lambda count, each=each: run_flow(each, count), settle) for name, each in IN_A_FLOW.items()
+        }
+        await answer(inside | {name: timed(each, settle) for name, each in FLOWS.items()})
 
 
 if __name__ == "__main__":

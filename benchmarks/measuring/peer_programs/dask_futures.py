@@ -18,6 +18,9 @@ from distributed import Client, LocalCluster
 async def nothing() -> None: ...
 
 
+async def nothing_of(number: int) -> None: ...
+
+
 def works(client: Client) -> dict[str, Repeat]:
     # Not pure: else all calls would have one key, and be one task.
     async def awaited(count: int) -> None:
@@ -27,7 +30,10 @@ def works(client: Client) -> dict[str, Repeat]:
     async def submitted(count: int) -> None:
         await client.gather([client.submit(nothing, pure=False) for _ in range(count)])
 
-    return {"awaited": awaited, "submitted": submitted}
+    async def mapped(count: int) -> None:
+        await client.gather(client.map(nothing_of, range(count), pure=False))
+
+    return {"awaited": awaited, "submitted": submitted, "mapped": mapped}
 
 
 async def main(folder: str, mode: str) -> None:

@@ -8,6 +8,7 @@ synchronous=FULL; `wal` has the file as Actwright has it, by an engine of our ow
 from __future__ import annotations
 
 import asyncio
+import itertools
 import sys
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,17 @@ async def nothing() -> None: ...
 def nothing_in_sync_code() -> None: ...
 
 
+is_second_attempt = itertools.cycle([False, True])
+
+
+# The interval may be 0: it is only slept (dbos/_core.py, `on_exception`). https://docs.dbos.dev/python/tutorials/step-tutorial
+# A step that is tried again has one record, of how it ended; the attempt that failed is kept nowhere.
+@DBOS.step(retries_allowed=True, interval_seconds=0, max_attempts=2)
+async def fails_once() -> None:
+    if not next(is_second_attempt):
+        raise RuntimeError("not yet")
+
+
 @DBOS.workflow()
 async def awaited_steps(count: int) -> None:
     for _ in range(count):
@@ -38,6 +50,12 @@ async def gathered_steps(count: int) -> None:
 
 
 @DBOS.workflow()
+async def retried_steps(count: int) -> None:
+    for _ in range(count):
+        await fails_once()
+
+
+@DBOS.workflow()
 def sync_steps(count: int) -> None:
     for _ in range(count):
         nothing_in_sync_code()
@@ -47,9 +65,19 @@ def sync_steps(count: int) -> None:
 async def empty() -> None: ...
 
 
+@DBOS.workflow()
+async def child_workflows(count: int) -> None:
+    for _ in range(count):
+        await empty()
+
+
 async def workflows(count: int) -> None:
     for _ in range(count):
         await empty()
+
+
+async def workflows_at_once(count: int) -> None:
+    await asyncio.gather(*(empty() for _ in range(count)))
 
 
 async def sync_steps_in_a_thread(count: int) -> None:
@@ -60,7 +88,10 @@ WORKS = {
     "awaited": awaited_steps,
     "gathered": gathered_steps,
     "called": sync_steps_in_a_thread,
+    "retried": retried_steps,
     "flows": workflows,
+    "flows at once": workflows_at_once,
+    "subflows": child_workflows,
 }
 
 
