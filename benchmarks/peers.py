@@ -1,9 +1,9 @@
 """What a run costs beside other libraries that run work: Prefect, DBOS, Dask, Ray. See README.md here.
 
 Each library is a program in a process of its own, Actwright too: started once, warmed up, then asked for one round at a
-time, in turns. Shown are medians over the rounds, and the ratio is the median of the ratios of each round. A library
-that is not installed, or does not run here, has rows that say so. `python benchmarks peers` measures all of it;
-`python benchmarks/peers.py` has options of its own.
+time, in turns; or, where its start is what is measured, started for each round. Shown are medians over the rounds, and
+the ratio is the median of the ratios of each round. A library that is not installed, or does not run here, has rows
+that say so. `python benchmarks peers` measures all of it; `python benchmarks/peers.py` has options of its own.
 """
 
 from __future__ import annotations
@@ -12,14 +12,15 @@ import argparse
 import os
 import sys
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import asdict, dataclass, replace
 from functools import cache, partial
 from pathlib import Path
 from typing import Final
 
-from measuring.peer_comparisons import PEERS, WORKS, Ours, Peer, Until
-from measuring.peer_processes import Failed, Program, Seconds, running, versions_in
+from measuring.comparisons import UNITS
+from measuring.peer_comparisons import OUR_IMPORT, OUR_SCRIPT, PEERS, WORKS, Ours, Peer, Until
+from measuring.peer_processes import Failed, Program, Seconds, Starts, running, versions_in
 from measuring.table import Row, document, machine, show, write_json
 from measuring.turns import Spread, ratio, take_turns
 
@@ -27,7 +28,7 @@ PYTHON_BESIDE: Final = Path(__file__).resolve().parent.parent / ".venv-peers" / 
 PYTHON_NAMED_BY: Final = "BENCH_PEERS_PYTHON"
 PACKAGES: Final = tuple(dict.fromkeys(peer.package for peer in PEERS))
 Taken = dict[str, list[Seconds]]
-"""What one repetition of a work took, by program and round."""
+"""What one repetition of a work took, by side and round."""
 
 ADVICE: Final = "{} is not installed: pip install -e '.[bench-peers]', or see benchmarks/README.md"
 
@@ -41,9 +42,54 @@ class Sizes:
     warm_up: int = 1
     tasks: int = 100
     flows: int = 20
+    starts: int = 3
+    """How often each program is started. The warm-up writes the bytecode."""
 
 
-QUICK: Final = Sizes(turns=1, warm_up=0, tasks=3, flows=2)
+QUICK: Final = Sizes(turns=1, warm_up=0, tasks=3, flows=2, starts=1)
+
+
+class Side:
+    """A library: a program, which stays from its first round on, and programs whose start and exit are a round.
+
+    While such a one runs, the one that stays does not. Closed, it is ended.
+    """
+
+    def __init__(self, python: Path, program: str, starts: Starts) -> None:
+        self._stack = ExitStack()
+        self._start = partial(running, python, program, *starts.arguments, settings=starts.settings)
+        self._starts = starts
+        self._program: Program | None = None
+
+    def round_of(self, work: str, count: int) -> Seconds:
+        """Have it make a round, and wait for that.
+
+        Raises:
+            Failed: it did not; the message is what it said last.
+        """
+        if WORKS[work].size == "starts":
+            self.close()
+            return self._starts.round_of(work, count)
+        if self._program is None:
+            self._program = self._stack.enter_context(self._start())
+        return self._program.round_of(work, count)
+
+    def close(self) -> None:
+        """End what runs. Blocks until it is gone."""
+        self._program = None
+        self._stack.close()
+
+
+def our_side(ours: Ours) -> Side:
+    """Actwright, with its history as a peer has it."""
+    program, python = "actwright_runs", Path(sys.executable)
+    return Side(python, program, Starts(program, python, OUR_IMPORT, OUR_SCRIPT, settings=ours.settings))
+
+
+def side_of(peer: Peer, python: Path) -> Side:
+    """A peer, in that Python."""
+    starts = Starts(peer.program, python, peer.works.get("import", ""), peer.script, peer.arguments)
+    return Side(python, peer.program, starts)
 
 
 def python_of_peers() -> Path:
@@ -62,7 +108,7 @@ def measures(sizes: Sizes, python: Path | None = None, packages: Collection[str]
     python = python or python_of_peers()
     versions = versions_in(python, PACKAGES)
     with ExitStack() as stack:
-        own: dict[Ours, Program] = {}
+        own: dict[Ours, Side] = {}
 
         @cache
         def alone(work: str, ours: Ours) -> Taken:
@@ -71,23 +117,21 @@ def measures(sizes: Sizes, python: Path | None = None, packages: Collection[str]
 
         for peer in (each for each in PEERS if each.package in packages):
             if peer.ours not in own:
-                program = running(Path(sys.executable), "actwright_runs", settings=peer.ours.settings)
-                own[peer.ours] = stack.enter_context(program)
+                own[peer.ours] = stack.enter_context(closing(our_side(peer.ours)))
             yield _beside(peer, own[peer.ours], python, versions.get(peer.package), sizes, alone)
 
 
 def _beside(
-    peer: Peer, ours: Program, python: Path, version: str | None, sizes: Sizes, alone: Callable[[str, Ours], Taken]
+    peer: Peer, ours: Side, python: Path, version: str | None, sizes: Sizes, alone: Callable[[str, Ours], Taken]
 ) -> Iterator[Row]:
     """Rows of Actwright and that peer; from where that fails, of Actwright alone, and why."""
     why = "" if version is not None else ADVICE.format(peer.package)
-    with ExitStack() as stack:
-        start = cache(lambda: stack.enter_context(running(python, peer.program, *peer.arguments)))
+    with closing(side_of(peer, python)) as theirs:
         for work in peer.works:
             taken: Taken = {}
             try:
                 if not why:
-                    taken = _take_turns(work, {"ours": ours, "theirs": start()}, sizes)
+                    taken = _take_turns(work, {"ours": ours, "theirs": theirs}, sizes)
             except Failed as failure:
                 if failure.program != peer.program:
                     raise  # Actwright's own
@@ -95,11 +139,12 @@ def _beside(
             yield from _rows(peer, work, peer.named(version or ""), taken or alone(work, peer.ours), why)
 
 
-def _take_turns(work: str, programs: Mapping[str, Program], sizes: Sizes) -> Taken:
-    """What one repetition took, by program and round."""
-    count = sizes.tasks if WORKS[work].size == "tasks" else sizes.flows
-    contestants = {name: partial(each.round_of, work, count) for name, each in programs.items()}
-    taken = take_turns(contestants, sizes.turns, warm_up=sizes.warm_up)
+def _take_turns(work: str, sides: Mapping[str, Side], sizes: Sizes) -> Taken:
+    """What one repetition took, by side and round."""
+    of = WORKS[work].size
+    count = {"tasks": sizes.tasks, "flows": sizes.flows, "starts": 1}[of]
+    contestants = {name: partial(each.round_of, work, count) for name, each in sides.items()}
+    taken = take_turns(contestants, sizes.starts if of == "starts" else sizes.turns, warm_up=sizes.warm_up)
     return {
         name: [Seconds(each.awaited / count, each.settled / count) for each in rounds] for name, rounds in taken.items()
     }
@@ -107,21 +152,23 @@ def _take_turns(work: str, programs: Mapping[str, Program], sizes: Sizes) -> Tak
 
 def _rows(peer: Peer, work: str, named: str, taken: Taken, why: str) -> Iterator[Row]:
     """One for each moment at which a round may be said to be over."""
-    for until, words in peer.until.items():
-        ours, *theirs = (_microseconds(samples, until) for samples in taken.values())
+    unit = "ms" if WORKS[work].size == "starts" else "us"
+    terms = "" if work == "import" else f"Actwright: {peer.ours.words}; {peer.title}: {peer.keeps}"
+    for until, words in peer.until_of(work).items():
+        ours, *theirs = (_samples(rounds, until, unit) for rounds in taken.values())
         row = Row(
             WORKS[work].measure + words,
-            "asyncio",
-            "us",
+            WORKS[work].loop,
+            unit,
             Spread.of(ours),
             against=f"{named}: {peer.works[work]}",
-            note=why or f"Actwright: {peer.ours.words}; {peer.title}: {peer.keeps}",
+            note=why or terms,
         )
         yield replace(row, floor=Spread.of(theirs[0]), ratio=ratio(ours, theirs[0])) if theirs else row
 
 
-def _microseconds(rounds: Iterable[Seconds], until: Until) -> list[float]:
-    return [(each.awaited if until == "awaited" else each.settled) * 1e6 for each in rounds]
+def _samples(rounds: Iterable[Seconds], until: Until, unit: str) -> list[float]:
+    return [UNITS[unit](each.awaited if until == "awaited" else each.settled) for each in rounds]
 
 
 def main() -> None:

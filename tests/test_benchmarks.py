@@ -17,6 +17,7 @@ ROOT = Path(__file__).resolve().parent.parent
 LOOPS = ["asyncio", "uvloop", "trio"]
 ANY = ["any"]
 ASYNCIO = ["asyncio"]
+DEFAULT = ["default"]
 
 # When what is set beside a peer is over.
 AT_ONCE = ""
@@ -110,26 +111,32 @@ PROMISED: dict[str, dict[str, float | None]] = {
         "resident memory of each of 1,000 idle actors": 8,
     },
     "peers": {
-        f"{work}{until}": None
-        for work, untils in {
-            "async task run awaited in a flow, one after another": [AT_ONCE, *EITHER, COMMITTED],
-            "async task run awaited in a flow, all at once by asyncio.gather": [*EITHER, COMMITTED],
-            "async task run submitted in a flow, all at once, then awaited": [AT_ONCE, *EITHER],
-            "async task run mapped in a flow, then awaited": [AT_ONCE, *EITHER],
-            "sync task run called in a sync flow, one after another": [AT_ONCE, *EITHER, COMMITTED],
-            "sync task run submitted in a sync flow, all at once, then awaited": [AT_ONCE],
-            "async task run with an async on_completion hook, one after another": EITHER,
-            "async task run that fails once and is tried again at once, one after another": [*EITHER, COMMITTED],
-            "empty async flow run, one after another": [*EITHER, COMMITTED],
-            "empty async flow run, all at once by asyncio.gather": [*EITHER, COMMITTED],
-            "empty async subflow run awaited in a flow, one after another": [*EITHER, COMMITTED],
-            "empty async flow run with an async on_completion hook, one after another": EITHER,
-        }.items()
-        for until in untils
+        "from actwright import flow, task, from python to exit": None,
+        "a script with one empty flow, from python to exit, fresh home": None,
+        **{
+            f"{work}{until}": None
+            for work, untils in {
+                "async task run awaited in a flow, one after another": [AT_ONCE, *EITHER, COMMITTED],
+                "async task run awaited in a flow, all at once by asyncio.gather": [*EITHER, COMMITTED],
+                "async task run submitted in a flow, all at once, then awaited": [AT_ONCE, *EITHER],
+                "async task run mapped in a flow, then awaited": [AT_ONCE, *EITHER],
+                "sync task run called in a sync flow, one after another": [AT_ONCE, *EITHER, COMMITTED],
+                "sync task run submitted in a sync flow, all at once, then awaited": [AT_ONCE],
+                "async task run with an async on_completion hook, one after another": EITHER,
+                "async task run that fails once and is tried again at once, one after another": [*EITHER, COMMITTED],
+                "empty async flow run, one after another": [*EITHER, COMMITTED],
+                "empty async flow run, all at once by asyncio.gather": [*EITHER, COMMITTED],
+                "empty async subflow run awaited in a flow, one after another": [*EITHER, COMMITTED],
+                "empty async flow run with an async on_completion hook, one after another": EITHER,
+            }.items()
+            for until in untils
+        },
     },
 }
 # No loop has run yet.
-ON_NO_LOOP = [measure for measure in PROMISED["starting"] if measure.startswith("from actwright")]
+ON_NO_LOOP = [
+    measure for each in ("starting", "peers") for measure in PROMISED[each] if measure.startswith("from actwright")
+]
 # Measures against more than one floor are told apart by it.
 BY_FLOOR = ["ask, one after the other", "async task run, one of 50 in a flow"]
 # What a few runs leave in memory may be nothing.
@@ -169,7 +176,9 @@ def bare_python(folder: Path) -> Path:
 def loops_of(section: str, measure: str) -> list[str]:
     if measure in ON_NO_LOOP:
         return ANY
-    return ASYNCIO if section == "peers" else LOOPS
+    if section != "peers":
+        return LOOPS
+    return DEFAULT if measure.startswith("a script") else ASYNCIO
 
 
 def named(row: dict[str, Any]) -> str:

@@ -58,10 +58,17 @@ def test_actwright_is_measured_all_the_same(quick_run: QuickRun) -> None:
 
 
 def test_what_prefect_is_asked_has_a_row_for_the_caller_and_one_for_its_server(quick_run: QuickRun) -> None:
-    measures = [row["measure"] for row in quick_run.beside("Prefect")]
+    measures = [row["measure"] for row in quick_run.beside("Prefect") if row["unit"] == "us"]
     awaited = [each.removesuffix(", until the caller has the results") for each in measures[0::2]]
     assert awaited == [each.removesuffix(", sustained: until all states are committed") for each in measures[1::2]]
     assert sum("hook" in each for each in awaited) == 2
+
+
+@pytest.mark.parametrize("peer", PACKAGES)
+def test_each_peer_has_a_row_for_its_import_and_one_for_a_script(quick_run: QuickRun, peer: str) -> None:
+    starts = {row["measure"] for row in quick_run.beside(peer) if row["unit"] == "ms"}
+    script = "a script with one empty flow, from python to exit, fresh home"
+    assert starts == {"from actwright import flow, task, from python to exit", script}
 
 
 def test_no_row_has_a_verdict(quick_run: QuickRun) -> None:

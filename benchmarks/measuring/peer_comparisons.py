@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final, Literal
 
-__all__ = ["PEERS", "WORKS", "Ours", "Peer", "Until", "Work"]
+__all__ = ["OUR_IMPORT", "OUR_SCRIPT", "PEERS", "WORKS", "Ours", "Peer", "Until", "Work"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,8 +15,10 @@ class Work:
 
     measure: str
     """What one is, in Actwright's words."""
-    size: Literal["tasks", "flows"]
-    """Of which of the two there are as many in a round."""
+    size: Literal["tasks", "flows", "starts"]
+    """Of which of the sizes there are as many in a round; it is one if a process is started for each."""
+    loop: str = "asyncio"
+    """What Actwright runs on."""
 
 
 WORKS: Final[Mapping[str, Work]] = {
@@ -32,7 +34,13 @@ WORKS: Final[Mapping[str, Work]] = {
     "flows at once": Work("empty async flow run, all at once by asyncio.gather", "flows"),
     "flows with a hook": Work("empty async flow run with an async on_completion hook, one after another", "flows"),
     "subflows": Work("empty async subflow run awaited in a flow, one after another", "flows"),
+    "import": Work("from actwright import flow, task, from python to exit", "starts", "any"),
+    "script": Work("a script with one empty flow, from python to exit, fresh home", "starts", "default"),
 }
+
+
+OUR_IMPORT: Final = "from actwright import flow, task"
+OUR_SCRIPT: Final = "actwright_script"
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +62,7 @@ UNTIL_EITHER: Final[Mapping[Until, str]] = {
     "awaited": ", until the caller has the results",
     "settled": ", sustained: until all states are committed",
 }
+UNTIL_EXIT: Final[Mapping[Until, str]] = {"settled": ""}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,14 +74,19 @@ class Peer:
     variant: str = ""
     """Which settings, if there are several."""
     program: str
+    script: str
     arguments: tuple[str, ...] = ()
     keeps: str
     """What it keeps, and where."""
     works: Mapping[str, str]
-    """Which works it has -> what one is, in its own words."""
+    """Which works it has -> what one is, in its own words. That of "import" is code."""
     ours: Ours
     until: Mapping[Until, str]
     """What ends a round -> words for that."""
+
+    def until_of(self, work: str) -> Mapping[Until, str]:
+        """What ends a round of that."""
+        return UNTIL_EXIT if WORKS[work].size == "starts" else self.until
 
     def named(self, version: str) -> str:
         """What to call it in a table."""
@@ -93,12 +107,14 @@ _DASK: Final = {
     "submitted": "async function, all at once",
     "mapped": "async function, by client.map()",
 }
+_DASK_SCRIPT: Final = "a script that makes a local cluster and runs one empty function"
 
 PEERS: Final = (
     Peer(
         package="prefect",
         title="Prefect",
         program="prefect_runs",
+        script="prefect_script",
         keeps="its local server has SQLite, WAL, synchronous=NORMAL",
         works={
             "awaited": "async task run",
@@ -112,6 +128,8 @@ PEERS: Final = (
             "flows at once": "empty async flow run, by asyncio.gather",
             "flows with a hook": "empty async flow run with such a hook",
             "subflows": "empty async flow run awaited in a flow",
+            "import": "from prefect import flow, task",
+            "script": "a script with one empty flow, which starts its server and stops it",
         },
         ours=IN_A_FILE,
         until=UNTIL_EITHER,
@@ -121,9 +139,10 @@ PEERS: Final = (
         title="DBOS",
         variant="SQLite as it comes",
         program="dbos_workflows",
+        script="dbos_script",
         arguments=("as-it-comes",),
         keeps="SQLite, rollback journal, synchronous=FULL, a commit for each step",
-        works=_DBOS,
+        works=_DBOS | {"import": "from dbos import DBOS", "script": "a script with one empty workflow"},
         ours=SAFE_FROM_POWER_LOSS,
         until=UNTIL_COMMITTED,
     ),
@@ -132,6 +151,7 @@ PEERS: Final = (
         title="DBOS",
         variant="SQLite as Actwright has it",
         program="dbos_workflows",
+        script="dbos_script",
         arguments=("wal",),
         keeps="SQLite, WAL, synchronous=NORMAL, a commit for each step",
         works=_DBOS,
@@ -143,9 +163,10 @@ PEERS: Final = (
         title="Dask",
         variant="processes=False",
         program="dask_futures",
+        script="dask_script",
         arguments=("threads",),
         keeps="nothing but memory",
-        works=_DASK,
+        works=_DASK | {"import": "import distributed", "script": _DASK_SCRIPT},
         ours=IN_MEMORY,
         until=UNTIL_AWAITED,
     ),
@@ -154,9 +175,10 @@ PEERS: Final = (
         title="Dask",
         variant="processes=True",
         program="dask_futures",
+        script="dask_script",
         arguments=("processes",),
         keeps="nothing but memory; work in other processes",
-        works=_DASK,
+        works=_DASK | {"script": _DASK_SCRIPT},
         ours=IN_MEMORY,
         until=UNTIL_AWAITED,
     ),
@@ -164,10 +186,13 @@ PEERS: Final = (
         package="ray",
         title="Ray",
         program="ray_tasks",
+        script="ray_script",
         keeps="nothing but memory; work in other processes",
         works={
             "called": "ray.get of a remote task, one after another",
             "submitted sync": "one ray.get of remote tasks, all at once",
+            "import": "import ray",
+            "script": "a script that starts a local node and runs one empty remote task",
         },
         ours=IN_MEMORY,
         until=UNTIL_AWAITED,

@@ -1,4 +1,7 @@
-"""A program of `peer_programs` in a process of its own: started once, asked for a round at a time, ended by its id."""
+"""Programs of `peer_programs`: started once and asked for a round at a time, or started for each round.
+
+All that was started is ended, by its id.
+"""
 
 from __future__ import annotations
 
@@ -9,23 +12,27 @@ import shutil
 import signal
 import subprocess
 import tempfile
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from threading import Timer
+from time import perf_counter
 from typing import Any, Final
 
-__all__ = ["Failed", "Program", "Seconds", "running", "versions_in"]
+from measuring.process_trees import end, started_by
+
+__all__ = ["Failed", "Program", "Seconds", "Starts", "running", "versions_in"]
 
 _PROGRAMS: Final = Path(__file__).resolve().parent / "peer_programs"
 _START_SECONDS: Final = 180.0
 _ROUND_SECONDS: Final = 300.0
 _END_SECONDS: Final = 5.0
 _STOP_SECONDS: Final = 30.0
+_EXIT_SECONDS: Final = 120.0
 
 # A user's own settings, an API key of a cloud among them, are nobody's business here.
-_NOT_INHERITED: Final = ("ACTWRIGHT_", "DASK_", "DBOS_", "PREFECT_", "RAY_")
+_NOT_INHERITED: Final = ("ACTWRIGHT_", "DASK_", "DBOS_", "PREFECT_", "RAY_", "PYTHONDONTWRITEBYTECODE")
 _QUIET: Final = {"DO_NOT_TRACK": "1", "PYTHONUNBUFFERED": "1"}
 
 _ASK_VERSIONS: Final = """
@@ -93,7 +100,7 @@ class Program:
             self._process.stdin.write(json.dumps({"work": work, "count": count}).encode() + b"\n")
             self._process.stdin.flush()
         except BrokenPipeError:
-            raise Failed(self._name, self._last_words()) from None
+            raise Failed(self._name, _last_words(self._log)) from None
         return Seconds(**self._answer(_ROUND_SECONDS))
 
     def _answer(self, patience: float) -> dict[str, Any]:
@@ -103,17 +110,15 @@ class Program:
             raise Failed(self._name, f"no answer within {patience:.0f} s")
         line = self._process.stdout.readline()
         if not line:
-            raise Failed(self._name, self._last_words() if self._ended(_END_SECONDS) else "it said no more, and hung")
+            raise Failed(
+                self._name, _last_words(self._log) if self._ended(_END_SECONDS) else "it said no more, and hung"
+            )
         answer: dict[str, Any] = json.loads(line)
         return answer
 
-    def _last_words(self) -> str:
-        lines = self._log.read_text(encoding="utf-8", errors="replace").split("\n")
-        return next((line.strip() for line in reversed(lines) if line.strip()), "it ended and said nothing")
-
     def stop(self) -> None:
         """Let it leave, and stop what it has started; then end what is left of that. Blocks until all is gone."""
-        started = _started_by(self._process.pid)
+        started = started_by(self._process.pid)
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         try:
@@ -122,17 +127,64 @@ class Program:
             pass  # it is dead already
         self._ended(_STOP_SECONDS)
         self._process.stdout.close()
-        _end(started)
+        end(started)
 
     def _ended(self, patience: float) -> bool:
         """Whether it ends by itself in that time; killed when it does not. Blocks until it has ended."""
         try:
             self._process.wait(patience)
         except subprocess.TimeoutExpired:
-            os.killpg(self._process.pid, signal.SIGKILL)  # its own group: it was started in a session of its own
+            _kill_group(self._process.pid)
             self._process.wait()
             return False
         return True
+
+
+@dataclass(frozen=True, slots=True)
+class Starts:
+    """A Python that is started for each round, and ends."""
+
+    program: str
+    """Whose it is."""
+    python: Path
+    importing: str
+    """Code that does no more than that."""
+    script: str
+    """A program of `peer_programs`."""
+    arguments: tuple[str, ...] = ()
+    settings: Mapping[str, str] = field(default_factory=dict[str, str])
+
+    def round_of(self, work: str, count: int) -> Seconds:
+        """From its start to its exit, so many times one after another, each with a home that nobody has used. Blocks.
+
+        Raises:
+            Failed: it ended with an error; or not in time, and was killed.
+        """
+        said = ["-c", self.importing] if work == "import" else [str(_PROGRAMS / f"{self.script}.py")]
+        took = sum(self._seconds_to_exit(said) for _ in range(count))
+        return Seconds(took, took)
+
+    def _seconds_to_exit(self, said: Sequence[str]) -> float:
+        with _a_folder() as folder:
+            began = perf_counter()
+            command = [str(self.python), *said, str(folder / "home"), *self.arguments]
+            process = _start(command, folder, self.settings, subprocess.DEVNULL)
+            # A wait with a timeout looks every 50 ms, one without it returns at once.
+            limit = Timer(_EXIT_SECONDS, _kill_group, [process.pid])
+            limit.start()
+            try:
+                status = process.wait()
+                took = perf_counter() - began
+            except BaseException:
+                _kill_group(process.pid)  # we are told to leave
+                raise
+            finally:
+                limit.cancel()
+                end(started_by(process.pid))
+            if status != 0:
+                late = f"it did not end within {_EXIT_SECONDS:.0f} s"
+                raise Failed(self.program, late if took >= _EXIT_SECONDS else _last_words(folder / "stderr"))
+            return took
 
 
 @contextmanager
@@ -144,76 +196,53 @@ def running(
     Raises:
         Failed: it did not start.
     """
+    with _a_folder() as folder:
+        command = [str(python), str(_PROGRAMS / f"{program}.py"), str(folder / "home"), *arguments]
+        running_program = Program(program, _start(command, folder, settings or {}, subprocess.PIPE), folder / "stderr")
+        try:
+            running_program.wait_until_ready()
+            yield running_program
+        finally:
+            running_program.stop()
+
+
+@contextmanager
+def _a_folder() -> Iterator[Path]:
+    """A new folder with a home in it, which is removed afterwards."""
     # Short, since the names of Ray's sockets begin with it, and may have 107 characters.
     folder = Path(tempfile.mkdtemp(prefix="peer-"))
-    home = folder / "home"
-    home.mkdir()
-    environment = {name: value for name, value in os.environ.items() if not name.startswith(_NOT_INHERITED)}
-    environment |= _QUIET
-    environment |= {"HOME": str(home), "ACTWRIGHT_HOME": str(home)}  # Ray writes to ~/.ray, wherever its folder is
-    log = folder / "stderr"
-    with log.open("wb") as stderr:
-        process = subprocess.Popen(
-            [str(python), str(_PROGRAMS / f"{program}.py"), str(home), *arguments],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=stderr,
-            env=environment | dict(settings or {}),
-            cwd=folder,  # no prefect.toml, no dbos-config.yaml
-            start_new_session=True,
-        )
-    running_program = Program(program, process, log)
     try:
-        running_program.wait_until_ready()
-        yield running_program
+        (folder / "home").mkdir()
+        yield folder
     finally:
-        running_program.stop()
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _started_by(pid: int) -> dict[int, str]:
-    """The processes that it and those started, with the time of each one's start. None where there is no /proc.
-
-    It leads a session: what is in there is its own, too, if those have ended which started it.
-    """
-    children: dict[int, list[int]] = {}
-    starts: dict[int, str] = {}
-    for stat in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            # The name is in parentheses, and may hold anything.
-            fields = stat.read_text(errors="replace").rpartition(")")[2].split()
-        except OSError:
-            continue  # it has just ended
-        process, parent, session = int(stat.parent.name), int(fields[1]), int(fields[3])
-        starts[process] = fields[19]
-        for above in {parent, session} - {process}:
-            children.setdefault(above, []).append(process)
-    found: dict[int, str] = {}
-    todo = [pid]
-    while todo:
-        below = [each for each in children.get(todo.pop(), []) if each not in found]
-        found |= {each: starts[each] for each in below}
-        todo += below
-    return found
+def _start(command: Sequence[str], folder: Path, settings: Mapping[str, str], talk: int) -> subprocess.Popen[bytes]:
+    """Start it at home in that folder, in a session of its own. `talk` is what its stdin and stdout are."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(_NOT_INHERITED)}
+    home = str(folder / "home")
+    environment |= {**_QUIET, "HOME": home, "ACTWRIGHT_HOME": home}  # Ray writes to ~/.ray, wherever its folder is
+    with (folder / "stderr").open("wb") as stderr:
+        return subprocess.Popen(
+            command,
+            stdin=talk,
+            stdout=talk,
+            stderr=stderr,
+            env=environment | dict(settings),
+            cwd=folder,  # no prefect.toml, no dbos-config.yaml
+            start_new_session=True,
+        )
 
 
-def _end(processes: Mapping[int, str]) -> None:
-    """Wait a little for them to end by themselves, as daemons do when who started them has; kill those that do not."""
-    deadline = time.monotonic() + 10
-    left = {pid for pid, start in processes.items() if _start_of(pid) == start}
-    while left and time.monotonic() < deadline:
-        time.sleep(0.05)
-        left = {pid for pid in left if _start_of(pid) == processes[pid]}
-    for pid in left:
-        try:
-            os.kill(pid, signal.SIGKILL)
-        except ProcessLookupError:
-            pass  # it was about to end
-
-
-def _start_of(pid: int) -> str | None:
+def _kill_group(leader: int) -> None:
+    """End a process that leads a session, and with it all that did not leave its group."""
     try:
-        fields = Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(")")[2].split()
-    except OSError:
-        return None
-    return None if fields[0] == "Z" else fields[19]
+        os.killpg(leader, signal.SIGKILL)
+    except ProcessLookupError:
+        pass  # all have just ended
+
+
+def _last_words(log: Path) -> str:
+    lines = log.read_text(encoding="utf-8", errors="replace").split("\n")
+    return next((line.strip() for line in reversed(lines) if line.strip()), "it ended and said nothing")

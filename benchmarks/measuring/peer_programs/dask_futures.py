@@ -36,15 +36,19 @@ def works(client: Client) -> dict[str, Repeat]:
     return {"awaited": awaited, "submitted": submitted, "mapped": mapped}
 
 
-async def main(folder: str, mode: str) -> None:
+def a_local_cluster(folder: str, mode: str, *, asynchronous: bool) -> LocalCluster:
     dask.config.set({"temporary-directory": folder, "logging.distributed": "error"})
-    # The asynchronous client spares a thread, and a hop for each call. The addresses, because some would be of all the
-    # machine's networks; there is no dashboard without bokeh.
+    # The addresses, because some would be of all the machine's networks; there is no dashboard without bokeh.
     here = "127.0.0.1:0"
+    return LocalCluster(
+        processes=mode == "processes", asynchronous=asynchronous, dashboard_address=here, worker_dashboard_address=here
+    )
+
+
+async def main(folder: str, mode: str) -> None:
+    # The asynchronous client spares a thread, and a hop for each call.
     async with (
-        LocalCluster(
-            processes=mode == "processes", asynchronous=True, dashboard_address=here, worker_dashboard_address=here
-        ) as cluster,
+        a_local_cluster(folder, mode, asynchronous=True) as cluster,
         Client(cluster, asynchronous=True) as client,
     ):
         await answer({name: timed(work) for name, work in works(client).items()})

@@ -1,54 +1,23 @@
 """Prefect 3: flows and tasks against its own local server, which keeps them in SQLite. The argument is its home.
 
-With PREFECT_SERVER_EPHEMERAL_ENABLED the client starts the server, on 127.0.0.1, and stops it at exit. SQLite has a
-write-ahead log and synchronous=NORMAL there (prefect/server/database/configurations.py), as Actwright's history has.
+SQLite has a write-ahead log and synchronous=NORMAL there (prefect/server/database/configurations.py), as Actwright's
+history has.
 """
 
 from __future__ import annotations
 
 import asyncio
 import itertools
-import os
 import sqlite3
-import sys
 import time
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import closing
-from pathlib import Path
 
-import certifi
-
-HOME = Path(sys.argv[1])
-CERTIFICATE = HOME / "certificate.pem"
-# All are of https://docs.prefect.io/v3/api-ref/settings-ref.
-SETTINGS = {
-    "PREFECT_HOME": str(HOME),
-    "PREFECT_SERVER_EPHEMERAL_ENABLED": "true",
-    "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "150",
-    "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
-    # Logs would go to the terminal and, each batch a request, to the server.
-    "PREFECT_LOGGING_LEVEL": "CRITICAL",
-    "PREFECT_LOGGING_TO_API_ENABLED": "false",
-    "PREFECT_RESULTS_PERSIST_BY_DEFAULT": "false",
-    "PREFECT_TELEMETRY_ENABLE_RESOURCE_METRICS": "false",
-    "PREFECT_CLIENT_SERVER_VERSION_CHECK_ENABLED": "false",
-    "PREFECT_CLIENT_CSRF_SUPPORT_ENABLED": "false",
-    # A client is made for each submitted task and each flow run, and each loads the trusted certificates, which takes
-    # most of the time: 98 ms for certifi's, 1.4 ms for one. None is needed for http://127.0.0.1.
-    "PREFECT_API_SSL_CERT_FILE": str(CERTIFICATE),
-    # The server writes task runs that it hears of one by one; in batches, and what is left each second, is faster.
-    "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_BATCH_SIZE": "50",
-    "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_READ_BATCH_SIZE": "50",
-    "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_FLUSH_INTERVAL": "1",
-}
-os.environ |= SETTINGS
-BUNDLE = Path(certifi.where()).read_text(encoding="utf-8")
-CERTIFICATE.write_text("".join(BUNDLE.partition("-----END CERTIFICATE-----")[:2]) + "\n", encoding="utf-8")
-
-from answering import Round, answer, timed  # noqa: E402
-from prefect import flow, task  # noqa: E402 - it reads the settings when it is imported
-from prefect.futures import wait  # noqa: E402
-from prefect.runtime import flow_run  # noqa: E402
+import prefect_settings  # before Prefect, which reads them when it is imported
+from answering import Round, answer, timed
+from prefect import flow, task
+from prefect.futures import wait
+from prefect.runtime import flow_run
 
 PATIENCE_SECONDS = 120.0
 
@@ -195,7 +164,7 @@ def until_recorded(work: Callable[[int], Awaitable[str]], states: int) -> Round:
     async def settle() -> None:
         flow_run_id, count = expected.pop()
         deadline = time.monotonic() + PATIENCE_SECONDS
-        with closing(sqlite3.connect(f"file:{HOME / 'prefect.db'}?mode=ro", uri=True)) as history:
+        with closing(sqlite3.connect(f"file:{prefect_settings.HOME / 'prefect.db'}?mode=ro", uri=True)) as history:
             while recorded_states(history, flow_run_id) < states * count:
                 if time.monotonic() > deadline:
                     raise TimeoutError(f"the server has not recorded all tasks within {PATIENCE_SECONDS:.0f} s")

@@ -8,6 +8,8 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 os.environ |= {
     "RAY_USAGE_STATS_ENABLED": "0",  # reports nothing: https://docs.ray.io/en/latest/cluster/usage-stats.html
@@ -32,7 +34,9 @@ async def submitted(count: int) -> None:
     ray.get([nothing.remote() for _ in range(count)])
 
 
-def main(folder: str) -> None:
+@contextmanager
+def a_local_node(folder: str) -> Iterator[None]:
+    """Ray, while the block runs."""
     ray.init(
         address="local",
         include_dashboard=False,
@@ -41,9 +45,14 @@ def main(folder: str) -> None:
         _temp_dir=folder,
     )
     try:
-        asyncio.run(answer({"called": timed(awaited), "submitted sync": timed(submitted)}))
+        yield
     finally:
         ray.shutdown()
+
+
+def main(folder: str) -> None:
+    with a_local_node(folder):
+        asyncio.run(answer({"called": timed(awaited), "submitted sync": timed(submitted)}))
 
 
 if __name__ == "__main__":
