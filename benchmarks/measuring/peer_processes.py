@@ -134,7 +134,7 @@ class Program:
         try:
             self._process.wait(patience)
         except subprocess.TimeoutExpired:
-            _kill_group(self._process.pid)
+            _kill(self._process.pid)
             self._process.wait()
             return False
         return True
@@ -170,16 +170,17 @@ class Starts:
             command = [str(self.python), *said, str(folder / "home"), *self.arguments]
             process = _start(command, folder, self.settings, subprocess.DEVNULL)
             # A wait with a timeout looks every 50 ms, one without it returns at once.
-            limit = Timer(_EXIT_SECONDS, _kill_group, [process.pid])
+            limit = Timer(_EXIT_SECONDS, _kill, [process.pid])
             limit.start()
             try:
                 status = process.wait()
                 took = perf_counter() - began
             except BaseException:
-                _kill_group(process.pid)  # we are told to leave
+                _kill(process.pid)  # we are told to leave
                 raise
             finally:
                 limit.cancel()
+                limit.join()
                 end(started_by(process.pid))
             if status != 0:
                 late = f"it did not end within {_EXIT_SECONDS:.0f} s"
@@ -235,12 +236,14 @@ def _start(command: Sequence[str], folder: Path, settings: Mapping[str, str], ta
         )
 
 
-def _kill_group(leader: int) -> None:
-    """End a process that leads a session, and with it all that did not leave its group."""
+def _kill(leader: int) -> None:
+    """End a process that leads a session, and all that it has started. Blocks until that is gone."""
+    started = started_by(leader)  # once it is dead, what has left its session is nobody's child
     try:
         os.killpg(leader, signal.SIGKILL)
     except ProcessLookupError:
         pass  # all have just ended
+    end(started)
 
 
 def _last_words(log: Path) -> str:
