@@ -18,9 +18,11 @@ class Tidy(Actor[object]):
     """Takes its time to clean up."""
 
     def __init__(self) -> None:
+        self.begins_to_tidy = anyio.Event()
         self.is_tidy = False
 
     async def on_stop(self, reason: ExitReason) -> None:
+        self.begins_to_tidy.set()
         await anyio.sleep(0.05)
         self.is_tidy = True
 
@@ -43,6 +45,29 @@ async def test_who_cancels_all_tasks_of_the_loop_still_has_each_on_stop_run_to_i
     await asyncio.wait([running])
     assert running.cancelled()
     assert [actor.is_tidy for actor in actors] == [True, True]
+
+
+@pytest.mark.parametrize("anyio_backend", ASYNCIO_BACKENDS, ids=ASYNCIO_IDS)
+async def test_an_actor_that_is_cancelled_before_all_other_tasks_are_has_its_on_stop_run_to_its_end() -> None:
+    actor, begins = Tidy(), asyncio.Event()
+    before = asyncio.all_tasks()
+
+    async def run() -> None:
+        async with ActorSystem() as system:
+            await system.spawn(actor, name="tidy")
+            begins.set()
+            await anyio.sleep_forever()
+
+    running = asyncio.create_task(run())
+    await begins.wait()
+    tasks = asyncio.all_tasks() - before
+    (its_own,) = (task for task in tasks if task.get_name() == "tidy")
+    its_own.cancel()
+    await actor.begins_to_tidy.wait()
+    for each in tasks - {its_own}:
+        each.cancel()
+    await asyncio.wait([running])
+    assert actor.is_tidy
 
 
 class BrokenClock(SystemClock):
