@@ -6,7 +6,9 @@ import os
 import re
 import shutil
 import signal
+import sqlite3
 import subprocess
+import time
 from contextlib import closing
 from pathlib import Path
 from textwrap import indent
@@ -371,7 +373,7 @@ if __name__ == "__main__":
 """
     )
     scene.until_ready(program)
-    os.kill(program.pid, signal.SIGSTOP)
+    _stop_between_transactions(program, scene)
     assert _forced_replay(scene) == 0
     assert scene.told() == ["began", "work: Crashed", "work: Crashed"]
     os.kill(program.pid, signal.SIGCONT)
@@ -383,6 +385,24 @@ if __name__ == "__main__":
     assert told[3].startswith("stopped by Cancelled")
     assert len(told) == 4
     assert ("work", "Crashed") in scene.states()
+
+
+def _stop_between_transactions(program: subprocess.Popen[str], scene: Scene) -> None:
+    """One that stands still in the middle of one holds the journal's lock, and nobody could take anything over."""
+    deadline = time.monotonic() + DEADLINE
+    with closing(sqlite3.connect(scene.home / "actwright.db", timeout=0, isolation_level=None)) as journal:
+        while time.monotonic() < deadline:
+            os.kill(program.pid, signal.SIGSTOP)
+            os.waitpid(program.pid, os.WUNTRACED)
+            try:
+                journal.execute("BEGIN IMMEDIATE")
+            except sqlite3.OperationalError:
+                os.kill(program.pid, signal.SIGCONT)
+                time.sleep(0.01)
+            else:
+                journal.execute("ROLLBACK")
+                return
+    raise AssertionError("whenever it was stopped, it was in a transaction")
 
 
 def _forced_replay(scene: Scene) -> int:
