@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -439,3 +440,17 @@ async def test_an_on_hook_failure_that_hangs_is_given_up_as_a_hook_is(recorder: 
         clock.advance(5)
         await handle
     assert recorder.order == ["next"]
+
+
+async def test_a_plain_hook_that_ended_in_time_is_not_late_if_the_loop_was_held_until_after_its_timeout() -> None:
+    clock, gate = ManualClock(), Gate()
+    late = hook(lambda *_: gate.stop_here(), retries=1, timeout_seconds=5)
+    async with open_runtime(clock=clock) as opened:
+        handle = opened.submit(flow(body, on_end=[late]))
+        await gate.reached()
+        await at_rest()
+        gate.open()
+        time.sleep(0.2)  # noqa: ASYNC251 - it holds the loop, and the hook ends meanwhile
+        clock.advance(5)
+        await handle
+        assert deliveries(opened) == [(DeliveryStatus.SUCCEEDED, 1)]

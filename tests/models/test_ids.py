@@ -8,11 +8,12 @@ import random
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from uuid import RFC_4122, UUID
 
 import pytest
 
+from actwright.models import ids
 from actwright.models.ids import BLOCK_SIZE, new_id
 
 
@@ -22,16 +23,16 @@ def test_an_id_is_a_uuid_of_version_8() -> None:
 
 def test_as_text_the_ids_of_a_block_lie_together_in_their_order() -> None:
     """What an index is spared: as many neighbours in a row as a block has, whatever else begins elsewhere."""
-    ids = [str(new_id()) for _ in range(2 * BLOCK_SIZE)]
-    starts = [id[:5] for id in ids]
+    made = [str(new_id()) for _ in range(2 * BLOCK_SIZE)]
+    starts = [id[:5] for id in made]
     assert len(set(starts)) in (2, 3)
-    first = [id for id in ids if id.startswith(starts[0])]
-    assert first == sorted(first) == ids[: len(first)]
+    first = [id for id in made if id.startswith(starts[0])]
+    assert first == sorted(first) == made[: len(first)]
 
 
 def test_within_a_block_each_id_is_told_by_its_first_eight_digits() -> None:
-    ids = [str(new_id()) for _ in range(2 * BLOCK_SIZE)]
-    block = [id for id in ids if id[:5] == ids[BLOCK_SIZE][:5]]  # the one in the middle is whole
+    made = [str(new_id()) for _ in range(2 * BLOCK_SIZE)]
+    block = [id for id in made if id[:5] == made[BLOCK_SIZE][:5]]  # the one in the middle is whole
     assert (len(block), len({id[:8] for id in block})) == (BLOCK_SIZE, BLOCK_SIZE)
 
 
@@ -57,6 +58,27 @@ def test_a_forked_child_begins_a_block_of_its_own(fork: Callable[[], int]) -> No
     assert str(theirs)[:5] != str(ours)[:5]
 
 
+def test_a_child_that_was_forked_while_an_id_was_made_gets_another_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    reads, writes = os.pipe()
+    children: list[int] = []
+
+    def fork_at_the_number() -> Iterator[int]:
+        children.append(os.fork())
+        yield 7
+
+    new_id()
+    monkeypatch.setattr(ids, "_numbers", fork_at_the_number())
+    made = new_id()
+    if not children[0]:
+        os.write(writes, made.bytes)
+        os._exit(0)
+    os.waitpid(children[0], 0)
+    theirs = UUID(bytes=os.read(reads, 16))
+    os.close(reads)
+    os.close(writes)
+    assert theirs != made
+
+
 def test_threads_that_ask_at_once_get_different_ids() -> None:
     seen: list[UUID] = []
     threads = [threading.Thread(target=lambda: seen.extend([new_id() for _ in range(5_000)])) for _ in range(4)]
@@ -69,5 +91,5 @@ def test_threads_that_ask_at_once_get_different_ids() -> None:
 
 def test_the_first_ids_of_programs_are_told_apart_by_the_digits_that_count_as_well() -> None:
     program = "from actwright.models.ids import new_id; print(new_id())"
-    ids = [subprocess.check_output([sys.executable, "-c", program], text=True) for _ in range(3)]
-    assert len({id[5:8] for id in ids}) > 1
+    made = [subprocess.check_output([sys.executable, "-c", program], text=True) for _ in range(3)]
+    assert len({id[5:8] for id in made}) > 1

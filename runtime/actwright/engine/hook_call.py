@@ -119,6 +119,8 @@ class HookCall:
             self._work = self._actor.start_soon(self._await_it, context=self._context)
         except ActorDead:
             self._note_cut()
+            self._has_ended = True  # its code will not go on
+            self._tell()
 
     async def _await_it(self) -> None:
         """Await the hook and keep how that ended. A cancellation that nobody ordered is a failure of the hook."""
@@ -155,6 +157,8 @@ class HookCall:
             self._timer = self._actor.system.timers.call_later(self._timeout, self._timed_out)
 
     def _timed_out(self) -> None:
+        if self._has_ended:  # in time: the loop was held, and whoever waits has not come to it yet
+            return
         self._timed_out_as = HookTimedOut(
             f"Hook '{self._hook.name}' took longer than its timeout of {self._timeout:g} s"
         )

@@ -36,7 +36,7 @@ _pid = 0
 def new_id() -> UUID:
     """An id that no process has had before. Nobody should be kept from anything by not knowing it."""
     global _block
-    if os.getpid() != _pid:  # and not a hook of Python's: who forks in C may not call those, and must get other ids
+    if os.getpid() != _pid:  # at first, and where somebody has forked in C, past the hooks of Python
         _begin()
     number = next(_numbers) % BLOCK_SIZE
     if number == 0:
@@ -51,6 +51,10 @@ def _begin() -> None:
     _block = _new_block()
     _numbers = count(_random.getrandbits(10))
     _pid = os.getpid()
+
+
+# A fork of Python's own may come in the middle of `new_id`, in a signal handler, after that has looked at the process.
+os.register_at_fork(after_in_child=_begin)
 
 
 def _new_block() -> int:
