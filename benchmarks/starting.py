@@ -39,16 +39,7 @@ IMPORT_BUDGET_MS: Final = 200.0
 SCRIPT_BUDGET_MS: Final = 800.0
 
 IMPORTING = "from actwright import flow, task"
-EMPTY_FLOW = """
-from actwright import flow
-
-@flow
-def empty():
-    pass
-
-if __name__ == "__main__":
-    empty()
-"""
+EMPTY_FLOW = (Path(__file__).parent / "measuring" / "peer_programs" / "actwright_script.py").read_text(encoding="utf-8")
 IN_MEMORY = """
 import sys
 

@@ -194,3 +194,12 @@ def _target(link: Path) -> str | None:
         return str(link.readlink())
     except OSError:  # only Linux makes links of them; the inode tells two files apart as well
         return f"device {status.st_dev}, inode {status.st_ino}"
+
+
+@pytest.fixture
+def no_garbage_collection() -> Iterator[None]:
+    """What is gone in the test is gone since nobody refers to it."""
+    gc.collect()
+    gc.disable()
+    yield
+    gc.enable()

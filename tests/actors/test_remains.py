@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import gc
 import weakref
-from collections.abc import Iterator
 
 import anyio.lowlevel
 import pytest
@@ -13,16 +11,7 @@ from tests.actors.helpers import Worker, open_system
 from actwright_actors import ActorSystem, Normal
 from actwright_actors._cell import cell_of
 
-pytestmark = pytest.mark.anyio
-
-
-@pytest.fixture(autouse=True)
-def no_garbage_collection() -> Iterator[None]:
-    """What is gone in these tests is gone since nobody refers to it."""
-    gc.collect()
-    gc.disable()
-    yield
-    gc.enable()
+pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("no_garbage_collection")]
 
 
 async def live_and_die(system: ActorSystem) -> Worker:

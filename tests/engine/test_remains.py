@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import gc
 import weakref
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -12,16 +10,7 @@ from tests.engine.watched import open_runtime, until
 
 from actwright import flow, task
 
-pytestmark = pytest.mark.anyio
-
-
-@pytest.fixture(autouse=True)
-def no_garbage_collection() -> Iterator[None]:
-    """What is gone in these tests is gone since nobody refers to it."""
-    gc.collect()
-    gc.disable()
-    yield
-    gc.enable()
+pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("no_garbage_collection")]
 
 
 class Parcel:

@@ -43,23 +43,35 @@ def test_a_program_that_seeds_the_random_module_gets_no_id_twice() -> None:
     assert new_id() != first
 
 
-@pytest.mark.parametrize("fork", [os.fork, ctypes.PyDLL(None).fork], ids=["by Python", "by C, which calls no hook"])
-def test_a_forked_child_begins_a_block_of_its_own(fork: Callable[[], int]) -> None:
+@pytest.fixture
+def pipe() -> Iterator[tuple[int, int]]:
     reads, writes = os.pipe()
-    new_id()
-    child = fork()
-    if not child:
-        os.write(writes, new_id().bytes)
-        os._exit(0)
-    os.waitpid(child, 0)
-    theirs, ours = UUID(bytes=os.read(reads, 16)), new_id()
+    yield reads, writes
     os.close(reads)
     os.close(writes)
-    assert str(theirs)[:5] != str(ours)[:5]
 
 
-def test_a_child_that_was_forked_while_an_id_was_made_gets_another_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    reads, writes = os.pipe()
+def told_by_the_child(pipe: tuple[int, int], child: int, made: UUID) -> UUID:
+    """What the child has made; 0 is itself, as `fork` has it."""
+    reads, writes = pipe
+    if not child:
+        os.write(writes, made.bytes)
+        os._exit(0)
+    os.waitpid(child, 0)
+    return UUID(bytes=os.read(reads, 16))
+
+
+@pytest.mark.parametrize("fork", [os.fork, ctypes.PyDLL(None).fork], ids=["by Python", "by C, which calls no hook"])
+def test_a_forked_child_begins_a_block_of_its_own(pipe: tuple[int, int], fork: Callable[[], int]) -> None:
+    new_id()
+    child = fork()
+    ours = new_id()
+    assert str(told_by_the_child(pipe, child, ours))[:5] != str(ours)[:5]
+
+
+def test_a_child_that_was_forked_while_an_id_was_made_gets_another_one(
+    pipe: tuple[int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
     children: list[int] = []
 
     def fork_at_the_number() -> Iterator[int]:
@@ -68,15 +80,8 @@ def test_a_child_that_was_forked_while_an_id_was_made_gets_another_one(monkeypat
 
     new_id()
     monkeypatch.setattr(ids, "_numbers", fork_at_the_number())
-    made = new_id()
-    if not children[0]:
-        os.write(writes, made.bytes)
-        os._exit(0)
-    os.waitpid(children[0], 0)
-    theirs = UUID(bytes=os.read(reads, 16))
-    os.close(reads)
-    os.close(writes)
-    assert theirs != made
+    ours = new_id()
+    assert told_by_the_child(pipe, children[0], ours) != ours
 
 
 def test_threads_that_ask_at_once_get_different_ids() -> None:

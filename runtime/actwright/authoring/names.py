@@ -10,6 +10,8 @@ from types import MethodType
 from typing import TYPE_CHECKING, Any, Literal, cast
 from uuid import UUID
 
+from actwright.models.ids import telling_digits
+
 if TYPE_CHECKING:
     from actwright.authoring.runnable import Runnable
 
@@ -26,8 +28,8 @@ _LONGEST_NAME = 200
 
 def default_run_name(subject: Runnable[..., Any], run_id: UUID) -> str:
     """What a run is called unless its author says otherwise: a flow run two words, a task run the task's name and
-    those digits of its id that tell it from its neighbours (see `models.ids`)."""
-    return generate_name() if subject.kind == "flow" else f"{subject.name}-{str(run_id)[5:8]}"
+    three digits of its id."""
+    return generate_name() if subject.kind == "flow" else f"{subject.name}-{telling_digits(run_id)}"
 
 
 def run_name(subject: Runnable[..., Any], run_id: UUID, parameters: Mapping[str, Any]) -> str:

@@ -94,19 +94,23 @@ class HookCall:
         try:
             value = self._context.run(self._fn)
         except BaseException as error:
-            self._end_of_thread(error)
+            self._end_in_thread(error)
             return
         if isawaitable(value):
             # A plain function, or a lambda, that hands on what an async one returned.
             self._fn = lambda: value
             self._actor.system.post(self._go_on_in_loop)
         else:
-            self._end_of_thread(None)
+            self._end_in_thread(None)
 
-    def _end_of_thread(self, error: BaseException | None) -> None:
+    def _end_in_thread(self, error: BaseException | None) -> None:
         self._raised, self._has_ended = error, True  # at once: who closes looks here, and the loop may be busy
         with suppress(SystemClosed):  # and nobody waits
             self._actor.system.post(self._tell)
+
+    def _end(self, error: BaseException | None = None) -> None:
+        self._raised, self._has_ended = error, True
+        self._tell()
 
     def _tell(self) -> None:
         """Those who wait, in the loop."""
@@ -119,8 +123,7 @@ class HookCall:
             self._work = self._actor.start_soon(self._await_it, context=self._context)
         except ActorDead:
             self._note_cut()
-            self._has_ended = True  # its code will not go on
-            self._tell()
+            self._end()  # its code will not go on
 
     async def _await_it(self) -> None:
         """Await the hook and keep how that ended. A cancellation that nobody ordered is a failure of the hook."""
@@ -139,8 +142,7 @@ class HookCall:
         except anyio.get_cancelled_exc_class():
             self._note_cut()
             raise
-        self._raised, self._has_ended = error, True
-        self._tell()
+        self._end(error)
 
     def cut(self) -> None:
         """Wait for it no longer, however it ends."""

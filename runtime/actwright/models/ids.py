@@ -15,12 +15,14 @@ from itertools import count
 from typing import Final
 from uuid import UUID
 
-__all__ = ["BLOCK_SIZE", "new_id"]
+__all__ = ["BLOCK_SIZE", "new_id", "telling_digits"]
 
 BLOCK_SIZE: Final = 1 << 10
 """How many ids of a process begin alike."""
 
-_NUMBER_SHIFT: Final = 128 - 20 - 10
+_START_BITS: Final = 20
+_NUMBER_BITS: Final = BLOCK_SIZE.bit_length() - 1
+_NUMBER_SHIFT: Final = 128 - _START_BITS - _NUMBER_BITS
 _FORM: Final = (8 << 76) | (0b10 << 62)  # version 8 of RFC 9562: "custom"; and that RFC's variant
 _RANDOM_BITS: Final = ((1 << _NUMBER_SHIFT) - 1) ^ (0xF << 76) ^ (0b11 << 62)
 
@@ -44,18 +46,23 @@ def new_id() -> UUID:
     return UUID(int=_block | number << _NUMBER_SHIFT | _random.getrandbits(_NUMBER_SHIFT) & _RANDOM_BITS | _FORM)
 
 
+def telling_digits(id: UUID) -> str:
+    """Three digits by which people tell an id from its neighbours: those after what all of its block begin with."""
+    return str(id)[5:8]
+
+
 def _begin() -> None:
     """Somewhere in a block: else the first id of each program, which is all that many have, would be number 0."""
     global _block, _numbers, _pid
     _random.seed()
     _block = _new_block()
-    _numbers = count(_random.getrandbits(10))
+    _numbers = count(_random.getrandbits(_NUMBER_BITS))
     _pid = os.getpid()
+
+
+def _new_block() -> int:
+    return _random.getrandbits(_START_BITS) << 128 - _START_BITS
 
 
 # A fork of Python's own may come in the middle of `new_id`, in a signal handler, after that has looked at the process.
 os.register_at_fork(after_in_child=_begin)
-
-
-def _new_block() -> int:
-    return _random.getrandbits(20) << 108
