@@ -61,13 +61,10 @@ def test_a_journal_with_nothing_to_do_is_well() -> None:
 
 
 def health_of_the_service() -> dict[str, Any] | None:
-    found = printed_whatever("status")["services"]
-    return found[0]["health"] if found else None
-
-
-def printed_whatever(*arguments: str) -> Any:
-    ran = act(*arguments, "-o", "json")
-    return printed(*arguments, code=ran.exit_code)
+    ran = act("status", "-o", "json")
+    found = json.loads(ran.stdout)
+    assert ran.exit_code == bool(found["trouble"])
+    return found["services"][0]["health"] if found["services"] else None
 
 
 def test_a_service_is_shown_with_what_it_has_and_what_waits_for_it(told: Told) -> None:
