@@ -131,24 +131,15 @@ def test_a_table_that_somebody_dropped_is_said(database: Database) -> None:
 
 def test_a_full_disk_is_said_loses_nothing_and_is_over_when_there_is_room(database: Database) -> None:
     write(database, "before")
-    for connection in _each_connection(database):
-        connection.execute("PRAGMA max_page_count = 1")  # it never goes below what is there
+    with database.writing() as connection:  # the one that the next write gets as well: there is no other
+        connection.execute(text("PRAGMA max_page_count = 1"))  # it never goes below what is there
     with pytest.raises(JournalUnavailable, match=r"the disk is full\. Free some space"):
         write(database, "too much", 1_000_000)
     assert written(database) == ["before"]
-    for connection in _each_connection(database):
-        connection.execute("PRAGMA max_page_count = 1000000")
+    with database.writing() as connection:
+        connection.execute(text("PRAGMA max_page_count = 1000000"))
     write(database, "later", 1_000_000)
     assert written(database) == ["before", "later"]
-
-
-def _each_connection(database: Database) -> Iterator[sqlite3.Connection]:
-    pooled = database.engine.raw_connection()
-    try:
-        assert isinstance(pooled.driver_connection, sqlite3.Connection)
-        yield pooled.driver_connection
-    finally:
-        pooled.close()
 
 
 FULL_TMPFS = """

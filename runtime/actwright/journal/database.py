@@ -73,6 +73,7 @@ class Database:
         self._synchronous = synchronous
         self._busy_seconds = busy_seconds
         self._connections: set[sqlite3.Connection] = set()
+        self._idle: dict[Engine, Connection] = {}  # one that writes, one that reads; any thread takes it out by `pop`
         self._inode = path.stat().st_ino
         self._pid = os.getpid()
         self._closed = False
@@ -141,7 +142,7 @@ class Database:
         if os.getpid() == self._pid:
             self._closed = True
             with _forks.none():
-                self.engine.pool.dispose()
+                self._close_idle()
 
     @contextmanager
     def _transaction(self, engine: Engine) -> Generator[Connection]:
@@ -149,7 +150,7 @@ class Database:
         with _forks.none():
             try:
                 self._see_that_it_is_there()  # before it is connected to, and since
-                with engine.begin() as connection:
+                with self._connection(engine) as connection, connection.begin():
                     self._see_that_it_is_there()
                     yield connection
             except (DBAPIError, sqlite3.Error) as error:
@@ -158,8 +159,26 @@ class Database:
                     raise
                 raise meaning from error
             finally:
-                if self._closed:  # while this transaction went on: its connection has just come back to the pool
-                    self.engine.pool.dispose()
+                if self._closed:  # while this transaction went on: its connection is idle since just now
+                    self._close_idle()
+
+    @contextmanager
+    def _connection(self, engine: Engine) -> Generator[Connection]:
+        """One for a transaction; it is kept for the next: to get one anew is a fourth of what the transaction costs."""
+        connection = self._idle.pop(engine, None) or engine.connect()
+        try:
+            yield connection
+        except BaseException:
+            connection.close()
+            raise
+        if self._idle.setdefault(engine, connection) is not connection:  # somebody else's is kept since
+            connection.close()
+
+    def _close_idle(self) -> None:
+        for engine in list(self._idle):
+            if connection := self._idle.pop(engine, None):
+                connection.close()
+        self.engine.pool.dispose()
 
     def _see_that_it_is_open(self) -> None:
         if os.getpid() != self._pid:
@@ -204,8 +223,8 @@ class Database:
             time.sleep(0.002)
 
     def _switch_to_wal(self) -> None:
-        with _forks.none(), closing(self.engine.raw_connection()) as pooled:  # no transaction may be open for it
-            mode = pooled.cursor().execute("PRAGMA journal_mode = WAL").fetchone()[0]
+        with _forks.none(), self._connection(self._reader) as connection:  # no transaction may be open for it
+            mode = connection.connection.cursor().execute("PRAGMA journal_mode = WAL").fetchone()[0]
         if mode != "wal":
             raise JournalLocation(
                 f"{self.path} is on a file system without shared memory, which SQLite needs to let several processes "
@@ -309,7 +328,7 @@ _OPEN: weakref.WeakSet[Database] = weakref.WeakSet()
 
 def _close_all() -> None:
     for database in _OPEN:
-        database.engine.pool.dispose()
+        database._close_idle()  # pyright: ignore[reportPrivateUsage]
 
 
 _forks = Forks(_close_all)
