@@ -299,9 +299,9 @@ async def test_what_a_hook_calls_is_not_cut_short_by_leaving(recorder: Recorder)
     assert recorder.order == ["cleaned up"]
 
 
-@pytest.mark.parametrize("is_sync", [True, False], ids=["sync hook", "async hook"])
+@pytest.mark.parametrize("what", ["sync hook", "async hook", "sync on_hook_failure", "async on_hook_failure"])
 async def test_past_every_grace_it_is_left_though_a_hook_hangs_and_says_so(
-    is_sync: bool, caplog: pytest.LogCaptureFixture
+    what: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     gate, clock = Gate(), ManualClock()
 
@@ -311,14 +311,19 @@ async def test_past_every_grace_it_is_left_though_a_hook_hangs_and_says_so(
     async def hangs_on_the_loop(*_: object) -> None:
         await gate.astop_here()
 
-    listed: list[Callable[..., object]] = [hangs] if is_sync else [hangs_on_the_loop]
+    def fails(*_: object) -> None:
+        raise ValueError("on purpose")
+
+    hanging: Callable[..., object] = hangs if what.startswith("sync") else hangs_on_the_loop
+    listed, told = (fails, hanging) if what.endswith("on_hook_failure") else (hanging, print)
     handles: list[Handle[None]] = []
 
     async def leave() -> None:
         async with Runtime(
-            clock=clock, on_exit="cancel", cancel_grace_seconds=10, hook_grace_seconds=20, hook_timeout_seconds=1_000
-        ) as runtime:
-            handles.append(runtime.submit(flow(anyio.sleep_forever, name="endless", on_cancellation=listed)))
+            clock=clock, on_exit="cancel", cancel_grace_seconds=10, hook_grace_seconds=20, hook_timeout_seconds=1_000,
+            on_hook_failure=told,
+        ) as runtime:  # fmt: skip
+            handles.append(runtime.submit(flow(anyio.sleep_forever, name="endless", on_cancellation=[listed])))
             await at_rest()
 
     with anyio.fail_after(WATCHDOG_SECONDS):

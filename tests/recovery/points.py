@@ -23,15 +23,17 @@ from actwright.engine.hook_call import HookCall
 from actwright.journal import sql_journal
 from actwright.journal.protocol import CommandAnswered, DeliveryChanged, LogLine, Transition
 from actwright.journal.sql_journal import SqlJournal
+from actwright.models.deliveries import DeliveryStatus
 from actwright.models.runs import FlowRun
 from actwright.nodes.companion import Companion
 from actwright.nodes.node import Node
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator
 
     from actwright.journal.batch import Batch, Entry
     from actwright.journal.protocol import Record
+    from actwright.models.deliveries import HookDelivery
     from actwright.models.runs import TaskRun
 
 __all__ = ["BREAK", "KILL", "label_of", "point", "put_in"]
@@ -146,7 +148,7 @@ def _commit(commit: Callable[..., None]) -> Callable[..., None]:
     @wraps(commit)
     def passing(self: SqlJournal, batch: Batch) -> None:
         names = _names(_in_hand.records)
-        facts = [fact for record in _in_hand.records if (fact := _fact(record))]
+        facts = [fact for record in _in_hand.records for fact in _facts(record)]
         note("committing", records=facts)
         for name in names:
             point(f"before commit of {name}")
@@ -184,18 +186,25 @@ def _name(record: Record) -> str | None:
             return None
 
 
-def _fact(record: Record) -> dict[str, Any] | None:
+def _facts(record: Record) -> Iterator[dict[str, Any]]:
     """What a record says, for the ledger."""
     match record:
         case Transition(run, deliveries):
-            return {
+            yield {
                 "run": run.id, "label": label_of(run), "state": run.state.type, "final": run.state.is_final(),
                 "attempt": run.run_count, "due": [str(delivery.id) for delivery in deliveries],
             }  # fmt: skip
+            for delivery in deliveries:
+                if delivery.status is DeliveryStatus.RUNNING:
+                    yield _fact_of(delivery)
         case DeliveryChanged(delivery):
-            return {"delivery": delivery.id, "status": delivery.status, "attempt": delivery.attempt}
+            yield _fact_of(delivery)
         case LogLine() | CommandAnswered():
-            return None
+            pass
+
+
+def _fact_of(delivery: HookDelivery) -> dict[str, Any]:
+    return {"delivery": delivery.id, "status": delivery.status, "attempt": delivery.attempt}
 
 
 _delivering = threading.local()

@@ -183,6 +183,53 @@ async def work(): ...
     assert scene.rows("SELECT status FROM hook_deliveries") == [("SUCCEEDED",)]
 
 
+@pytest.mark.parametrize(
+    ("hooks", "killed_at", "told", "rows"),
+    [
+        (
+            "on_completion=[says, says]",
+            "COMPLETED",
+            ["attempt 2", "attempt 1"],
+            [("SUCCEEDED", 2, 1), ("SUCCEEDED", 1, 0)],
+        ),
+        ("on_completion=[made_of(says, max_attempts=1)]", "COMPLETED", ["attempt 1"], [("SUCCEEDED", 1, 0)]),
+        ("on_running=[says]", "RUNNING", [], [("SKIPPED", 0, 0)]),
+    ],
+    ids=["first and second", "one attempt at most", "before a body"],
+)
+def test_a_hook_that_was_due_and_not_yet_called_runs_though_its_process_died_and_one_before_a_body_does_not(
+    scene: Scene, hooks: str, killed_at: str, told: list[str], rows: list[tuple[str, int, int]]
+) -> None:
+    """The start of a transition's first hook is committed with it: a death after that counts for one in the hook, but
+    where that would make a difference."""
+    ends(
+        scene,
+        f"""
+from actwright import hook as made_of
+from actwright.journal.sql_journal import SqlJournal
+
+commit = SqlJournal._commit
+
+def die_after(self, batch):
+    commit(self, batch)
+    if any("{killed_at}" in row for row in batch.transitions):
+        os.kill(os.getpid(), signal.SIGKILL)
+
+def says(flow, flow_run, state):
+    tell(f"attempt {{runtime.hook.attempt}}")
+
+@flow({hooks})
+async def work(): ...
+
+if __name__ == "__main__":
+    SqlJournal._commit = die_after
+""",
+        "await work()",
+    )
+    assert scene.told() == told
+    assert scene.rows("SELECT status, attempt, cuts FROM hook_deliveries ORDER BY position") == rows
+
+
 @pytest.mark.parametrize("backend", EACH_BACKEND)
 def test_a_hook_that_waits_for_its_retry_is_retried_when_that_is_due_though_its_process_died(
     scene: Scene, backend: str

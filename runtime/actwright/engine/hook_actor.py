@@ -92,7 +92,7 @@ class HookActor(Actor[Deliver]):
         while not due.done and not batch.taken_back:
             if due.delivery.untold is not None:
                 await self._tell_of_failure(batch, due, log)
-                due.done = True
+                due.done = due.delivery.untold is None
             elif due.call is not None:  # ours, or one that outlived the hook actor before us, as a thread does
                 if due.delivery.status is DeliveryStatus.RUNNING:
                     await self._conclude(batch, due, due.call, log)
@@ -105,14 +105,22 @@ class HookActor(Actor[Deliver]):
                 log.error("Hook '%s' is not run: %s", due.hook.name, why)
                 due.done = True
             else:
-                due.tries_cut += due.delivery.status is DeliveryStatus.RUNNING  # and nobody knows of its end
-                await self._host.commit(DeliveryChanged(self._started(due)))
+                await self._write_start(due)
                 if batch.taken_back:  # while that was committed
                     return
                 log.info("Running hook '%s' in response to entering state '%s'", due.hook.name, batch.state.name)
                 args, context = (batch.run.subject, batch.snapshot, batch.state), self._context(batch, due)
                 due.report = report_on_try(batch.snapshot, due.delivery, context)
                 due.call = self._call(partial(due.hook.fn, *args), due.hook, context)
+
+    async def _write_start(self, due: Due) -> None:
+        if due.is_announced:
+            due.is_announced = False
+            due.delivery = replace(due.delivery, started_at=self._now())
+        else:
+            due.tries_cut += due.delivery.status is DeliveryStatus.RUNNING  # and nobody knows of its end
+            due.delivery = due.delivery.started(self._now())
+            await self._host.commit(DeliveryChanged(due.delivery))
 
     async def _conclude(self, batch: Batch, due: Due, call: HookCall, log: RunLogger) -> None:
         """Wait for a try to end, record how, and see whether another one follows."""
@@ -158,10 +166,6 @@ class HookActor(Actor[Deliver]):
                 await self._host.sleep(seconds)
         due.delivery = replace(due.delivery, next_at=None)
 
-    def _started(self, due: Due) -> HookDelivery:
-        due.delivery = due.delivery.started(self._now())
-        return due.delivery
-
     def _change(self, due: Due, delivery: HookDelivery) -> None:
         due.delivery = delivery
         self._host.journal.append(DeliveryChanged(delivery))
@@ -189,8 +193,10 @@ class HookActor(Actor[Deliver]):
         if told is not None:
             due.delivery = due.delivery.telling()
             await self._host.commit(DeliveryChanged(due.delivery))
-            call = self._call(partial(told.fn, due.delivery.told()), told, batch.run.origin.context.copy())
-            error = await call.error()
+            due.call = self._call(partial(told.fn, due.delivery.told()), told, batch.run.origin.context.copy())
+            error = await due.call.error()
+            if due.call.was_cut:
+                return
             if error is not None:
                 log.error("on_hook_failure '%s' raised", told.name, exc_info=authors_traceback(error))
         self._change(due, due.delivery.told())

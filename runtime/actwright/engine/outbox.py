@@ -39,6 +39,7 @@ class Due:
         delivery: where it stands.
         call: the latest try; it may outlive the hook actor that began it.
         waits_until: while it waits to be tried again, until when; FOREVER for the end of code that does not return.
+        is_announced: that it begins is written already, with the transition that makes it due; it has not yet begun.
         done: nothing is left to do for it.
         tries_cut: how many tries went down with a hook actor.
         report: what OpenTelemetry hears of the latest try.
@@ -49,6 +50,7 @@ class Due:
     runtime_wide: bool
     call: HookCall | None = None
     waits_until: datetime | None = None
+    is_announced: bool = False
     done: bool = False
     tries_cut: int = 0
     report: TryReport = SILENT_TRY
@@ -125,8 +127,23 @@ def due_hooks(run: LiveRun, snapshot: FlowRun | TaskRun, runtime_wide: Mapping[s
     if snapshot.state.is_cancelling():
         at_once = Batch(run, snapshot, [due for due in dues if due.hook.at_once])
         later = Batch(run, snapshot, [due for due in dues if not due.hook.at_once], after_unwinding=True)
-        return [batch for batch in (at_once, later) if batch.dues]
-    return [Batch(run, snapshot, dues)] if dues else []
+        batches = [batch for batch in (at_once, later) if batch.dues]
+    else:
+        batches = [Batch(run, snapshot, dues)] if dues else []
+    for batch in batches:
+        if _may_announce(batch):
+            first = batch.dues[0]
+            first.delivery, first.is_announced = first.delivery.started(snapshot.state.timestamp), True
+    return batches
+
+
+def _may_announce(batch: Batch) -> bool:
+    """Whether the start of the first hook is written with its transition: one commit less stands before it.
+
+    A death that comes between the two counts for one in the hook. So not where that would keep a hook from running
+    that never began (`max_attempts`), or would have an on_running run whose body never will; nor where it begins later.
+    """
+    return not (batch.after_unwinding or batch.state.is_running() or batch.dues[0].hook.max_attempts is not None)
 
 
 def _delivery(snapshot: FlowRun | TaskRun, event: str, hook: Hook, position: int) -> HookDelivery:
