@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import signal
 import threading
-from collections.abc import AsyncGenerator, Callable, Iterator
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
 from typing import Any, get_args
 
@@ -339,6 +340,35 @@ async def test_past_every_grace_it_is_left_though_a_hook_hangs_and_says_so(
     gate.open()
     (delivery,) = journal_of_this_process().deliveries()
     assert delivery.status is DeliveryStatus.RUNNING  # so that another process runs it when this one has ended
+
+
+async def test_a_plain_hook_that_hands_on_a_coroutine_after_its_runtime_has_closed_ends_and_says_nothing() -> None:
+    gate, clock = Gate(), ManualClock()
+    threads: list[threading.Thread] = []
+
+    async def never_awaited() -> None: ...
+
+    def hands_on(*_: object) -> Awaitable[None]:
+        threads.append(threading.current_thread())
+        gate.stop_here()
+        return never_awaited()
+
+    async def leave() -> None:
+        async with Runtime(clock=clock, on_exit="cancel", cancel_grace_seconds=10, hook_grace_seconds=20) as runtime:
+            runtime.submit(flow(anyio.sleep_forever, on_cancellation=[hands_on]))
+            await at_rest()
+
+    with anyio.fail_after(WATCHDOG_SECONDS):
+        async with anyio.create_task_group() as group:
+            group.start_soon(leave)
+            await gate.reached()
+            await at_rest()
+            clock.advance(36)
+    gate.open()
+    (thread,) = threads
+    thread.join(WATCHDOG_SECONDS)  # what it raised would be a warning, as would a coroutine that nobody awaited
+    gc.collect()
+    assert not thread.is_alive()
 
 
 @pytest.fixture

@@ -91,8 +91,7 @@ class HookActor(Actor[Deliver]):
         log = batch.run.log
         while not due.done and not batch.taken_back:
             if due.delivery.untold is not None:
-                await self._tell_of_failure(batch, due, log)
-                due.done = due.delivery.untold is None
+                due.done = await self._tell_of_failure(batch, due, log)
             elif due.call is not None:  # ours, or one that outlived the hook actor before us, as a thread does
                 if due.delivery.status is DeliveryStatus.RUNNING:
                     await self._conclude(batch, due, due.call, log)
@@ -186,9 +185,10 @@ class HookActor(Actor[Deliver]):
     def _on_hook_failure(self, batch: Batch) -> Hook | None:
         return batch.on_hook_failure or self._host.options.on_hook_failure
 
-    async def _tell_of_failure(self, batch: Batch, due: Due, log: RunLogger) -> None:
+    async def _tell_of_failure(self, batch: Batch, due: Due, log: RunLogger) -> bool:
         """Say that a delivery failed for good to whoever the Runtime has for that. That is no hook: it is not told
-        of its own failures. Its start is committed as a hook's is, so that a death in it is known for one."""
+        of its own failures. Its start is committed as a hook's is, so that a death in it is known for one. False if
+        nobody waited for its end."""
         told = self._on_hook_failure(batch)
         if told is not None:
             due.delivery = due.delivery.telling()
@@ -196,10 +196,11 @@ class HookActor(Actor[Deliver]):
             due.call = self._call(partial(told.fn, due.delivery.told()), told, batch.run.origin.context.copy())
             error = await due.call.error()
             if due.call.was_cut:
-                return
+                return False
             if error is not None:
                 log.error("on_hook_failure '%s' raised", told.name, exc_info=authors_traceback(error))
         self._change(due, due.delivery.told())
+        return True
 
     def _expired(self, due: Due) -> str | None:
         limit = due.hook.expires_seconds

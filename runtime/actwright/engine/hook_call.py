@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Coroutine
 from contextlib import suppress
+from functools import partial
 from inspect import isawaitable
 from typing import TYPE_CHECKING, Any
 
@@ -99,7 +101,10 @@ class HookCall:
         if isawaitable(value):
             # A plain function, or a lambda, that hands on what an async one returned.
             self._fn = lambda: value
-            self._actor.system.post(self._go_on_in_loop)
+            try:
+                self._actor.system.post(partial(self._go_on_in_loop, value))
+            except SystemClosed:  # it was cut before
+                self._end_unawaited(value)
         else:
             self._end_in_thread(None)
 
@@ -118,12 +123,19 @@ class HookCall:
         if self._really_over is not None:
             self._really_over.set()
 
-    def _go_on_in_loop(self) -> None:
+    def _go_on_in_loop(self, value: Awaitable[Any]) -> None:
         try:
             self._work = self._actor.start_soon(self._await_it, context=self._context)
         except ActorDead:
             self._note_cut()
-            self._end()  # its code will not go on
+            self._end_unawaited(value)
+            self._tell()
+
+    def _end_unawaited(self, value: Awaitable[Any]) -> None:
+        """Its code will not go on."""
+        self._has_ended = True
+        if isinstance(value, Coroutine):  # else Python warns that nobody has awaited it
+            value.close()
 
     async def _await_it(self) -> None:
         """Await the hook and keep how that ended. A cancellation that nobody ordered is a failure of the hook."""
