@@ -7,7 +7,6 @@ import subprocess
 import threading
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -258,7 +257,7 @@ def test_one_that_may_be_to_blame_is_alone_and_the_rest_is_for_another_process(n
 
 
 def _with_cuts(delivery: Any, cuts: int) -> Any:
-    return replace(delivery, cuts=cuts)
+    return delivery._replace(cuts=cuts)
 
 
 def test_hooks_of_another_back_end_are_for_another_process(node: DeadNode) -> None:

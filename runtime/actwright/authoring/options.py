@@ -8,6 +8,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, fields, replace
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, TypeAlias, TypedDict, cast
 
 from actwright.authoring.checks import misfit, seconds, whole_number
@@ -35,6 +36,8 @@ __all__ = [
 
 DelaySpec: TypeAlias = "float | Iterable[float] | Callable[[int], Iterable[float]]"
 """Seconds before each retry; or before the first, second, ...; or a function of `retries` that gives such a list."""
+
+_all_hooks = attrgetter(*HOOK_EVENTS)
 
 _FixedDelays: TypeAlias = "float | tuple[float, ...] | Callable[[int], Iterable[float]]"
 
@@ -168,7 +171,7 @@ class RunOptions:
     @property
     def has_hooks(self) -> bool:
         """Whether any list has a hook in it."""
-        return any(self.hooks(event) for event in HOOK_EVENTS)
+        return any(_all_hooks(self))
 
     def _field_of(self, option: str) -> str:
         if option == f"{self.kind}_run_name":

@@ -7,7 +7,7 @@ side. A hook can neither fail nor hang its run: whatever it raises is recorded, 
 from __future__ import annotations
 
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
@@ -115,7 +115,7 @@ class HookActor(Actor[Deliver]):
     async def _write_start(self, due: Due) -> None:
         if due.is_announced:
             due.is_announced = False
-            due.delivery = replace(due.delivery, started_at=self._now())
+            due.delivery = due.delivery._replace(started_at=self._now())
         else:
             due.tries_cut += due.delivery.status is DeliveryStatus.RUNNING  # and nobody knows of its end
             due.delivery = due.delivery.started(self._now())
@@ -163,7 +163,7 @@ class HookActor(Actor[Deliver]):
         if until is not None and (seconds := max((until - now).total_seconds(), least)) > 0:
             with _waiting(batch, due, until):
                 await self._host.sleep(seconds)
-        due.delivery = replace(due.delivery, next_at=None)
+        due.delivery = due.delivery._replace(next_at=None)
 
     def _change(self, due: Due, delivery: HookDelivery) -> None:
         due.delivery = delivery

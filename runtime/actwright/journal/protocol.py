@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -22,8 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["CommandAnswered", "DeliveryChanged", "Journal", "LogLine", "Record", "Slots", "TakeCommand", "Transition"]
 
 
-@dataclass(frozen=True, slots=True)
-class Transition:
+class Transition(NamedTuple):
     """A run entered `run.state`, which makes `deliveries` due: one record, so that neither exists without the other.
 
     The first transition of a run, into Pending or Scheduled, is what makes it exist.
@@ -39,15 +37,13 @@ class Transition:
     result: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class DeliveryChanged:
+class DeliveryChanged(NamedTuple):
     """A delivery was started, ended or skipped."""
 
     delivery: HookDelivery
 
 
-@dataclass(frozen=True, slots=True)
-class LogLine:
+class LogLine(NamedTuple):
     """A line of a run's log.
 
     Attributes:
@@ -63,8 +59,7 @@ class LogLine:
     fields: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class CommandAnswered:
+class CommandAnswered(NamedTuple):
     """What came of a request of another process."""
 
     command_id: UUID

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 from uuid import UUID
 
 if TYPE_CHECKING:
@@ -24,8 +23,7 @@ class DeliveryStatus(StrEnum):
     SKIPPED = "SKIPPED"
 
 
-@dataclass(frozen=True, slots=True)
-class HookDelivery:
+class HookDelivery(NamedTuple):  # and no frozen dataclass: each hook has four of them, and a copy costs a tenth
     """One hook's due call for one transition.
 
     Attributes:
@@ -75,38 +73,38 @@ class HookDelivery:
 
     def started(self, at: datetime) -> Self:
         """The next attempt begins."""
-        return replace(
-            self, status=DeliveryStatus.RUNNING, attempt=self.attempt + 1, started_at=at, ended_at=None, next_at=None
+        return self._replace(
+            status=DeliveryStatus.RUNNING, attempt=self.attempt + 1, started_at=at, ended_at=None, next_at=None
         )
 
     def succeeded(self, at: datetime) -> Self:
-        return replace(self, status=DeliveryStatus.SUCCEEDED, ended_at=at, error=None)
+        return self._replace(status=DeliveryStatus.SUCCEEDED, ended_at=at, error=None)
 
     def to_be_retried(self, at: datetime, error: str, next_at: datetime | None = None) -> Self:
         """The attempt failed, and another follows: at once, or not before `next_at`."""
-        return replace(self, status=DeliveryStatus.DUE, ended_at=at, error=error, next_at=next_at)
+        return self._replace(status=DeliveryStatus.DUE, ended_at=at, error=error, next_at=next_at)
 
     def waiting_at_most(self, seconds: float, now: datetime) -> Self:
         """It waits for its next attempt for so long from now at most: the time of day may have been set back."""
         if self.next_at is None or (self.next_at - now).total_seconds() <= seconds:
             return self
-        return replace(self, next_at=now + timedelta(seconds=seconds))
+        return self._replace(next_at=now + timedelta(seconds=seconds))
 
     def failed(self, at: datetime, error: str) -> Self:
         """The last attempt failed, and nobody is to be told."""
-        return replace(self, status=DeliveryStatus.FAILED, ended_at=at, error=error, next_at=None)
+        return self._replace(status=DeliveryStatus.FAILED, ended_at=at, error=error, next_at=None)
 
     def to_be_told(self, at: datetime, error: str) -> Self:
         """The last attempt failed, which somebody is to be told."""
-        return replace(self, status=DeliveryStatus.DUE, ended_at=at, error=error, untold=0)
+        return self._replace(status=DeliveryStatus.DUE, ended_at=at, error=error, untold=0)
 
     def telling(self) -> Self:
         """Somebody is being told that it failed."""
-        return replace(self, status=DeliveryStatus.RUNNING)
+        return self._replace(status=DeliveryStatus.RUNNING)
 
     def told(self) -> Self:
         """It failed, and who was to be told was."""
-        return replace(self, status=DeliveryStatus.FAILED, untold=None)
+        return self._replace(status=DeliveryStatus.FAILED, untold=None)
 
     def skipped(self, at: datetime, why: str) -> Self:
-        return replace(self, status=DeliveryStatus.SKIPPED, ended_at=at, error=why, next_at=None)
+        return self._replace(status=DeliveryStatus.SKIPPED, ended_at=at, error=why, next_at=None)
