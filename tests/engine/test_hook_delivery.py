@@ -12,7 +12,7 @@ from typing import Any
 
 import anyio
 import pytest
-from tests.engine.faults import Unspeakable, host_of
+from tests.engine.faults import Unspeakable, host_of, infrastructure
 from tests.engine.gate import Gate
 from tests.engine.recorder import Recorder
 from tests.engine.subjects import bodies, raising
@@ -102,6 +102,24 @@ async def test_a_hook_began_when_it_was_called_and_not_when_that_was_written(mon
         await flow(body, on_completion=[calling(lambda: None, is_async=True)])()
     (delivery,) = opened.journal.deliveries()
     assert delivery.started_at == delivery.due_at + timedelta(seconds=7)
+
+
+async def test_one_that_expired_before_it_was_called_never_began_though_that_was_written(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    clock, called = ManualClock(), list[None]()
+
+    def take_a_while(record: Record) -> None:
+        if isinstance(record, Transition) and record.deliveries:
+            clock.advance(7)
+
+    late = hook(calling(lambda: called.append(None), is_async=True), expires_seconds=5)
+    async with open_runtime(clock=clock) as opened:
+        written_by(opened, monkeypatch, take_a_while)
+        await flow(body, on_completion=[late])()
+    (delivery,) = opened.journal.deliveries()
+    assert (delivery.status, delivery.attempt, delivery.started_at) == (DeliveryStatus.SKIPPED, 0, None)
+    assert called == []
 
 
 # A hook that raises
@@ -462,6 +480,26 @@ async def test_a_delivery_that_failed_is_open_until_that_was_told() -> None:
         await flow(body, on_completion=[raising(ValueError())])()
         assert standing() == (DeliveryStatus.FAILED, None)
     assert seen == [(DeliveryStatus.RUNNING, 0)]
+
+
+async def test_a_plain_on_hook_failure_that_outlives_the_hook_actor_is_waited_for_and_not_called_beside_itself() -> (
+    None
+):
+    gate, told = Gate(), list[HookDelivery]()
+
+    def tell(delivery: HookDelivery) -> None:
+        told.append(delivery)
+        gate.stop_here()
+
+    async with open_runtime(on_hook_failure=tell) as opened:
+        handle = opened.submit(flow(body, on_completion=[raising(ValueError())]))
+        await gate.reached()
+        infrastructure(opened, "hooks").kill()
+        await at_rest()
+        gate.open()
+        await handle
+    assert len(told) == 1
+    assert deliveries(opened) == [(DeliveryStatus.FAILED, 1)]
 
 
 @bodies

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from typing import Any
+from typing import Any, NamedTuple
 
 import anyio
 import pytest
@@ -290,6 +290,19 @@ async def passes_futures_async() -> bool:
 async def test_futures_in_arguments_are_waited_for_and_replaced_at_every_depth(work: Any) -> None:
     async with open_runtime():
         assert await run_flow(work)
+
+
+@pytest.mark.anyio
+async def test_a_future_in_a_tuple_that_says_it_is_false_is_replaced_as_in_any_other() -> None:
+    class Outcome(NamedTuple):
+        value: Any
+
+        def __bool__(self) -> bool:
+            return False
+
+    async with open_runtime():
+        got: Any = await shown.submit(Outcome(double.submit(1)))
+    assert got.value == 2
 
 
 @pytest.mark.anyio

@@ -17,7 +17,7 @@ from textwrap import dedent
 from typing import Any, Literal
 
 import pytest
-from sqlalchemy import insert, select, text
+from sqlalchemy import Connection, insert, select, text
 from sqlalchemy.exc import IntegrityError, OperationalError
 
 from actwright.exceptions import JournalUnavailable, JournalVersionError, RuntimeClosed
@@ -93,6 +93,21 @@ def test_every_connection_syncs_as_asked(path: Path, synchronous: tuple[Literal[
     with closing(database), database.reading() as one, database.reading() as other:
         assert [each.scalar(text("PRAGMA synchronous")) for each in (one, other)] == [number, number]
         assert one.scalar(text("PRAGMA journal_mode")) == "wal"
+
+
+def test_a_transaction_gets_the_connection_of_the_one_before_and_one_beside_it_another(database: Database) -> None:
+    def used(connection: Connection) -> object:
+        return connection.connection.driver_connection
+
+    with database.reading() as connection:
+        first = used(connection)
+    with database.reading() as connection, database.reading() as beside:
+        assert used(connection) is first
+        assert used(beside) is not first
+    with database.reading() as connection:
+        connection.close()  # by mistake
+    with database.reading() as connection:
+        assert connection.scalar(text("SELECT 1")) == 1
 
 
 def test_an_exception_rolls_a_transaction_back(database: Database) -> None:

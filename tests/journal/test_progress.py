@@ -128,7 +128,7 @@ def test_it_is_over_when_the_run_is_final_and_no_hook_of_the_tree_is_open(databa
 
 def test_a_hook_that_waits_to_be_tried_again_is_still_open(database: Database) -> None:
     run = new_run().entered(Running(timestamp=NOW)).entered(Completed(timestamp=NOW))
-    waits = delivery_for(run).started(NOW)._replace(status=DeliveryStatus.DUE, ended_at=NOW, next_at=NOW)
+    waits = delivery_for(run).started(NOW).changed(status=DeliveryStatus.DUE, ended_at=NOW, next_at=NOW)
     write(database, Transition(run, (waits,)))
     progress = Progress(run.id)
     look(database, progress)

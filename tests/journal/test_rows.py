@@ -72,9 +72,9 @@ def test_a_delivery_comes_back_as_it_was(database: Database, delivery: HookDeliv
         write(connection, DeliveryChanged(delivery))
         query = select(hook_deliveries).where(hook_deliveries.c.id == str(delivery.id))
         found = delivery_of(connection.execute(query).mappings().one())
-    expected = {name: getattr(delivery, name) for name in HookDelivery._fields}
+    expected = dict(vars(delivery))
     expected |= {"hook_name": fits(delivery.hook_name), "error": fits(delivery.error)}
-    assert {name: getattr(found, name) for name in HookDelivery._fields} == expected
+    assert vars(found) == expected
 
 
 @one_file_for_all

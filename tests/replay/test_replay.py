@@ -257,7 +257,7 @@ def test_one_that_may_be_to_blame_is_alone_and_the_rest_is_for_another_process(n
 
 
 def _with_cuts(delivery: Any, cuts: int) -> Any:
-    return delivery._replace(cuts=cuts)
+    return delivery.changed(cuts=cuts)
 
 
 def test_hooks_of_another_back_end_are_for_another_process(node: DeadNode) -> None:

@@ -208,7 +208,7 @@ def open_deliveries() -> st.SearchStrategy[HookDelivery]:
         begun = delivery.attempt > 0
         status = delivery.status if delivery.status is DeliveryStatus.DUE or begun else DeliveryStatus.DUE
         next_at = delivery.next_at if begun and status is DeliveryStatus.DUE else None
-        return delivery._replace(status=status, cuts=min(delivery.cuts, delivery.attempt), untold=None, next_at=next_at)
+        return delivery.changed(status=status, cuts=min(delivery.cuts, delivery.attempt), untold=None, next_at=next_at)
 
     return any_delivery().filter(lambda each: each.is_open).map(as_it_can_be)
 
@@ -222,7 +222,7 @@ attempts = st.none() | st.integers(1, 5)
 def test_only_an_on_running_that_had_not_begun_is_skipped(
     delivery: HookDelivery, max_attempts: int | None, max_deaths: int, event: str
 ) -> None:
-    delivery = delivery._replace(event=event)
+    delivery = delivery.changed(event=event)
     settled = settled_delivery(delivery, a_hook(max_attempts), max_deaths, LATER)
     not_begun = delivery.status is DeliveryStatus.DUE and delivery.attempt == 0
     assert (settled.status is DeliveryStatus.SKIPPED) == (event == "on_running" and not_begun)
@@ -239,7 +239,7 @@ def test_what_is_left_is_due_again_counts_a_cut_where_it_was_under_way_and_is_no
     assert (settled.attempt, settled.replayed) == (delivery.attempt, True)
     assert settled.cuts == delivery.cuts + was_cut
     if not was_cut and settled.status is DeliveryStatus.DUE:
-        assert settled == delivery._replace(replayed=True)
+        assert settled == delivery.changed(replayed=True)
 
 
 @given(delivery=open_deliveries(), max_attempts=attempts, max_deaths=st.integers(1, 4))
@@ -278,7 +278,7 @@ def test_one_that_is_given_up_is_due_until_whoever_is_to_be_told_was(
     settled = settled_delivery(delivery, a_hook(max_attempts), max_deaths, LATER)
     told = settled_delivery(delivery, a_hook(max_attempts), max_deaths, LATER, tells=True)
     if settled.status is DeliveryStatus.FAILED:
-        assert told == settled._replace(status=DeliveryStatus.DUE, untold=0)
+        assert told == settled.changed(status=DeliveryStatus.DUE, untold=0)
     else:
         assert told == settled
 
@@ -287,7 +287,7 @@ def test_one_that_is_given_up_is_due_until_whoever_is_to_be_told_was(
 @pytest.mark.parametrize("cuts", [0, 5])
 def test_telling_of_a_failure_is_done_again_as_often_as_a_hook_would_be_run(max_deaths: int, cuts: int) -> None:
     """However often the hook itself was cut short, and however few attempts it may have."""
-    failed = delivery_for(new_run(Running())).started(NOW)._replace(cuts=cuts).to_be_told(NOW, "ValueError: meh")
+    failed = delivery_for(new_run(Running())).started(NOW).changed(cuts=cuts).to_be_told(NOW, "ValueError: meh")
     delivery, begun = failed, [0, 0]  # among others, alone
     for _ in range(2 + max_deaths):
         assert delivery.is_open

@@ -254,7 +254,7 @@ def test_hooks_whose_registration_cannot_be_read_fail_with_the_reason_and_others
 def test_one_that_is_given_up_is_due_until_that_is_told(node: DeadNode) -> None:
     _, dues, records = entering(Failed(), subject, begun=1, on_hook_failure=tell)
     node.write(*records)
-    node.write(DeliveryChanged(dues[0]._replace(cuts=4, attempt=5)))
+    node.write(DeliveryChanged(dues[0].changed(cuts=4, attempt=5)))
     for deaths in range(5):
         first = take_over(node.database, node.id, 3).due[0].delivery
         assert (first.id, first.status, first.untold) == (dues[0].id, DeliveryStatus.DUE, deaths)

@@ -21,7 +21,7 @@ _HOLDERS: Final = (list, tuple, set, frozenset, dict, Handle, allow_failure)
 
 def handles_in(value: object) -> Iterator[Handle[Any]]:
     """The futures in a value, looking into lists, tuples, sets, dicts and `allow_failure(...)`."""
-    if not (_may_hold(value) and value):
+    if not _may_hold(value):
         return
     for item in _leaves(value):
         if isinstance(item, Handle):

@@ -91,7 +91,7 @@ class HookActor(Actor[Deliver]):
         log = batch.run.log
         while not due.done and not batch.taken_back:
             if due.delivery.untold is not None:
-                due.done = await self._tell_of_failure(batch, due, log)
+                await self._tell_of_failure(batch, due, log)
             elif due.call is not None:  # ours, or one that outlived the hook actor before us, as a thread does
                 if due.delivery.status is DeliveryStatus.RUNNING:
                     await self._conclude(batch, due, due.call, log)
@@ -100,7 +100,8 @@ class HookActor(Actor[Deliver]):
             elif due.delivery.next_at is not None:
                 await self._wait_for_retry(batch, due)
             elif why := self._expired(due):
-                self._change(due, due.delivery.skipped(self._now(), why))
+                never_begun = due.delivery.changed(attempt=0, started_at=None) if due.is_announced else due.delivery
+                self._change(due, never_begun.skipped(self._now(), why))
                 log.error("Hook '%s' is not run: %s", due.hook.name, why)
                 due.done = True
             else:
@@ -115,7 +116,7 @@ class HookActor(Actor[Deliver]):
     async def _write_start(self, due: Due) -> None:
         if due.is_announced:
             due.is_announced = False
-            due.delivery = due.delivery._replace(started_at=self._now())
+            due.delivery = due.delivery.changed(started_at=self._now())
         else:
             due.tries_cut += due.delivery.status is DeliveryStatus.RUNNING  # and nobody knows of its end
             due.delivery = due.delivery.started(self._now())
@@ -163,7 +164,7 @@ class HookActor(Actor[Deliver]):
         if until is not None and (seconds := max((until - now).total_seconds(), least)) > 0:
             with _waiting(batch, due, until):
                 await self._host.sleep(seconds)
-        due.delivery = due.delivery._replace(next_at=None)
+        due.delivery = due.delivery.changed(next_at=None)
 
     def _change(self, due: Due, delivery: HookDelivery) -> None:
         due.delivery = delivery
@@ -185,22 +186,26 @@ class HookActor(Actor[Deliver]):
     def _on_hook_failure(self, batch: Batch) -> Hook | None:
         return batch.on_hook_failure or self._host.options.on_hook_failure
 
-    async def _tell_of_failure(self, batch: Batch, due: Due, log: RunLogger) -> bool:
+    async def _tell_of_failure(self, batch: Batch, due: Due, log: RunLogger) -> None:
         """Say that a delivery failed for good to whoever the Runtime has for that. That is no hook: it is not told
-        of its own failures. Its start is committed as a hook's is, so that a death in it is known for one. False if
-        nobody waited for its end."""
+        of its own failures. Its start is committed as a hook's is, so that a death in it is known for one."""
         told = self._on_hook_failure(batch)
         if told is not None:
-            due.delivery = due.delivery.telling()
-            await self._host.commit(DeliveryChanged(due.delivery))
-            due.call = self._call(partial(told.fn, due.delivery.told()), told, batch.run.origin.context.copy())
-            error = await due.call.error()
-            if due.call.was_cut:
-                return False
+            if due.telling is None:  # else it outlived the hook actor before us, as a thread does
+                due.delivery = due.delivery.telling()
+                await self._host.commit(DeliveryChanged(due.delivery))
+                if batch.taken_back:
+                    return
+                context = batch.run.origin.context.copy()
+                due.telling = self._call(partial(told.fn, due.delivery.told()), told, context)
+            error = await due.telling.error()
+            if due.telling.was_cut:
+                due.telling = None
+                return
             if error is not None:
                 log.error("on_hook_failure '%s' raised", told.name, exc_info=authors_traceback(error))
         self._change(due, due.delivery.told())
-        return True
+        due.done = True
 
     def _expired(self, due: Due) -> str | None:
         limit = due.hook.expires_seconds

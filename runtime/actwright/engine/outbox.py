@@ -38,6 +38,7 @@ class Due:
     Attributes:
         delivery: where it stands.
         call: the latest try; it may outlive the hook actor that began it.
+        telling: the call that tells of its failure; it may outlive the hook actor, too.
         waits_until: while it waits to be tried again, until when; FOREVER for the end of code that does not return.
         is_announced: that it begins is written already, with the transition that makes it due; it has not yet begun.
         done: nothing is left to do for it.
@@ -49,6 +50,7 @@ class Due:
     hook: Hook
     runtime_wide: bool
     call: HookCall | None = None
+    telling: HookCall | None = None
     waits_until: datetime | None = None
     is_announced: bool = False
     done: bool = False
@@ -95,6 +97,8 @@ class Batch:
             if due.call is not None:
                 due.call.cut()
                 due.report.cut(at)
+            if due.telling is not None:
+                due.telling.cut()
         return self.next_due is not None
 
     @property

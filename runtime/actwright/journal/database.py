@@ -171,7 +171,7 @@ class Database:
         except BaseException:
             connection.close()
             raise
-        if self._idle.setdefault(engine, connection) is not connection:  # somebody else's is kept since
+        if connection.closed or self._idle.setdefault(engine, connection) is not connection:  # one is kept since
             connection.close()
 
     def _close_idle(self) -> None:

@@ -199,14 +199,14 @@ def settled_delivery(
     Args:
         tells: somebody is to be told of a delivery that failed for good.
     """
-    delivery = delivery._replace(replayed=True)
+    delivery = delivery.changed(replayed=True)
     if delivery.status is DeliveryStatus.DUE:
         if delivery.event == "on_running" and delivery.attempt == 0:
             return delivery.skipped(at, "its process died before it began, and the body that it announces never starts")
         return delivery.waiting_at_most(hook.retry_delay_seconds, at)
     if delivery.untold is not None:
-        return _cut_telling(delivery._replace(untold=delivery.untold + 1), max_deaths)
-    cut = delivery.to_be_retried(at, "the death of its process cut it short")._replace(cuts=delivery.cuts + 1)
+        return _cut_telling(delivery.changed(untold=delivery.untold + 1), max_deaths)
+    cut = delivery.to_be_retried(at, "the death of its process cut it short").changed(cuts=delivery.cuts + 1)
     why = _why_given_up(cut, hook.max_attempts, max_deaths)
     if why is None:
         return cut
@@ -226,8 +226,8 @@ def _cut_telling(cut: HookDelivery, max_deaths: int) -> HookDelivery:
     """Telling that it failed is as a hook: done again, as long as it is not what kills its process each time."""
     why = _why_given_up(cut, None, max_deaths)
     if why is None:
-        return cut._replace(status=DeliveryStatus.DUE)
-    return cut.told()._replace(error=f"{cut.error} (on_hook_failure was not told: {why})")
+        return cut.changed(status=DeliveryStatus.DUE)
+    return cut.told().changed(error=f"{cut.error} (on_hook_failure was not told: {why})")
 
 
 @dataclass(frozen=True, slots=True)

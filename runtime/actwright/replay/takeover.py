@@ -140,7 +140,7 @@ def _settle_deliveries(
 def _settled(each: OpenDelivery, max_deaths: int, at: datetime) -> HookDelivery:
     if each.registration is None:
         # Whom to tell is in there too.
-        lost = each.delivery._replace(replayed=True, untold=None)
+        lost = each.delivery.changed(replayed=True, untold=None)
         return lost.failed(at, "what was registered for its run cannot be read")
     tells = each.known.on_hook_failure is not None
     return settled_delivery(each.delivery, each.hook, max_deaths, at, tells=tells)
