@@ -7,7 +7,6 @@ import logging
 import threading
 import time
 from collections.abc import Callable
-from datetime import timedelta
 from typing import Any
 
 import anyio
@@ -19,7 +18,6 @@ from tests.engine.subjects import bodies, raising
 from tests.engine.watched import at_rest, open_runtime, until
 
 from actwright import Runtime, flow, hook, runtime
-from actwright.journal.protocol import DeliveryChanged, Record, Transition
 from actwright.models.deliveries import DeliveryStatus, HookDelivery
 from actwright_actors.testing import ManualClock
 
@@ -45,81 +43,6 @@ def calling(does: Callable[[], object], is_async: bool) -> Callable[..., Any]:
 def deliveries(opened: Runtime) -> list[tuple[DeliveryStatus, int]]:
     """Where each delivery stands, and how often it was begun."""
     return [(delivery.status, delivery.attempt) for delivery in opened.journal.deliveries()]
-
-
-# Its start
-
-
-def written_by(
-    opened: Runtime, monkeypatch: pytest.MonkeyPatch, and_then: Callable[[Record], object] = lambda _: None
-) -> list[Record]:
-    """All that is written from now on, as it comes; each time, `and_then` is called as soon as it is."""
-    written: list[Record] = []
-    append = opened.journal.append
-
-    def note(*records: Record, committed: Callable[[], object] | None = None) -> None:
-        append(*records, committed=committed)
-        for record in records:
-            written.append(record)
-            and_then(record)
-
-    monkeypatch.setattr(opened.journal, "append", note)
-    return written
-
-
-async def test_the_start_of_the_first_hook_is_written_with_its_transition_and_that_of_others_by_itself(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    """Nor is that of one that waits for the body to unwind, comes before a body, or may begin so many times at most: a
-    death in between would count for one in the hook."""
-    usual = calling(lambda: None, is_async=True)
-    async with open_runtime(clock=ManualClock()) as opened:
-        written = written_by(opened, monkeypatch)
-        await flow(body, on_running=[usual], on_completion=[usual, usual])()
-        await flow(body, on_completion=[hook(usual, max_attempts=1)])()
-        handle = opened.submit(flow(anyio.sleep_forever, on_cancellation=[usual, hook(usual, at_once=True)]))
-        await at_rest()
-        await handle.cancel()
-        await at_rest()
-    due = [delivery for record in written if isinstance(record, Transition) for delivery in record.deliveries]
-    begun = [(delivery.event, delivery.position) for delivery in due if delivery.status is DeliveryStatus.RUNNING]
-    assert begun == [("on_completion", 0), ("on_cancellation", 1)]
-    changes = [record.delivery for record in written if isinstance(record, DeliveryChanged)]
-    begun_later = {delivery.id for delivery in changes if delivery.status is DeliveryStatus.RUNNING}
-    assert begun_later == {delivery.id for delivery in due if delivery.status is DeliveryStatus.DUE}
-    assert deliveries(opened) == [(DeliveryStatus.SUCCEEDED, 1)] * 6
-
-
-async def test_a_hook_began_when_it_was_called_and_not_when_that_was_written(monkeypatch: pytest.MonkeyPatch) -> None:
-    clock = ManualClock()
-
-    def take_a_while(record: Record) -> None:
-        if isinstance(record, Transition) and record.deliveries:
-            clock.advance(7)
-
-    async with open_runtime(clock=clock) as opened:
-        written_by(opened, monkeypatch, take_a_while)
-        await flow(body, on_completion=[calling(lambda: None, is_async=True)])()
-    (delivery,) = opened.journal.deliveries()
-    assert delivery.started_at == delivery.due_at + timedelta(seconds=7)
-
-
-async def test_one_that_expired_before_it_was_called_never_began_though_that_was_written(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    clock, called = ManualClock(), list[None]()
-
-    def take_a_while(record: Record) -> None:
-        if isinstance(record, Transition) and record.deliveries:
-            clock.advance(7)
-
-    late = hook(calling(lambda: called.append(None), is_async=True), expires_seconds=5)
-    async with open_runtime(clock=clock) as opened:
-        written_by(opened, monkeypatch, take_a_while)
-        await flow(body, on_completion=[late])()
-    (delivery,) = opened.journal.deliveries()
-    assert (delivery.status, delivery.attempt, delivery.started_at) == (DeliveryStatus.SKIPPED, 0, None)
-    assert called == []
 
 
 # A hook that raises

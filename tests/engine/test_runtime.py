@@ -6,7 +6,7 @@ import asyncio
 import gc
 import signal
 import threading
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Iterator
 from contextlib import asynccontextmanager
 from typing import Any, get_args
 
@@ -300,6 +300,16 @@ async def test_what_a_hook_calls_is_not_cut_short_by_leaving(recorder: Recorder)
     assert recorder.order == ["cleaned up"]
 
 
+async def past_every_grace(leave: Callable[[], Coroutine[Any, Any, None]], gate: Gate, clock: ManualClock) -> None:
+    """Leave a Runtime with graces of 10 and 20 seconds while something in it stands at the gate, until it is left."""
+    with anyio.fail_after(WATCHDOG_SECONDS):
+        async with anyio.create_task_group() as group:
+            group.start_soon(leave)
+            await gate.reached()
+            await at_rest()
+            clock.advance(36)
+
+
 @pytest.mark.parametrize("what", ["sync hook", "async hook", "sync on_hook_failure", "async on_hook_failure"])
 async def test_past_every_grace_it_is_left_though_a_hook_hangs_and_says_so(
     what: str, caplog: pytest.LogCaptureFixture
@@ -327,14 +337,9 @@ async def test_past_every_grace_it_is_left_though_a_hook_hangs_and_says_so(
             handles.append(runtime.submit(flow(anyio.sleep_forever, name="endless", on_cancellation=[listed])))
             await at_rest()
 
-    with anyio.fail_after(WATCHDOG_SECONDS):
-        async with anyio.create_task_group() as group:
-            group.start_soon(leave)
-            await gate.reached()
-            await at_rest()
-            clock.advance(36)
-        with pytest.raises(RuntimeClosed, match="is Cancelling"):
-            await handles[0]
+    await past_every_grace(leave, gate, clock)
+    with anyio.fail_after(WATCHDOG_SECONDS), pytest.raises(RuntimeClosed, match="is Cancelling"):
+        await handles[0]
     assert "left undone" in caplog.text
     assert "finished running successfully" not in caplog.text
     gate.open()
@@ -358,12 +363,7 @@ async def test_a_plain_hook_that_hands_on_a_coroutine_after_its_runtime_has_clos
             runtime.submit(flow(anyio.sleep_forever, on_cancellation=[hands_on]))
             await at_rest()
 
-    with anyio.fail_after(WATCHDOG_SECONDS):
-        async with anyio.create_task_group() as group:
-            group.start_soon(leave)
-            await gate.reached()
-            await at_rest()
-            clock.advance(36)
+    await past_every_grace(leave, gate, clock)
     gate.open()
     (thread,) = threads
     thread.join(WATCHDOG_SECONDS)  # what it raised would be a warning, as would a coroutine that nobody awaited
